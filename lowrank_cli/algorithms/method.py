@@ -1,0 +1,28 @@
+"""A method: a name, its options, and one function."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from .outcome import Outcome
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """One row of the table of methods, loaded.
+
+    options is a frozen dataclass of at most six fields made with ``options.opt``; flags, help, defaults and ranges
+    are read from it. run(matrix, budget, options, streams) -> Outcome; a product method gets a ``Product`` as matrix.
+    passes(budget, options, outcome) is what the method announces it takes; the ledger is checked against it.
+    """
+
+    name: str
+    options: type
+    run: Callable[..., Outcome]
+    identity: str
+    cost: str
+    reference: str
+    of_product: bool = False
+    extras: dict[str, Any] = dataclasses.field(default_factory=dict)

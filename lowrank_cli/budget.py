@@ -1,0 +1,58 @@
+"""Budget: what 'good enough' means for one approximation, the same for every method."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from .errors import UsageError
+from .options import check, opt
+
+#: Relative Frobenius tolerance when neither a rank nor a tolerance is asked for.
+DEFAULT_RTOL = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """Limits on an approximation; the computation completes when any of them is met.
+
+    rank: number of stored columns (cr: sampled pairs). rtol, atol: error in ``norm``, relative to the norm of the
+    matrix or absolute. certify: how the reported error is obtained; "exact" measures it against the matrix in one
+    pass, "none" measures nothing and reports no error.
+    """
+
+    rank: int | None = opt(
+        None, "Rank of the approximation (product, cr: number of sampled pairs).", min=1, panel="Accuracy", flags=("-k",)
+    )
+    rtol: float | None = opt(
+        None,
+        "Largest relative error; the smallest rank that meets it is returned. "
+        f"Default {DEFAULT_RTOL} when neither rank nor tolerance is given.",
+        above=0.0,
+        panel="Accuracy",
+        flags=("--tol",),
+    )
+    atol: float | None = opt(None, "Largest absolute error.", above=0.0, panel="Accuracy")
+    norm: str = opt("fro", "Norm of the tolerance and of the report.", choices=("fro",), panel="Accuracy")
+    certify: str = opt(
+        "exact", "How the error is obtained: measured against the matrix, or not at all.", choices=("exact", "none"),
+        panel="Accuracy",
+    )
+
+    def __post_init__(self) -> None:
+        if isinstance(self.rank, bool) or (self.rank is not None and not isinstance(self.rank, int)):
+            raise UsageError(f"rank must be a whole number, not {self.rank!r}")
+        check(self)
+        if self.rtol is not None and self.rtol >= 1:
+            raise UsageError(
+                f"--rtol must be below 1, not {self.rtol}", hint="an error of 1 is what the zero matrix gives"
+            )
+
+    @property
+    def has_tolerance(self) -> bool:
+        return self.rtol is not None or self.atol is not None
+
+    def with_defaults(self) -> Budget:
+        """The budget with the default tolerance filled in when nothing was asked for."""
+        if self.rank is None and not self.has_tolerance:
+            return dataclasses.replace(self, rtol=DEFAULT_RTOL)
+        return self

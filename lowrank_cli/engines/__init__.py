@@ -1,0 +1,1 @@
+"""Floor 1: run a pass. Map over blocks, results in order; nothing else."""

@@ -1,0 +1,28 @@
+"""Floor 3: results of factorizations. Frozen, named arrays; each is an operator; none knows a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import InputError
+from ..registry import Entry
+
+#: kind -> its forms. A kind with several forms is told apart by the names of its arrays.
+TABLE: Mapping[str, tuple[Entry, ...]] = {
+    "svd": (Entry("lowrank_cli.factors.svd:SVD", "U diag(s) Vh"),),
+    "id": (
+        Entry("lowrank_cli.factors.interpolative:ColumnID", "C Z, C = A[:, cols]"),
+        Entry("lowrank_cli.factors.interpolative:RowID", "W R, R = A[rows, :]"),
+    ),
+    "cr": (Entry("lowrank_cli.factors.cr:CR", "C R, sampled columns times sampled rows"),),
+}
+
+
+def assemble(kind: str, arrays: dict[str, Any]) -> Any:
+    """The factorization of this kind made of these arrays. Raises InputError when they do not fit."""
+    if kind not in TABLE:
+        raise InputError(f"factorization of unknown kind {kind!r}", hint=f"known kinds: {', '.join(TABLE)}")
+    forms = [entry.load() for entry in TABLE[kind]]
+    fitting = [f for f in forms if set(f.__dataclass_fields__) == set(arrays)]
+    return (fitting or forms)[0].from_arrays(arrays)

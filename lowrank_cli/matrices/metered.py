@@ -1,0 +1,78 @@
+"""A matrix that counts what is asked of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .protocols import Matrix
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclasses.dataclass
+class Ledger:
+    """Logical cost: the same however the data lay and however many threads ran.
+
+    passes: complete reads of the matrix. products: blocks the matrix was multiplied with, a fused A^H (A X) counting
+    two. flops: of these products and of the dense work done on tiles.
+    """
+
+    passes: int = 0
+    products: int = 0
+    flops: int = 0
+
+
+class Metered:
+    """A Matrix around a Matrix, with a ledger. Reading single rows or columns is not a pass."""
+
+    def __init__(self, matrix: Matrix):
+        self.inner = matrix
+        self.ledger = Ledger()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.inner.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.inner.dtype
+
+    @property
+    def nnz(self) -> int | None:
+        return self.inner.nnz
+
+    @property
+    def grid(self) -> tuple[Sequence[int], Sequence[int]]:
+        return self.inner.grid
+
+    def _charge(self, products: int, columns: int) -> None:
+        entries = self.inner.nnz if self.inner.nnz is not None else self.shape[0] * self.shape[1]
+        self.ledger.passes += 1
+        self.ledger.products += products
+        self.ledger.flops += 2 * entries * columns * products
+
+    def matmat(self, X: np.ndarray) -> np.ndarray:
+        self._charge(1, X.shape[1])
+        return self.inner.matmat(X)
+
+    def rmatmat(self, Y: np.ndarray) -> np.ndarray:
+        self._charge(1, Y.shape[1])
+        return self.inner.rmatmat(Y)
+
+    def normal_matmat(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self._charge(2, X.shape[1])
+        return self.inner.normal_matmat(X)
+
+    def rows(self, index: np.ndarray) -> Any:
+        return self.inner.rows(index)
+
+    def cols(self, index: np.ndarray) -> Any:
+        return self.inner.cols(index)
+
+    def tiles(self, visit: Callable[[int, slice, slice, np.ndarray], Any], flops: int = 0) -> list[Any]:
+        self.ledger.passes += 1
+        self.ledger.flops += flops
+        return self.inner.tiles(visit)

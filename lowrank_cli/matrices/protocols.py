@@ -1,0 +1,62 @@
+"""What an algorithm may ask of a matrix. Two products make an Operator; the rest makes a Matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@runtime_checkable
+class Operator(Protocol):
+    """A linear map known by its products with blocks of columns."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    def matmat(self, X: np.ndarray) -> np.ndarray:
+        """A X, for X of shape (n, l). Cost: one pass, 2 m n l flops."""
+        ...
+
+    def rmatmat(self, Y: np.ndarray) -> np.ndarray:
+        """A^H Y, for Y of shape (m, l). Cost: one pass, 2 m n l flops."""
+        ...
+
+
+@runtime_checkable
+class Matrix(Operator, Protocol):
+    """An operator whose entries can be read: tile by tile, or by rows and columns."""
+
+    @property
+    def nnz(self) -> int | None:
+        """Stored entries of a sparse matrix; None for a dense one."""
+        ...
+
+    @property
+    def grid(self) -> tuple[Sequence[int], Sequence[int]]:
+        """Row cuts and column cuts of the tiles, each from 0 to the dimension: fixed by shape, dtype and, for
+        a sparse matrix, its row pointer."""
+        ...
+
+    def normal_matmat(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(A X, A^H (A X)) in one pass."""
+        ...
+
+    def rows(self, index: np.ndarray) -> Any:
+        """A[index, :] bit for bit; sparse (csr_array) when the matrix is."""
+        ...
+
+    def cols(self, index: np.ndarray) -> Any:
+        """A[:, index] bit for bit; sparse (csr_array) when the matrix is."""
+        ...
+
+    def tiles(self, visit: Callable[[int, slice, slice, np.ndarray], Any]) -> list[Any]:
+        """One pass: visit(block, rows, cols, tile) for every tile, where block numbers the row block; the results in
+        row-major order of the tiles. Tiles are C-ordered, read-only, and dense whatever the storage. Row blocks run
+        in parallel; the tiles of one row block are visited in order by one thread."""
+        ...

@@ -1,0 +1,1 @@
+"""Floor 1: test matrices that exist by row blocks."""
