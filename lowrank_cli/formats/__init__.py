@@ -1,0 +1,20 @@
+"""Floor 4: names <-> matrices and factors. The one door to files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..registry import Entry
+
+#: format -> its reader. Told apart by content first, extension second.
+TABLE: Mapping[str, Entry] = {
+    "npy": Entry("lowrank_cli.formats.npy:FORMAT", "NumPy array file (.npy), also on standard input"),
+    "hdf5": Entry("lowrank_cli.formats.hdf5:FORMAT", "HDF5 dataset (.h5, .hdf5), also one written by lowrank"),
+    "mtx": Entry("lowrank_cli.formats.mtx:FORMAT", "Matrix Market (.mtx, .mtx.gz), sparse or dense"),
+}
+
+#: suffix -> writer of factors.
+WRITERS: Mapping[str, Entry] = {
+    ".npz": Entry("lowrank_cli.formats.npz_factors:CONTAINER", "factors as a stored NumPy archive"),
+    ".h5": Entry("lowrank_cli.formats.hdf5_factors:CONTAINER", "factors as HDF5 datasets"),
+}

@@ -1,0 +1,56 @@
+"""A matrix as a file gave it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Item:
+    """One matrix a container holds, as its header tells it. path is the name inside the container, None for a plain
+    file; bytes are those of the values (and indices) in memory in the stored dtype; detail is a format's own remark
+    ("coordinate real symmetric", "chunks 64x64 gzip")."""
+
+    path: str | None
+    shape: tuple[int, ...]
+    dtype: str
+    nnz: int | None
+    bytes: int
+    detail: str = ""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Loaded:
+    """A matrix in memory, in the dtype we compute in, and what is known of where it came from.
+
+    array: float32, float64, complex64 or complex128 in native byte order, a 2-D ndarray in its stored order (C or
+    Fortran) or a canonical SciPy csr_array (sorted indices, duplicates summed, int64 or int32 indices). dtype is the
+    stored dtype in native byte order ("float16", "int32", "float64"). notes are sentences for stderr.
+    """
+
+    array: np.ndarray | Any
+    source: str
+    format: str
+    item: Item
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.array.shape
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A way to read matrices. matches(head: bytes, name: str) looks at the first bytes (at most 512) and the file
+    name; items(path) reads headers only; load(path, item) reads one matrix."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    matches: Callable[[bytes, str], bool]
+    items: Callable[[str], list[Item]]
+    load: Callable[[str, str | None], Loaded]
