@@ -1,0 +1,223 @@
+"""One HDF5 dataset: what it is, why it may be refused, and reading it strip by strip."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, LowrankError, ResourceError
+from ..lazy import np
+from .hdf5_walk import H5_ERRORS, guarded
+from .working import Conversion, available_memory, human, native_name, supported
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+#: Strips are read in pieces of about this size, always whole rows of chunks.
+STRIP = 32 * 2**20
+#: A dataset larger than this of which next to nothing is stored is taken for a mistake or an attack.
+SUSPICIOUS = 2**30
+#: gzip cannot expand by more than about 1032
+MAX_EXPANSION = 1100
+
+_FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
+_REFUSED_FILTERS = {
+    4: "szip",
+    5: "nbit",
+    6: "scaleoffset",
+    307: "bzip2",
+    32001: "blosc",
+    32004: "lz4",
+    32008: "bitshuffle",
+    32013: "zfp",
+    32015: "zstd",
+    32026: "blosc2",
+}
+#: attributes that say the stored numbers are not the ones meant
+_PACKING = ("scale_factor", "add_offset")
+
+
+def storage_detail(dataset: Any) -> str:
+    """How the values are stored: "contiguous", "chunks 64x64 gzip"."""
+    if dataset.chunks is None:
+        return "contiguous"
+    filters = [_FILTERS.get(code, _REFUSED_FILTERS.get(code, f"filter {code}")) for code in _filters(dataset)]
+    return " ".join(["chunks " + "x".join(map(str, dataset.chunks)), *filters])
+
+
+def _filters(dataset: Any) -> list[int]:
+    plist = dataset.id.get_create_plist()
+    return [plist.get_filter(index)[0] for index in range(plist.get_nfilters())]
+
+
+def value_problem(dataset: Any) -> str | None:
+    """Why the values are no numbers we read ("holds text"), or None when they are."""
+    import h5py
+
+    kinds = {
+        h5py.h5t.BITFIELD: "bit fields",
+        h5py.h5t.OPAQUE: "opaque bytes",
+        h5py.h5t.REFERENCE: "references",
+        h5py.h5t.VLEN: "variable-length values",
+        h5py.h5t.ARRAY: "an array in every entry",
+        h5py.h5t.TIME: "times",
+        h5py.h5t.STRING: "text",
+    }
+    try:
+        code = dataset.id.get_type().get_class()
+        if code in kinds:
+            return f"holds {kinds[code]}, not numbers"
+        dtype = dataset.dtype
+    except H5_ERRORS:
+        return "holds values of a type that is not known"
+    if dtype.names is not None:
+        return "holds compound values (" + ", ".join(dtype.names[:5]) + "), not numbers"
+    if h5py.check_enum_dtype(dtype) is not None:
+        return "holds an enumeration, not numbers"
+    if not supported(dtype):
+        return f"holds values of type {dtype.name}, which are not read"
+    return None
+
+
+def check(dataset: Any, where: str) -> None:
+    """Everything that can be known before a byte of data is read. InputError, or ResourceError for its size."""
+    import h5py
+
+    with guarded(where, "the dataset cannot be examined"):
+        problem = value_problem(dataset)
+        if problem is not None:
+            raise InputError(problem, where=where, hint="name a numeric dataset")
+        if dataset.shape is None:
+            raise InputError("holds no values at all (null dataspace)", where=where, hint="name a numeric dataset")
+        plist = dataset.id.get_create_plist()
+        if plist.get_layout() == h5py.h5d.VIRTUAL:
+            raise InputError(
+                "is a virtual dataset, made of other files, which are not followed",
+                where=where,
+                hint="copy it into one file, for example with h5repack",
+            )
+        if plist.get_external_count():
+            raise InputError(
+                "keeps its values in another file (external storage), which is not followed",
+                where=where,
+                hint="copy it into one file, for example with h5repack",
+            )
+        for code in _filters(dataset):
+            if code not in _FILTERS:
+                raise InputError(
+                    f"is compressed with filter {code} ({_REFUSED_FILTERS.get(code, 'unknown')}), which is not read",
+                    where=where,
+                    hint="rewrite it where that filter works: h5repack -f GZIP=4 IN.h5 OUT.h5",
+                )
+        _check_size(dataset, where)
+
+
+def _check_size(dataset: Any, where: str) -> None:
+    declared = math.prod(dataset.shape) * dataset.dtype.itemsize
+    stored = dataset.id.get_storage_size()
+    have = available_memory()
+    if declared > have:
+        raise ResourceError(
+            f"claims {human(declared)} of values ({human(stored)} are stored), {human(have)} of memory are available",
+            where=where,
+        )
+    if declared > SUSPICIOUS and stored * MAX_EXPANSION < declared:
+        raise InputError(
+            f"claims {human(declared)} of values but only {human(stored)} are stored",
+            where=where,
+            hint="the file is unfinished or hostile",
+        )
+    if dataset.chunks is not None:
+        chunk = math.prod(dataset.chunks) * dataset.dtype.itemsize
+        if chunk > have // 4:
+            raise ResourceError(
+                f"one chunk needs {human(chunk)}, more than a quarter of the available memory ({human(have)})",
+                where=where,
+                hint="rewrite it with smaller chunks: h5repack -l CHUNK=1024x1024 IN.h5 OUT.h5",
+            )
+
+
+def read_notes(dataset: Any) -> tuple[str, ...]:
+    """What the user should know of values that are not stored as they are meant."""
+    notes = []
+    with guarded(dataset.name or "", "the dataset cannot be examined"):
+        packing = [name for name in _PACKING if name in dataset.attrs]
+        if packing:
+            notes.append(f"the stored numbers are used as they are: {' and '.join(packing)} are not applied")
+        stored, declared = dataset.id.get_storage_size(), math.prod(dataset.shape) * dataset.dtype.itemsize
+        if not stored and declared:
+            notes.append("no values are stored: every entry is the fill value")
+        elif dataset.chunks is not None:
+            grid = math.prod(-(-size // step) for size, step in zip(dataset.shape, dataset.chunks, strict=True))
+            missing = grid - dataset.id.get_num_chunks()
+            if missing > 0:
+                notes.append(f"{missing} of {grid} chunks are not stored: their entries are the fill value")
+    return tuple(notes)
+
+
+def read(dataset: Any, out: npt.NDArray, conversion: Conversion, where: str) -> None:
+    """Fill ``out`` (the dataset's shape, C order, ``conversion.target``); each chunk is read and unpacked once.
+
+    Raises InputError naming the chunk that cannot be read. Memory beside ``out``: one strip when values are
+    converted, nothing otherwise.
+    """
+    width = math.prod(dataset.shape[1:]) * dataset.dtype.itemsize
+    step = dataset.chunks[0] if dataset.chunks is not None else 1
+    rows = max(1, STRIP // max(1, width * step)) * step
+    # HDF5 swaps bytes on the way, so only a change of type needs a buffer of ours
+    stored = conversion.stored.newbyteorder("=")
+    buffer = None if stored == conversion.target else np.empty((min(rows, out.shape[0]), *out.shape[1:]), stored)
+    for start in range(0, out.shape[0], rows):
+        stop = min(start + rows, out.shape[0])
+        try:
+            if buffer is None:
+                dataset.read_direct(out, np.s_[start:stop], np.s_[start:stop])
+            else:
+                piece = buffer[: stop - start]
+                dataset.read_direct(piece, np.s_[start:stop])
+                conversion(piece, out[start:stop])
+        except LowrankError:
+            raise
+        except MemoryError as error:
+            raise ResourceError("not enough memory to read the dataset", where=where) from error
+        except H5_ERRORS as error:
+            raise _unreadable(dataset, start, stop, error, where) from error
+
+
+def _unreadable(dataset: Any, start: int, stop: int, error: Exception, where: str) -> InputError:
+    from .hdf5_walk import reason
+
+    place = f"rows {start} to {stop - 1}"
+    if dataset.chunks is not None:
+        bad = _bad_chunk(dataset, start, stop)
+        place = place if bad is None else f"chunk {bad}"
+    checksum = 3 in _filters(dataset)
+    what = "checksum mismatch or damage" if checksum else "damaged data"
+    return InputError(
+        f"{what} in {place} ({reason(error)})", where=where, hint="copy the file again, or restore it from a backup"
+    )
+
+
+def _bad_chunk(dataset: Any, start: int, stop: int) -> tuple[int, ...] | None:
+    """Index of the first chunk in rows start to stop that cannot be read; costs the strip once more."""
+    steps = dataset.chunks
+    ranges = [range(start // steps[0], -(-stop // steps[0]))]
+    ranges += [range(-(-size // step)) for size, step in zip(dataset.shape[1:], steps[1:], strict=True)]
+    for index in itertools.product(*ranges):
+        where = tuple(slice(i * step, (i + 1) * step) for i, step in zip(index, steps, strict=True))
+        try:
+            dataset[where]
+        except H5_ERRORS:
+            return index
+    return None
+
+
+def memory_bytes(dataset: Any) -> int:
+    """Bytes of the values in their stored dtype."""
+    return math.prod(dataset.shape) * dataset.dtype.itemsize
+
+
+def dtype_name(dataset: Any) -> str:
+    """Stored dtype without byte order."""
+    return native_name(dataset.dtype)

@@ -1,0 +1,278 @@
+"""Choosing the reader: by content first, by name second, and never by guessing.
+
+``PATH``, ``PATH:ITEM`` (the longest prefix that exists on disk is the path) or ``-`` for standard input. Pipes and
+FIFOs are read once, forwards; regular files are opened again by the reader, which checks everything for itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import os
+import re
+import stat
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import InputError, LowrankError, UsageError
+from . import TABLE
+from .loaded import Format, Item, Loaded
+
+HEAD = 512
+STDIN = "-"
+
+#: what files that are none of ours begin with, what they are, and what to do
+_FOREIGN: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
+    (re.compile(rb"version https://git-lfs"), "a Git LFS pointer, not the data", "fetch the data with git lfs pull"),
+    (re.compile(rb"\s*<(!|html|\?xml)", re.IGNORECASE), "a web page, not the data", "download the file again"),
+    (
+        re.compile(rb"PK(\x03\x04|\x05\x06)"),
+        "a ZIP or .npz archive, which is not read as a matrix",
+        "save one array of it with numpy.save",
+    ),
+    (
+        re.compile(rb"MATLAB [57]"),
+        "a MATLAB file, which is not read",
+        "save the matrix as Matrix Market, .npy or plain HDF5",
+    ),
+    (re.compile(rb"\x89PNG|\xff\xd8\xff|II\*\x00|MM\x00\*|GIF8"), "an image", "save its pixels as a .npy array"),
+    (re.compile(rb".{8}\{\"", re.DOTALL), "a safetensors file, which is not read", "save one tensor with numpy.save"),
+    (re.compile(rb"CDF[\x01\x02\x05]"), "a classic netCDF file, which is not read", "convert it to netCDF-4 or .npy"),
+    (
+        re.compile(rb"\x80[\x02-\x05]"),
+        "a Python pickle; pickled objects are never loaded",
+        "save the array with numpy.save",
+    ),
+)
+_GZIP = b"\x1f\x8b"
+_COMPRESSED = ((b"BZh", "bzip2"), (b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"))
+
+
+def open_matrix(path: str, item: str | None = None) -> Loaded:
+    """Load the matrix that ``PATH``, ``PATH:ITEM`` or ``-`` names; ``item`` names it inside a container.
+
+    The array has the dtype we compute in (see :class:`Loaded`); NaN and infinity are not looked for here. Raises
+    InputError (missing, unreadable, not a matrix, ambiguous), ResourceError (does not fit in memory) and UsageError
+    (standard input is a terminal, item named twice).
+    """
+    path, item = _named(path, item)
+    with _opened(path) as source:
+        name = _choose(source)
+        if not source.stream:
+            return _ours(_format(name).load(path, item))
+        return _ours(_load_stream(name, source, item))
+
+
+def list_items(path: str) -> tuple[str, list[Item]]:
+    """The format's name and the matrices it holds, from headers only (a pipe of text has to be read)."""
+    path, item = _named(path, None)
+    with _opened(path) as source:
+        name = _choose(source)
+        if not source.stream:
+            found = _format(name).items(path)
+        elif name == "npy":
+            from .npy import stream_items
+
+            found = stream_items(source, source.where)
+        else:
+            found = [_load_stream(name, source, None).item]
+    if item is None:
+        return name, found
+    wanted = [entry for entry in found if (entry.path or "").strip("/") == item.strip("/")]
+    if not wanted:
+        raise InputError(f"no item {item!r}", where=path, hint="leave the item out to list what the file holds")
+    return name, wanted
+
+
+def split_item(path: str) -> tuple[str, str | None]:
+    """``PATH:ITEM`` as (path, item): the longest prefix that exists on disk is the path; None when no item is named."""
+    if path == STDIN or os.path.lexists(path):
+        return path, None
+    at = path.rfind(":")
+    while at > 0:
+        if os.path.lexists(path[:at]):
+            return path[:at], path[at + 1 :]
+        at = path.rfind(":", 0, at)
+    return path, None
+
+
+def _named(path: str, item: str | None) -> tuple[str, str | None]:
+    if path == "":
+        raise UsageError("the input is an empty file name", hint="use - for standard input")
+    if "\0" in path:
+        raise UsageError("a file name cannot hold a NUL byte")
+    where, inside = split_item(path)
+    if item is None:
+        return where, inside
+    if inside is not None:
+        raise UsageError(f"the item is named twice, as {inside!r} and as {item!r}", where=where, hint="name it once")
+    return where, item
+
+
+@dataclasses.dataclass(eq=False)
+class _Source:
+    """An opened input: its first bytes, whether it is a stream, and those bytes followed by the rest."""
+
+    raw: io.FileIO
+    path: str
+    where: str
+    stream: bool
+    head: bytes = b""
+    pending: bytes = b""
+
+    def sniff(self) -> None:
+        while len(self.head) < HEAD:
+            part = self.raw.read(HEAD - len(self.head))
+            if not part:
+                break
+            self.head += part
+        self.pending = self.head
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not self.pending:
+            return self.raw.read(size) or b""
+        if size is None or size < 0:
+            return self._take(len(self.pending)) + self.raw.readall()
+        return self._take(size)
+
+    def readinto(self, buffer: Any, /) -> int:
+        if not self.pending:
+            return self.raw.readinto(buffer) or 0
+        view = memoryview(buffer).cast("B")
+        part = self._take(len(view))
+        view[: len(part)] = part
+        return len(part)
+
+    def _take(self, size: int) -> bytes:
+        part, self.pending = self.pending[:size], self.pending[size:]
+        return part
+
+
+class _Reader(io.RawIOBase):
+    """A source as a file object, for readers of text that want io.BufferedReader."""
+
+    def __init__(self, source: _Source):
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        return self._source.readinto(buffer)
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[_Source]:
+    where = "standard input" if path == STDIN else path
+    try:
+        # descriptor 0 itself and not sys.stdin, which has read ahead and may be replaced; it stays open for others
+        raw = open(0, "rb", buffering=0, closefd=False) if path == STDIN else open(path, "rb", buffering=0)
+    except IsADirectoryError as error:
+        raise _directory(where) from error
+    except FileNotFoundError as error:
+        raise InputError("no such file", where=where, hint=_missing_hint(path)) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot be opened ({reason})", where=where) from error
+    with raw:
+        try:
+            yield _inspected(raw, path, where)
+        except OSError as error:
+            if isinstance(error, LowrankError):
+                raise
+            raise InputError(f"reading failed ({error.strerror or error})", where=where) from error
+
+
+def _inspected(raw: io.FileIO, path: str, where: str) -> _Source:
+    """Refuse what is no file or pipe, then read the first bytes."""
+    status = os.fstat(raw.fileno())
+    if stat.S_ISDIR(status.st_mode):
+        raise _directory(where)
+    if raw.isatty():
+        raise UsageError(f"{where} is a terminal", hint="pipe or redirect a .npy or Matrix Market file into it")
+    device = stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode)
+    if device and path != STDIN:
+        raise InputError("a device, not a file", where=where)
+    source = _Source(raw, path, where, path == STDIN or not stat.S_ISREG(status.st_mode))
+    source.sniff()
+    if not source.head:
+        raise InputError(
+            "is empty", where=where, hint="the command before the pipe wrote nothing" if source.stream else None
+        )
+    # files of /proc claim no size and have content: nothing can be checked against their size
+    source.stream = source.stream or status.st_size == 0
+    return source
+
+
+def _directory(where: str) -> InputError:
+    return InputError("is a directory", where=where, hint="name a file in it")
+
+
+def _missing_hint(path: str) -> str | None:
+    if os.path.islink(path):
+        return "it is a symbolic link to a file that does not exist"
+    parent = os.path.dirname(path)
+    if parent and not os.path.isdir(parent):
+        return f"there is no directory {parent}"
+    return None
+
+
+def _format(name: str) -> Format:
+    return TABLE[name].load()
+
+
+def _choose(source: _Source) -> str:
+    """The name of the format: by content, else by what the content is known not to be, else by the file's name."""
+    head, name = source.head, os.path.basename(source.path)
+    for pattern, what, hint in _FOREIGN:
+        if pattern.match(head):
+            raise InputError(f"is {what}", where=source.where, hint=hint)
+    for entry in TABLE:
+        if _format(entry).matches(head, name):
+            return entry
+    for magic, packer in ((_GZIP, "gzip"), *_COMPRESSED):
+        if head.startswith(magic):
+            raise InputError(
+                f"is compressed with {packer}",
+                where=source.where,
+                hint="of these only .mtx.gz is read: decompress it first",
+            )
+    for entry in TABLE:
+        if name.lower().endswith(_format(entry).suffixes):
+            return entry
+    known = ", ".join(dict.fromkeys(suffix for entry in TABLE for suffix in _format(entry).suffixes))
+    what = "text in a format that is not known" if _is_text(head) else "in a format that is not known"
+    raise InputError(f"is {what}", where=source.where, hint=f"formats read: {known} (see lowrank list formats)")
+
+
+def _is_text(head: bytes) -> bool:
+    return not re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", head)
+
+
+def _load_stream(name: str, source: _Source, item: str | None) -> Loaded:
+    if name == "npy":
+        from .npy import load_stream
+
+        return load_stream(source, source.where, item, name=source.path)
+    if name == "mtx":
+        from . import mtx
+
+        if item is not None:
+            raise InputError(f"a Matrix Market file holds one matrix and no item {item!r}", where=source.where)
+        loaded = mtx.load_stream(io.BufferedReader(_Reader(source), 2**20))
+        return dataclasses.replace(loaded, source=source.path)
+    raise InputError(
+        f"{name} cannot be read from a pipe", where=source.where, hint="it needs to seek: write it to a file first"
+    )
+
+
+def _ours(loaded: Loaded) -> Loaded:
+    """Sparse matrices leave here sorted and without duplicates, whatever the file held."""
+    from .working import canonical
+
+    if not hasattr(loaded.array, "indptr") or loaded.array.has_canonical_format:
+        return loaded
+    array, summed = canonical(loaded.array)
+    notes = (*loaded.notes, f"{summed} duplicate entries were summed") if summed else loaded.notes
+    return dataclasses.replace(loaded, array=array, notes=notes)
