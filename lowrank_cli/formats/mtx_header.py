@@ -1,0 +1,167 @@
+"""Banner and size line of a Matrix Market file, and what they promise: refused before anything is allocated."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+
+from ..errors import InputError, ResourceError
+from .mtx_grammar import refuse, shown
+from .mtx_lines import Lines
+
+FIELDS = {
+    "real": "real", "double": "real", "integer": "integer", "unsigned-integer": "integer", "complex": "complex",
+    "pattern": "pattern",
+}  # fmt: skip
+SYMMETRIES = ("general", "symmetric", "skew-symmetric", "hermitian")
+#: field -> (stored dtype, bytes of one value of it)
+DTYPES = {"real": ("float64", 8), "integer": ("int64", 8), "complex": ("complex128", 16), "pattern": ("bool", 1)}
+_COLUMNS = {"real": ("real",), "integer": ("integer",), "complex": ("real", "real"), "pattern": ()}
+_LARGEST = 2**63 - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """layout is "coordinate" or "array"; stored is the number of entry lines that must follow."""
+
+    layout: str
+    field: str
+    symmetry: str
+    rows: int
+    cols: int
+    stored: int
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kind of token in each column of an entry line."""
+        return (("index", "index") if self.layout == "coordinate" else ()) + _COLUMNS[self.field]
+
+    @property
+    def detail(self) -> str:
+        return f"{self.layout} {self.field} {self.symmetry}"
+
+    @property
+    def dtype(self) -> str:
+        return DTYPES[self.field][0]
+
+    def memory(self, entries: int, value_bytes: int) -> int:
+        """Bytes of values and, in coordinate layout, column indices and row pointer."""
+        if self.layout == "array":
+            return self.rows * self.cols * value_bytes
+        index = 4 if max(self.rows, self.cols, entries) < 2**31 else 8
+        return entries * (value_bytes + index) + (self.rows + 1) * index
+
+
+def read_header(lines: Lines) -> Header:
+    """Read up to and with the size line. Raises InputError with the line."""
+    layout, field, symmetry = _banner(lines)
+    while True:
+        line = lines.next_line()
+        if line is None:
+            refuse(lines.where, lines.number + 1, "the file ends before the size line", "it is truncated")
+        if not line.startswith(b"%") and line.strip(b" \t"):
+            break
+    number = lines.number
+    names = ("rows", "columns", "entries") if layout == "coordinate" else ("rows", "columns")
+    tokens = re.split(rb"[ \t]+", line.strip(b" \t"))
+    if len(tokens) != len(names) or not all(re.fullmatch(rb"[0-9]+", token) for token in tokens):
+        refuse(
+            lines.where,
+            number,
+            f"the size line must hold {len(names)} whole numbers ({', '.join(names)}), not {shown(line)}",
+        )
+    sizes = []
+    for name, token in zip(names, tokens, strict=True):
+        digits = token.lstrip(b"0") or b"0"
+        if len(digits) > 19 or int(digits) > _LARGEST:
+            refuse(lines.where, number, f"{shown(token)} {name} are more than a matrix can have (2**63 - 1)")
+        sizes.append(int(digits))
+    rows, cols = sizes[:2]
+    if not rows or not cols:
+        refuse(lines.where, number, f"the matrix is {rows} x {cols}: it has no {'columns' if rows else 'rows'}")
+    if symmetry != "general" and rows != cols:
+        refuse(lines.where, number, f"a {symmetry} matrix must be square, not {rows} x {cols}")
+    stored = sizes[2] if layout == "coordinate" else rows * cols
+    if layout == "array" and symmetry != "general":
+        stored = rows * (rows - 1) // 2 + (0 if symmetry == "skew-symmetric" else rows)
+    return Header(layout, field, symmetry, rows, cols, stored)
+
+
+def _banner(lines: Lines) -> tuple[str, str, str]:
+    line = lines.next_line()
+    if line is None:
+        raise InputError("the file is empty", where=lines.where)
+    words = line.decode("ascii", "backslashreplace").lower().split()
+    if not words or words[0] != "%%matrixmarket":
+        hint = "a Matrix Market file begins with %%MatrixMarket matrix coordinate real general"
+        if line.startswith(b"version https://git-lfs"):
+            hint = "this is a Git LFS pointer and not the file itself: run git lfs pull"
+        elif line.lstrip().startswith(b"<"):
+            hint = "this is a web page and not a matrix: download the file again"
+        refuse(lines.where, 1, f"no Matrix Market banner but {shown(line)}", hint)
+    if len(words) != 5:
+        refuse(lines.where, 1, f"the banner has {len(words)} words where 5 are due: {shown(line)}")
+    for word, allowed in zip(words[1:], (("matrix",), ("coordinate", "array"), FIELDS, SYMMETRIES), strict=True):
+        if word not in allowed:
+            refuse(
+                lines.where, 1, f"{shown(word.encode())} in the banner is not supported", f"use {', '.join(allowed)}"
+            )
+    layout, field, symmetry = words[2], FIELDS[words[3]], words[4]
+    if field == "pattern" and (layout == "array" or symmetry not in ("general", "symmetric")):
+        refuse(lines.where, 1, f"pattern cannot be {symmetry if layout == 'coordinate' else layout}")
+    if symmetry == "hermitian" and field != "complex":
+        refuse(lines.where, 1, f"hermitian needs complex values, not {field}", "write symmetric in the banner")
+    return layout, field, symmetry
+
+
+def check_size(header: Header, most_bytes: int | None, where: str) -> None:
+    """Refuse what the file cannot hold (InputError) or memory cannot (ResourceError). most_bytes: length of all text,
+    or the most a compressed file can expand to; None when unknown."""
+    least = 2 * max(1, len(header.kinds))  # each token and the blank or line end behind it
+    if most_bytes is not None and header.stored * least > most_bytes + 1:
+        raise InputError(
+            f"the size line promises {header.stored} entries, which need {header.stored * least} bytes or more; the "
+            f"file has {most_bytes} at most",
+            where=where,
+            hint="it is truncated, or its size line is wrong",
+        )
+    value = 16 if header.field == "complex" else 8
+    need = header.memory(header.stored, value)
+    if header.layout == "coordinate":
+        # the triplets as read, the matrix and its transposed copy; a symmetric matrix doubles both
+        full = header.stored * (1 if header.symmetry == "general" else 2)
+        need = full * (value + 16) + 2 * full * (value + 8) + 8 * (header.rows + header.cols)
+    free = available_memory()
+    if free is not None and need > free:
+        raise ResourceError(
+            f"a {header.rows} x {header.cols} matrix with {header.stored} stored entries needs about "
+            f"{need / 1e9:.1f} GB of memory; {free / 1e9:.1f} GB are free",
+            where=where,
+            hint="use a machine with more memory" if header.stored > header.rows else "drop its empty rows and columns",
+        )
+
+
+def available_memory() -> int | None:
+    """Bytes this process may still take: the least of what Linux reports free and what its limits leave."""
+    found = []
+    for path, pattern in (
+        ("/proc/meminfo", r"MemAvailable:\s+(\d+) kB"),
+        ("/sys/fs/cgroup/memory.max", r"(\d+)"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", r"(\d+)"),
+    ):
+        match = re.search(pattern, _text(path))
+        if match:
+            unit = 1024 if path.startswith("/proc") else 1
+            folder = os.path.dirname(path)
+            used = re.search(r"^(?:anon|rss) (\d+)$", _text(f"{folder}/memory.stat"), re.MULTILINE)
+            found.append(max(0, int(match[1]) * unit - (int(used[1]) if used else 0)))
+    return min(found, default=None)
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError):
+        return ""
