@@ -1,0 +1,86 @@
+"""Engines of this process: one thread, or a pool. Same results either way: a block never knows who ran it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+from ..errors import UsageError
+
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """Runs task(0), ..., task(count - 1) in any order, anywhere; returns the results in order."""
+
+    @property
+    def threads(self) -> int: ...
+
+    def map(self, task: Callable[[int], T], count: int) -> list[T]: ...
+
+
+class SerialEngine:
+    """One block after the other, in the calling thread."""
+
+    threads = 1
+
+    def map(self, task: Callable[[int], T], count: int) -> list[T]:
+        return [task(i) for i in range(count)]
+
+
+class ThreadEngine:
+    """Blocks over a pool of threads. The calling thread only waits, so that it can act on signals.
+
+    The first failing block (by number, among those that ran) decides the exception.
+    """
+
+    def __init__(self, threads: int):
+        if threads < 1:
+            raise UsageError(f"--threads must be at least 1, not {threads}")
+        self.threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+
+    def map(self, task: Callable[[int], T], count: int) -> list[T]:
+        if count == 1 or self.threads == 1:
+            return [task(i) for i in range(count)]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="lowrank")
+        results: list = [None] * count
+        failures: dict[int, BaseException] = {}
+        numbers = itertools.count()
+        stop = threading.Event()
+
+        def work() -> None:
+            while not stop.is_set() and (i := next(numbers)) < count:
+                try:
+                    results[i] = task(i)
+                except BaseException as failure:
+                    failures[i] = failure
+                    stop.set()
+
+        workers = [self._pool.submit(work) for _ in range(min(self.threads, count))]
+        try:
+            for worker in workers:
+                worker.result()
+        except BaseException:
+            stop.set()
+            raise
+        if failures:
+            raise failures[min(failures)]
+        return results
+
+
+def available_threads() -> int:
+    """Cores this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def engine_for(threads: int) -> Engine:
+    return SerialEngine() if threads == 1 else ThreadEngine(threads)

@@ -1,0 +1,36 @@
+"""The fixed grid: where a matrix is cut, from its shape and dtype alone (sparse: its row pointer)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import np
+
+if TYPE_CHECKING:
+    import numpy
+
+#: Side of a dense tile. 512 x 512 runs at 95 % of threaded BLAS speed; 1024 starves the second core in A^H Y.
+TILE = 512
+#: Stored entries of a sparse row block, and its most rows.
+BLOCK_ENTRIES = 1 << 17
+BLOCK_ROWS = 4096
+
+
+def cuts(length: int, side: int = TILE) -> tuple[int, ...]:
+    """0 = c_0 < ... < c_b = length: equal blocks, multiples of 16 long, near ``side``; the last may be shorter."""
+    if length <= 0:
+        return (0,)
+    blocks = max(1, (length + side // 2) // side)
+    step = -(-length // blocks)
+    step += -step % 16
+    return (*range(0, length, step), length)
+
+
+def sparse_row_cuts(indptr: numpy.ndarray) -> tuple[int, ...]:
+    """Cuts at equal numbers of stored entries, no block longer than ``BLOCK_ROWS``."""
+    m = len(indptr) - 1
+    nnz = int(indptr[-1])
+    targets = np.arange(0, nnz, BLOCK_ENTRIES)
+    by_entries = np.searchsorted(indptr, targets, side="left")
+    marks = np.unique(np.concatenate([by_entries, np.arange(0, m, BLOCK_ROWS), [0, m]]))
+    return tuple(int(c) for c in marks if c <= m)
