@@ -1,0 +1,41 @@
+"""What every test may rely on: a quiet terminal of known width, Hypothesis profiles, and the real matrices."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import gallery
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Before any test imports the command: what it prints must not depend on who runs the tests and where.
+os.environ["NO_COLOR"] = "1"
+os.environ["COLUMNS"] = "80"
+os.environ["LC_ALL"] = "C.UTF-8"
+os.environ.pop("FORCE_COLOR", None)
+
+_QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("dev", deadline=None, max_examples=25, suppress_health_check=_QUIET)
+settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, suppress_health_check=_QUIET)
+settings.register_profile("nightly", deadline=None, max_examples=5000, suppress_health_check=_QUIET)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave the slow tests out unless -m says otherwise."""
+    if not config.option.markexpr:
+        config.option.markexpr = "not slow"
+
+
+@pytest.fixture
+def data() -> Callable[[str], Path]:
+    """data(name) is the path of a real matrix; see ``gallery.real`` for what happens when it is missing."""
+    return gallery.real
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return Path(__file__).resolve().parent.parent
