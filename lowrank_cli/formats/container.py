@@ -1,0 +1,37 @@
+"""A way to keep factors in one file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class ArrayInfo:
+    """What the header of a stored array says."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Container:
+    """One row of the table of writers, loaded. Arrays are flat: a sparse one is its four parts.
+
+    encode(meta, arrays) -> chunks of bytes, the same for the same content; decode(path) -> (meta, arrays), arrays in
+    native byte order, neither checked against their digests; headers(path) -> (meta, ArrayInfo by name) without
+    reading values; holds(path): whether the file claims to hold factors; matches(head) looks at the first bytes.
+    Reading raises InputError for whatever is wrong with the file.
+    """
+
+    name: str
+    suffix: str
+    matches: Callable[[bytes], bool]
+    encode: Callable[[dict[str, Any], dict[str, np.ndarray]], list[Any]]
+    decode: Callable[[str], tuple[Any, dict[str, np.ndarray]]]
+    headers: Callable[[str], tuple[Any, dict[str, ArrayInfo]]]
+    holds: Callable[[str], bool]

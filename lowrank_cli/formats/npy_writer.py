@@ -1,0 +1,55 @@
+"""The bytes of a .npy file, version 1.0: the same for the same array whatever made it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..lazy import np
+
+if TYPE_CHECKING:
+    import numpy
+
+MAGIC = b"\x93NUMPY\x01\x00"
+
+#: Item types written and read back: numbers in little-endian byte order, and bool.
+STORED = (
+    *("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8"),
+    *("<f2", "<f4", "<f8", "<c8", "<c16"),
+)
+
+
+def stored(array: Any) -> numpy.ndarray:
+    """The array in C order and little-endian byte order; itself where it is so already.
+
+    Raises TypeError for an item type that is not a plain number.
+    """
+    array = np.asarray(array)
+    dtype = array.dtype.newbyteorder("<")
+    if dtype.str not in STORED:
+        raise TypeError(f"arrays of {array.dtype} are not written")
+    return array if array.flags.c_contiguous and array.dtype == dtype else array.astype(dtype, order="C")
+
+
+def raw(array: numpy.ndarray) -> memoryview:
+    """The bytes of a C-ordered array, without a copy."""
+    return memoryview(array.reshape(-1).view(np.uint8)) if array.size else memoryview(b"")
+
+
+def header(descr: str, shape: tuple[int, ...], fortran_order: bool = False) -> bytes:
+    """Magic, version and header; the data begin at a multiple of 64 bytes."""
+    text = f"{{'descr': {descr!r}, 'fortran_order': {fortran_order}, 'shape': {tuple(map(int, shape))!r}, }}"
+    padding = -(len(MAGIC) + 2 + len(text) + 1) % 64
+    body = text.encode("ascii") + b" " * padding + b"\n"
+    return MAGIC + len(body).to_bytes(2, "little") + body
+
+
+def npy_chunks(array: Any, keep_order: bool = False) -> list[Any]:
+    """Header and data of the array, without a copy where its layout allows.
+
+    With keep_order an array that lies in Fortran order is written so; else every array is written in C order, so
+    that equal values give equal bytes.
+    """
+    array = np.asarray(array)
+    fortran = keep_order and array.flags.f_contiguous and not array.flags.c_contiguous
+    plain = stored(array.T if fortran else array)
+    return [header(plain.dtype.str, array.shape, fortran), raw(plain)]

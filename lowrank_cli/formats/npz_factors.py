@@ -1,0 +1,215 @@
+"""Factors as a stored (uncompressed) zip archive of .npy members and ``meta.json``, as numpy.load reads it.
+
+Written by hand: fixed time stamps and attributes, so the same factors give the same bytes. Read through zipfile with
+limits of our own, and through a .npy reader that accepts the headers we write and no others.
+
+Layout of a zip archive: PKWARE APPNOTE.TXT 6.3.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, LowrankError
+from ..lazy import np
+from . import factor_meta
+from .container import ArrayInfo, Container
+from .npy_writer import MAGIC, STORED, header, npy_chunks, raw
+
+if TYPE_CHECKING:
+    import zipfile
+
+    import numpy
+
+META = "meta.json"
+MEMBER_CAP = 1000
+HEADER_CAP = 64 << 10
+#: A compressed member (we write none) may give at most this many times its size.
+EXPANSION_CAP = 100
+
+#: Sizes and offsets from here on need the zip64 fields.
+ZIP64_FROM = 0xFFFFFFFF
+_FULL = 0xFFFFFFFF
+#: 1980-01-01 00:00, the earliest a zip archive can say.
+_DATE = 0x0021
+_UNIX_FILE = 0o100644 << 16
+
+_DAMAGED = "the file is damaged; write it again"
+_HEADER = re.compile(
+    rb"\{'descr': '([<|][a-z]\d{1,2})', 'fortran_order': (False), 'shape': \(((?:\d{1,15}, ?)*(?:\d{1,15})?)\), \} *\n"
+)
+
+
+def encode(meta: dict[str, Any], arrays: dict[str, numpy.ndarray]) -> list[Any]:
+    """The archive as chunks; the values of the arrays are not copied."""
+    members = [(META, [factor_meta.canonical(meta)])]
+    members += [(f"{name}.npy", npy_chunks(array)) for name, array in arrays.items()]
+    chunks: list[Any] = []
+    directory: list[bytes] = []
+    offset = 0
+    for name, body in members:
+        size = sum(memoryview(chunk).nbytes for chunk in body)
+        crc = 0
+        for chunk in body:
+            crc = zlib.crc32(chunk, crc)
+        local = _local_header(name, crc, size)
+        directory.append(_directory_entry(name, crc, size, offset))
+        chunks += [local, *body]
+        offset += len(local) + size
+    return [*chunks, b"".join(directory), _end(len(members), sum(map(len, directory)), offset)]
+
+
+def _local_header(name: str, crc: int, size: int) -> bytes:
+    large = size >= ZIP64_FROM
+    extra = struct.pack("<HHQQ", 1, 16, size, size) if large else b""
+    shown = _FULL if large else size
+    fixed = (b"PK\x03\x04", 45 if large else 20, 0, 0, 0, _DATE, crc, shown, shown, len(name), len(extra))
+    return struct.pack("<4s5H3L2H", *fixed) + name.encode("ascii") + extra
+
+
+def _directory_entry(name: str, crc: int, size: int, offset: int) -> bytes:
+    large, far = size >= ZIP64_FROM, offset >= ZIP64_FROM
+    wide = ([size, size] if large else []) + ([offset] if far else [])
+    extra = struct.pack(f"<HH{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
+    version = 45 if wide else 20
+    shown, place = _FULL if large else size, _FULL if far else offset
+    fixed = (b"PK\x01\x02", 3 << 8 | version, version, 0, 0, 0, _DATE, crc, shown, shown, len(name), len(extra))
+    return struct.pack("<4s6H3L5H2L", *fixed, 0, 0, 0, _UNIX_FILE, place) + name.encode("ascii") + extra
+
+
+def _end(count: int, size: int, offset: int) -> bytes:
+    wide = b""
+    if offset + size >= ZIP64_FROM:
+        record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 3 << 8 | 45, 45, 0, 0, count, count, size, offset)
+        wide = record + struct.pack("<4sLQL", b"PK\x06\x07", 0, offset + size, 1)
+    shown = (min(size, _FULL), _FULL if wide else offset)
+    return wide + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, count, count, *shown, 0)
+
+
+def decode(path: str) -> tuple[Any, dict[str, numpy.ndarray]]:
+    """Metadata and flat arrays, not yet checked against their digests. Raises InputError."""
+    with _opened(path) as (archive, members):
+        meta = _read_meta(archive, members, path)
+        return meta, {name: _read_array(archive, info, name, path) for name, info in members.items() if name != META}
+
+
+def headers(path: str) -> tuple[Any, dict[str, ArrayInfo]]:
+    """Metadata, and item type and shape of every flat array, without reading values. Raises InputError."""
+    with _opened(path) as (archive, members):
+        meta = _read_meta(archive, members, path)
+        found = {}
+        for name, info in members.items():
+            if name != META:
+                with archive.open(info) as stream:
+                    dtype, shape, _ = _read_header(stream, info.file_size, name, path)
+                found[name] = ArrayInfo(dtype.name, shape)
+        return meta, found
+
+
+def holds(path: str) -> bool:
+    """Whether the archive has a ``meta.json`` that names our schema."""
+    import zipfile
+
+    with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(META)
+        if info.file_size <= factor_meta.SIZE_CAP:
+            return f'"{factor_meta.FAMILY}'.encode() in archive.read(info)
+    return False
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+    """The archive and its members by array name, all limits checked; whatever zipfile raises becomes InputError."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive, _members(archive, os.stat(path).st_size, path)
+    except LowrankError:
+        raise
+    except OSError as err:
+        raise InputError(f"cannot be read: {err.strerror or err}", where=path) from err
+    except Exception as err:
+        # zipfile and zlib raise a dozen kinds for damaged archives
+        line = " ".join(str(err).split())[:120] or type(err).__name__
+        raise InputError(f"is not a readable archive ({line})", where=path, hint=_DAMAGED) from err
+
+
+def _members(archive: zipfile.ZipFile, file_size: int, path: str) -> dict[str, zipfile.ZipInfo]:
+    infos = archive.infolist()
+    if len(infos) > MEMBER_CAP:
+        raise InputError(f"has {len(infos)} members, more than {MEMBER_CAP}", where=path, hint=_DAMAGED)
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in infos:
+        name = info.filename if info.filename == META else info.filename.removesuffix(".npy")
+        known = info.filename == META or (info.filename.endswith(".npy") and factor_meta.NAME.fullmatch(name))
+        if not known:
+            raise InputError(f"holds a member {info.filename!r} that is none of a factor file's", where=path)
+        if name in members:
+            raise InputError(f"holds the member {info.filename!r} twice", where=path, hint=_DAMAGED)
+        if info.file_size > EXPANSION_CAP * info.compress_size or info.flag_bits & 1:
+            raise InputError(f"member {info.filename!r} is encrypted or expands too far", where=path)
+        members[name] = info
+    if sum(info.compress_size for info in infos) > file_size:
+        raise InputError("its members are larger than the file", where=path, hint=_DAMAGED)
+    if META not in members:
+        raise InputError("holds no factors written by lowrank", where=path, hint=f"it has no {META}")
+    return members
+
+
+def _read_meta(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], path: str) -> Any:
+    if members[META].file_size > factor_meta.SIZE_CAP:
+        raise InputError("the metadata are larger than 16 MiB", where=path, hint=_DAMAGED)
+    return factor_meta.parse(archive.read(members[META]), path)
+
+
+def _read_header(stream: Any, size: int, name: str, path: str) -> tuple[numpy.dtype, tuple[int, ...], int]:
+    """(item type, shape, bytes of values) of a .npy member that must fill exactly ``size`` bytes."""
+    lead = stream.read(len(MAGIC) + 2)
+    length = int.from_bytes(lead[-2:], "little")
+    text = stream.read(min(length, HEADER_CAP)) if lead.startswith(MAGIC) else b""
+    match = _HEADER.fullmatch(text)
+    descr = match[1].decode() if match else ""
+    if match is None or descr not in STORED or len(text) != length:
+        raise InputError(f"array {name} has no header that lowrank writes", where=path, hint=_DAMAGED)
+    shape = tuple(int(part) for part in match[3].decode().split(",") if part.strip())
+    dtype = np.dtype(descr)
+    nbytes = dtype.itemsize
+    for extent in shape:
+        nbytes *= extent
+    if header(descr, shape) != lead + text or size != len(lead) + length + nbytes:
+        raise InputError(f"array {name} has {size} bytes, which its header does not fit", where=path, hint=_DAMAGED)
+    return dtype, shape, nbytes
+
+
+def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: str) -> numpy.ndarray:
+    with archive.open(info) as stream:
+        dtype, shape, nbytes = _read_header(stream, info.file_size, name, path)
+        array = np.empty(shape, dtype)
+        view, done = raw(array), 0
+        while done < nbytes:
+            got = stream.readinto(view[done : done + (1 << 20)])
+            if not got:
+                raise InputError(f"array {name} ends after {done} of {nbytes} bytes", where=path, hint=_DAMAGED)
+            done += got
+        # the checksum is compared when the end is met
+        if stream.read(1):
+            raise InputError(f"array {name} is longer than its header says", where=path, hint=_DAMAGED)
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+CONTAINER = Container(
+    name="npz",
+    suffix=".npz",
+    matches=lambda head: head.startswith(b"PK\x03\x04"),
+    encode=encode,
+    decode=decode,
+    headers=headers,
+    holds=holds,
+)

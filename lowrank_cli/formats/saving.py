@@ -1,0 +1,149 @@
+"""Factors and arrays to files, and factors back from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+from typing import Any
+
+from .. import factors
+from ..errors import InputError, OutputError, UsageError
+from ..factors.base import Factorization
+from . import WRITERS, atomic, factor_meta
+from .container import ArrayInfo, Container
+from .npy_writer import npy_chunks
+
+STDOUT = "standard output"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Saved:
+    """Factors as a file held them, every digest checked. report is the stored one, without a ``run`` block; digests
+    are those of the arrays as stored (a sparse ``C`` is ``C.data C.indices C.indptr C.shape``)."""
+
+    factor: Factorization
+    report: dict[str, Any]
+    kind: str
+    path: str
+    digests: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedHeaders:
+    """What a file of factors says without its values being read: the metadata are checked, the values are not."""
+
+    kind: str
+    product: str
+    report: dict[str, Any]
+    path: str
+    arrays: dict[str, ArrayInfo]
+    digests: dict[str, str]
+
+
+def check_suffix(target: str) -> Container:
+    """The container the target's suffix names; .npz for a pipe or a device. Raises UsageError listing the suffixes."""
+    if atomic.is_stream(target):
+        return WRITERS[".npz"].load()
+    suffix = os.path.splitext(target)[1].lower()
+    if suffix not in WRITERS:
+        said = f"suffix {suffix!r}" if suffix else "no suffix"
+        raise UsageError(f"{said} does not name a format of factors", where=target, hint=f"use {' or '.join(WRITERS)}")
+    return WRITERS[suffix].load()
+
+
+def save(factor: Factorization, report: dict[str, Any], target: str, *, no_clobber: bool = False) -> None:
+    """Write factors and their report to a file; the suffix decides the container.
+
+    The same factors and report give the same bytes: the key ``run`` of the report is left out. The target holds the
+    old content or the new one at every moment (``atomic.commit``). Raises UsageError for an unknown suffix,
+    OutputError when it cannot be written, ResourceError when an HDF5 file would not fit the memory.
+    """
+    chunks = _encode(check_suffix(target), factor, report)
+    atomic.commit(target, chunks, _size(chunks), no_clobber)
+
+
+def write_factors_to(fd: int, factor: Factorization, report: dict[str, Any]) -> None:
+    """Write the bytes of a stored .npz to an open descriptor. Raises BrokenPipeError when nobody reads it."""
+    atomic.write_all(fd, _encode(WRITERS[".npz"].load(), factor, report), STDOUT)
+
+
+def write_array(array: Any, target: str, *, no_clobber: bool = False) -> None:
+    """Write one array as .npy in the order (C or Fortran) it lies in. Raises UsageError for another suffix,
+    OutputError when it cannot be written."""
+    if os.path.splitext(target)[1].lower() != ".npy" and not atomic.is_stream(target):
+        raise UsageError("an array is written as .npy", where=target, hint="let the name of the output end in .npy")
+    chunks = npy_chunks(array, keep_order=True)
+    atomic.commit(target, chunks, _size(chunks), no_clobber)
+
+
+def write_array_to(fd: int, array: Any) -> None:
+    """Write one array as .npy to an open descriptor. Raises BrokenPipeError when nobody reads it."""
+    atomic.write_all(fd, npy_chunks(array, keep_order=True), STDOUT)
+
+
+def load_factors(path: str) -> Saved:
+    """Read factors back. Every value, name, shape and the stored report are held against their digests.
+
+    Raises InputError when the file is not one of factors, is damaged, or its arrays make no factorization.
+    """
+    meta, flat = _container(path).decode(path)
+    factor_meta.check(meta, path)
+    factor_meta.check_arrays(meta, flat, path)
+    arrays = factor_meta.assemble_sparse(flat, path)
+    try:
+        factor = factors.assemble(meta["kind"], arrays)
+    except InputError as err:
+        raise InputError(err.what, where=path, hint=err.hint) from None
+    return Saved(factor, meta["report"], meta["kind"], path, meta["digests"])
+
+
+def load_headers(path: str) -> SavedHeaders:
+    """Read what a file of factors says about itself, not its values. Raises InputError like ``load_factors``."""
+    meta, infos = _container(path).headers(path)
+    factor_meta.check(meta, path)
+    if sorted(infos) != sorted(meta["digests"]):
+        raise InputError("its arrays are not those its metadata name", where=path, hint="the file is damaged")
+    return SavedHeaders(meta["kind"], meta["product"], meta["report"], path, infos, meta["digests"])
+
+
+def is_factors(path: str) -> bool:
+    """Whether a file claims to hold factors written by lowrank, of any version. Reads no values, never raises."""
+    try:
+        return _container(path).holds(path)
+    except InputError:
+        return False
+
+
+def _encode(container: Container, factor: Factorization, report: dict[str, Any]) -> list[Any]:
+    stored = {name: value for name, value in report.items() if name != "run"}
+    try:
+        flat = factor_meta.flatten(factor.arrays())
+    except TypeError as err:
+        raise OutputError(f"cannot store these factors: {err}", hint="convert them to float32 or float64") from None
+    return container.encode(factor_meta.describe(factor.kind, factor.product, stored, flat), flat)
+
+
+def _size(chunks: list[Any]) -> int:
+    return sum(memoryview(chunk).nbytes for chunk in chunks)
+
+
+def _container(path: str) -> Container:
+    """The container a file's first bytes name. Raises InputError for anything that is no regular file of factors."""
+    head = None
+    try:
+        # a pipe without a writer would hold us for ever, and no container can be read from one
+        if stat.S_ISREG(os.stat(path).st_mode):
+            with open(path, "rb") as file:
+                head = file.read(512)
+    except (OSError, ValueError) as err:
+        reason = getattr(err, "strerror", None) or str(err)
+        raise InputError(f"cannot be read: {reason}", where=path, hint="correct the path") from err
+    if head is None:
+        raise InputError("is not a regular file", where=path, hint="factors are read from .npz and .h5 files")
+    for entry in WRITERS.values():
+        container = entry.load()
+        if container.matches(head):
+            return container
+    known = " and ".join(WRITERS)
+    raise InputError("holds no factors written by lowrank", where=path, hint=f"factors are stored as {known}")
