@@ -1,0 +1,291 @@
+"""Every numba kernel, in one module because a cached kernel does not notice changes in what it calls elsewhere.
+
+Only ``jit`` imports this. Inputs are C-ordered read-only arrays (``jit.frozen``), so that each kernel has one form a
+dtype. No kernel is parallel and none may reorder sums: threads belong to the engines, and bits to the reader.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from . import jit
+
+_kernel = numba.njit(nogil=True, cache=jit.cache_path() is not None)
+#: What only kernels call is linked into them and cached with them.
+_inner = numba.njit(nogil=True)
+
+#: Columns whose vectors stay in the first-level cache.
+PANEL = 2048
+
+#: Names of the kernels, for the cache guard and the warm-up.
+KERNELS = (
+    "sweep",
+    "pivoted_qr",
+    "back_substitute",
+    "draw",
+    "systematic",
+    "gather_columns",
+    "csr_rows",
+    "csr_transpose",
+)
+
+
+@_kernel
+def sweep(tile, block, squares, largest, factor_one, factor_two):
+    """Per column: sum of squares of the scaled entries, summed by blocks of rows, and the largest modulus."""
+    rows, cols = tile.shape
+    part = np.empty(cols, np.float64)
+    for start in range(0, rows, block):
+        part[:] = 0.0
+        for i in range(start, min(start + block, rows)):
+            for j in range(cols):
+                raw = np.float64(tile[i, j])
+                value = raw * factor_one * factor_two
+                part[j] += value * value
+                size = abs(raw)
+                largest[j] = size if size > largest[j] else largest[j]
+        for j in range(cols):
+            squares[j] += part[j]
+
+
+@_inner
+def _total(squares):
+    """The sum by panels, which keeps its rounding small for millions of columns."""
+    total = 0.0
+    for start in range(0, squares.shape[0], PANEL):
+        part = 0.0
+        for c in range(start, min(start + PANEL, squares.shape[0])):
+            part += squares[c]
+        total += part
+    return total
+
+
+@_inner
+def _size(v):
+    size = 0.0
+    for i in range(v.shape[0]):
+        size += np.float64(v[i]) * np.float64(v[i])
+    return size
+
+
+@_inner
+def _remainder(Y, Q, R, j, p, v, coefficients):
+    """v = column p of Y orthogonalised against j rows of Q, at least twice; returns its squared norm."""
+    l = Y.shape[0]
+    for i in range(l):
+        v[i] = Y[i, p]
+    for s in range(j):
+        coefficients[s] = R[s, p]
+        for i in range(l):
+            v[i] -= Q[s, i] * coefficients[s]
+    size = _size(v)
+    before = np.inf
+    sweeps = 0
+    again = np.empty(j, Y.dtype)
+    while j > 0 and sweeps < 5 and (sweeps == 0 or size < 0.5 * before):
+        before = size
+        for s in range(j):
+            h = Q[s, 0] * v[0]
+            for i in range(1, l):
+                h += Q[s, i] * v[i]
+            again[s] = h
+        for s in range(j):
+            coefficients[s] += again[s]
+            for i in range(l):
+                v[i] -= Q[s, i] * again[s]
+        size = _size(v)
+        sweeps += 1
+    return size
+
+
+@_inner
+def _downdate(Y, Q, R, j, noise, redo, chosen, squares, reference, lost):
+    """Row j of R and the norms it leaves, panel by panel while both are in cache; returns how many norms are lost."""
+    l, n = Y.shape
+    count = 0
+    for start in range(0, n, PANEL):
+        stop = min(start + PANEL, n)
+        for c in range(start, stop):
+            R[j, c] = 0
+        for i in range(l):
+            q = Q[j, i]
+            for c in range(start, stop):
+                R[j, c] += q * Y[i, c]
+        for c in range(start, stop):
+            if chosen[c]:
+                R[j, c] = 0
+                squares[c] = 0.0
+                continue
+            entry = np.float64(R[j, c])
+            left = squares[c] - entry * entry
+            if reference[c] > noise and left <= redo * reference[c]:
+                lost[count] = c
+                count += 1
+            squares[c] = max(left, 0.0)
+    return count
+
+
+@_inner
+def _renew(Y, Q, R, steps, columns, E, squares, reference):
+    """Squared norms of Y - Q R formed anew for these columns, a block of them at a time."""
+    l, width = E.shape
+    for start in range(0, columns.shape[0], width):
+        w = min(width, columns.shape[0] - start)
+        for i in range(l):
+            for t in range(w):
+                E[i, t] = Y[i, columns[start + t]]
+        for s in range(steps):
+            for i in range(l):
+                q = Q[s, i]
+                for t in range(w):
+                    E[i, t] -= q * R[s, columns[start + t]]
+        for t in range(w):
+            size = _size(E[:, t])
+            squares[columns[start + t]] = size
+            reference[columns[start + t]] = size
+
+
+@_kernel
+def pivoted_qr(Y, k, goal, noise, redo, squares, pivots, Q, R, trail):
+    """Left-looking column-pivoted QR; see ``pivoting``. Fills the arrays (Q by rows) and returns the rank."""
+    l, n = Y.shape
+    reference = squares.copy()
+    chosen = np.zeros(n, np.bool_)
+    v = np.empty(l, Y.dtype)
+    coefficients = np.empty(k, Y.dtype)
+    lost = np.empty(n, np.int64)
+    E = np.empty((l, 64), Y.dtype)
+    total = _total(squares)
+    trail[0] = np.sqrt(total)
+    for j in range(k):
+        if total <= goal:
+            return j
+        # the next pivot: the largest stored norm, lowest index on ties; a stale one is corrected
+        while True:
+            p = 0
+            for c in range(1, n):
+                if squares[c] > squares[p]:
+                    p = c
+            if squares[p] <= noise:
+                return j
+            size = _remainder(Y, Q, R, j, p, v, coefficients)
+            if size >= 0.5 * squares[p]:
+                break
+            squares[p] = size
+            reference[p] = size
+        norm = np.sqrt(size)
+        pivots[j] = p
+        chosen[p] = True
+        for s in range(j):
+            R[s, p] = coefficients[s]
+        for i in range(l):
+            Q[j, i] = v[i] / norm
+        count = _downdate(Y, Q, R, j, noise, redo, chosen, squares, reference, lost)
+        R[j, p] = norm
+        _renew(Y, Q, R, j + 1, lost[:count], E, squares, reference)
+        total = _total(squares)
+        trail[j + 1] = np.sqrt(total)
+    return k
+
+
+@_kernel
+def back_substitute(T, Z):
+    """Solve T Z' = Z in place, T upper triangular, by panels of columns that stay in cache."""
+    r, n = Z.shape
+    panel = 256
+    for start in range(0, n, panel):
+        stop = min(start + panel, n)
+        for i in range(r - 1, -1, -1):
+            for s in range(r - 1, i, -1):
+                t = T[i, s]
+                for c in range(start, stop):
+                    Z[i, c] -= t * Z[s, c]
+            d = T[i, i]
+            for c in range(start, stop):
+                Z[i, c] /= d
+
+
+@_kernel
+def draw(p, u, last, out):
+    """Inverse distribution function: for each uniform the first entry whose cumulative sum exceeds it."""
+    n = p.shape[0]
+    cumulative = np.empty(n, np.float64)
+    total = 0.0
+    for i in range(n):
+        total += p[i]
+        cumulative[i] = total
+    for t in range(u.shape[0]):
+        mark = u[t] * total
+        low = 0
+        high = n
+        while low < high:
+            middle = (low + high) // 2
+            if cumulative[middle] <= mark:
+                low = middle + 1
+            else:
+                high = middle
+        out[t] = min(low, last)
+
+
+@_kernel
+def systematic(p, u, r, out):
+    """Positions whose stretch of the cumulative sum holds one of u, u + 1, ..., u + r - 1; returns how many."""
+    count = 0
+    total = 0.0
+    passed = 0.0
+    for i in range(p.shape[0]):
+        total += p[i]
+        reached = min(max(np.ceil(total - u), 0.0), np.float64(r))
+        if reached > passed:
+            out[count] = i
+            count += 1
+            passed = reached
+    return count
+
+
+@_kernel
+def gather_columns(X, index, scale, out):
+    """out[i, t] = X[i, index[t]] * scale[t]; an empty scale means a plain copy."""
+    rows = X.shape[0]
+    count = index.shape[0]
+    if scale.shape[0] == 0:
+        for i in range(rows):
+            for t in range(count):
+                out[i, t] = X[i, index[t]]
+    else:
+        for i in range(rows):
+            for t in range(count):
+                out[i, t] = X[i, index[t]] * scale[t]
+
+
+@_kernel
+def csr_rows(indptr, indices, data, X, out):
+    """out = A X for the rows that indptr bounds, each summed in stored order."""
+    rows, width = out.shape
+    for i in range(rows):
+        for c in range(width):
+            out[i, c] = 0
+        for t in range(indptr[i], indptr[i + 1]):
+            a = data[t]
+            j = indices[t]
+            for c in range(width):
+                out[i, c] += a * X[j, c]
+
+
+@_kernel
+def csr_transpose(indptr, indices, data, new_indptr, new_indices, new_data):
+    """Stable counting sort by column: within a column the rows keep their order."""
+    rows = indptr.shape[0] - 1
+    cols = new_indptr.shape[0] - 1
+    for t in range(indptr[0], indptr[rows]):
+        new_indptr[indices[t] + 1] += 1
+    for c in range(cols):
+        new_indptr[c + 1] += new_indptr[c]
+    place = new_indptr[:cols].copy()
+    for i in range(rows):
+        for t in range(indptr[i], indptr[i + 1]):
+            to = place[indices[t]]
+            new_indices[to] = i
+            new_data[to] = data[t]
+            place[indices[t]] = to + 1
