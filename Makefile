@@ -1,0 +1,50 @@
+# Everything a newcomer needs: make install, make run, make test. GNU make 3.81 and Python 3.11 are enough.
+
+PY  ?= python3
+V   := .venv
+BIN := $(V)/bin
+# pytest options: make test ARGS='-x tests/ground'
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install run test test-slow lint docs dist clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+$(V)/.ok: pyproject.toml
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "$(PY) is missing or older than 3.11: name another one, as in make PY=python3.12" >&2; exit 1; }
+	$(PY) -m venv $(V)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	$(BIN)/lowrank warmup
+	@touch $@
+
+install: $(V)/.ok ## create .venv, install lowrank and the tools of its tests, compile the kernels
+
+run: $(V)/.ok ## factor a real matrix, save the factors, print the report
+	@mkdir -p samples/out
+	$(BIN)/lowrank approx samples/flow_vx.npy --rtol 0.01 -o samples/out/flow_vx.h5
+
+test: lint ## style, import contract and the fast tests (LOWRANK_DATA names a folder of more real matrices)
+	$(BIN)/pytest $(ARGS)
+
+test-slow: $(V)/.ok ## the long sweeps
+	$(BIN)/pytest -m slow $(ARGS)
+
+lint: $(V)/.ok ## ruff and the import contract
+	$(BIN)/ruff check -q .
+	$(BIN)/ruff format --check -q .
+	@log=$$($(BIN)/lint-imports) || { printf '%s\n' "$$log"; exit 1; }
+
+docs: $(V)/.ok ## run the sessions of the README and follow the links of every page
+	$(BIN)/pytest tests/docs $(ARGS)
+
+dist: $(V)/.ok ## build the source archive and the wheel into dist/
+	$(BIN)/python -m pip install -q --disable-pip-version-check build
+	$(BIN)/python -m build
+
+clean: ## remove everything that was built, .venv too
+	rm -rf $(V) dist build samples/out .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
