@@ -121,8 +121,5 @@ def _chosen(factor: Any) -> dict[str, Any]:
     if factor.kind != "id":
         return {}
     arrays = factor.arrays()
-    return {
-        "chosen": {axis: {"count": int(arrays[axis].size), "first": arrays[axis][:FIRST_CHOSEN]}}
-        for axis in ("cols", "rows")
-        if axis in arrays
-    }
+    axes = [axis for axis in ("cols", "rows") if axis in arrays]
+    return {"chosen": {a: {"count": int(arrays[a].size), "first": arrays[a][:FIRST_CHOSEN]} for a in axes}}

@@ -39,13 +39,6 @@ def size(count: int | None, full: bool) -> str:
         return "unknown"
     if full or count < 1000:
         return f"{count} bytes"
-    scaled, unit = float(count), "bytes"
-    for unit in ("kB", "MB", "GB", "TB", "PB"):
-        scaled /= 1000
-        if scaled < 999.5:
-            break
-    return f"{scaled:.3g} {unit}"
-
-
-def shape(dims: list[int] | tuple[int, ...]) -> str:
-    return " x ".join(str(d) for d in dims)
+    units = ("bytes", "kB", "MB", "GB", "TB", "PB")
+    power = min(len(units) - 1, (len(str(count)) - 1) // 3)
+    return f"{count / 1000**power:.3g} {units[power]}"

@@ -1,0 +1,42 @@
+"""The process around a command: threads of BLAS, descriptors, signals, exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+from .cli import process
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    blas_pinned = process.pin_blas()
+    fd = process.separate_stdout()
+    process.Signals()
+    try:
+        code = _run(fd, blas_pinned)
+    except process.Stopped as stopped:
+        process.leave(stopped.number)
+    except KeyboardInterrupt:
+        process.leave(2)
+    sys.exit(code)
+
+
+def _run(fd: int | None, blas_pinned: bool) -> int:
+    from .cli.app import run
+    from .cli.terminal import Terminal, text_stream
+
+    argv = sys.argv[1:]
+    debug = "--debug" in argv or os.environ.get("LOWRANK_DEBUG", "") not in ("", "0")
+    if not debug:
+        # a library's warning is no line of ours, and must not become an exception under -W error
+        warnings.simplefilter("ignore")
+    sys.stdout = text_stream(fd, "standard output", sys.stdout)
+    sys.stderr = text_stream(2, "standard error", sys.stderr)
+    terminal = Terminal(sys.stdout, sys.stderr, fd, argv, blas_pinned, debug)
+    return run(argv, terminal)
+
+
+if __name__ == "__main__":
+    main()

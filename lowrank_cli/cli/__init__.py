@@ -1,0 +1,18 @@
+"""Floor 6: argv and the terminal. One file a command, one line in this table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..registry import Entry
+
+#: verb -> its ``Command``. Listing the verbs loads none of them.
+TABLE: Mapping[str, Entry] = {
+    "approx": Entry("lowrank_cli.cli.approx:COMMAND", "Factor a matrix to a rank or a tolerance; report; save."),
+    "product": Entry("lowrank_cli.cli.product:COMMAND", "Approximate X Y from sampled columns of X and rows of Y."),
+    "info": Entry("lowrank_cli.cli.info:COMMAND", "Say what files hold, from their headers."),
+    "reconstruct": Entry("lowrank_cli.cli.reconstruct:COMMAND", "Multiply saved factors back to a dense matrix."),
+    "verify": Entry("lowrank_cli.cli.verify:COMMAND", "Hold saved factors against their matrix; exit 8 if they lie."),
+    "list": Entry("lowrank_cli.cli.list:COMMAND", "List the methods or the file formats."),
+    "warmup": Entry("lowrank_cli.cli.warmup:COMMAND", "Compile the kernels once, ahead of the first big matrix."),
+}

@@ -1,0 +1,55 @@
+"""From argv to an exit code: parse, run, and say in one line what went wrong."""
+
+from __future__ import annotations
+
+import traceback
+
+from ..errors import Exit, LowrankError
+from .terminal import ReaderGone, Terminal
+
+BROKEN_PIPE = 141
+
+
+def run(argv: list[str], terminal: Terminal) -> int:
+    """Carry out a command line. Returns the exit code; raises only what stops the whole process (signals)."""
+    try:
+        return _run(argv, terminal)
+    except ReaderGone:
+        return BROKEN_PIPE
+
+
+def _run(argv: list[str], terminal: Terminal) -> int:
+    from .lazy import parse
+
+    try:
+        request = parse(argv)
+        if isinstance(request, int) or request is None:
+            return request or Exit.DONE
+        terminal.quiet = bool(request.values.get("quiet"))
+        terminal.verbose = int(request.values.get("verbose") or 0)
+        return int(request.command.run(request.values, terminal))
+    except (BrokenPipeError, ReaderGone) as error:
+        raise ReaderGone from error
+    except Exception as error:
+        return _failed(error, terminal)
+
+
+def _failed(error: Exception, terminal: Terminal) -> int:
+    if isinstance(error.__cause__, BrokenPipeError):
+        raise ReaderGone from error
+    if terminal.debug:
+        terminal.err.write(traceback.format_exc())
+    line, code = explain(error)
+    terminal.line("error", line)
+    return code
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """What to say of an exception, and the exit code it means."""
+    if isinstance(error, LowrankError):
+        return error.line(), int(error.exit_code)
+    if isinstance(error, MemoryError):
+        asked = f" ({error})" if str(error) else ""
+        return f"not enough memory{asked}; ask for a smaller rank, or use a machine with more", int(Exit.RESOURCES)
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"internal error: {what}; please report, rerun with --debug for the traceback", int(Exit.FAILED)

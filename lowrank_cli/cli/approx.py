@@ -1,0 +1,224 @@
+"""lowrank approx: factor a matrix to a rank or tolerance; report; save."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..algorithms import TABLE as METHODS
+from ..errors import Exit, UsageError
+from ..factors import TABLE as FACTORS
+from ..formats import WRITERS
+from ..registry import find
+from . import shared
+from .command import Command, Param, Values
+from .params import budget_params, method_params, read_budget, read_options, whole
+from .progress import patience
+from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..algorithms.outcome import Outcome
+    from ..api import Job
+    from ..formats.loaded import Loaded
+
+DEFAULT_METHOD = "svd"
+#: Part of a factorization that is none of its arrays: the dense product of all.
+PRODUCT = "product"
+
+METHOD = Param(
+    "method", f"How to factor: {', '.join(METHODS)}.  [default: {DEFAULT_METHOD}]", ("--method", "-m"), "NAME", "Method"
+)
+TIMES = Param("times", "Second factor: approximate A Y (method cr).", ("--times",), "Y", "Input")
+SEED = Param("seed", "Seed of the random numbers.  [from 0 to 2**64 - 1; default: 0]", ("--seed",), "N", "Method")
+OUTPUT = (
+    Param(
+        "output",
+        f"Save the factors with their report ({', '.join(WRITERS)}); - writes a stored .npz to standard output.",
+        ("-o", "--output"),
+        "FILE",
+        "Output",
+    ),
+    Param(
+        "part",
+        f"With -o: write only this array of the factors, or '{PRODUCT}' for the dense approximation, as .npy.",
+        ("--part",),
+        "NAME",
+        "Output",
+    ),
+    shared.NO_CLOBBER,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    """A request, read and checked as far as it can be without opening a file."""
+
+    job: Job
+    path: str
+    times: str | None
+    item: str | None
+    threads: int
+    output: str | None
+    part: str | None
+    face: str
+
+
+def _params() -> tuple[Param, ...]:
+    return (
+        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for a .npy on standard input.", metavar="A"),
+        shared.DATASET,
+        TIMES,
+        *budget_params(),
+        METHOD,
+        *method_params(),
+        SEED,
+        shared.THREADS,
+        *OUTPUT,
+        *shared.REPORT,
+        *shared.TALK,
+    )
+
+
+def execute(command: str, method: str, values: Values, terminal: Terminal) -> int:
+    """Approximate, save, report: what ``approx`` and its short forms share. Returns the exit code."""
+    work = _read(command, method, values)
+    inputs = [path for path in (work.path, work.times) if path is not None]
+    shared.check_inputs(inputs)
+    shared.check_output(work.output, inputs, values, terminal)
+    started = time.perf_counter()
+    with patience(terminal, f"{command} {work.path}"):
+        from ..api import run
+
+        loaded = [shared.load(work.path, work.item, terminal)]
+        if work.times is not None:
+            loaded.append(shared.load(work.times, None, terminal))
+        terminal.detail(f"method {method}, {work.threads} threads, seed {work.job.seed}")
+        outcome, report = run(work.job, *loaded, threads=work.threads, blas_pinned=terminal.blas_pinned)
+        _write(work, outcome, report, values, terminal)
+    full = _with_run(work, loaded, report, time.perf_counter() - started, values, terminal)
+    _say_details(full, terminal)
+    terminal.show(work.face, [full], data_on_stdout=shared.to_stdout(work.output))
+    return _verdict(work, outcome, terminal)
+
+
+def _read(command: str, method: str, values: Values) -> _Work:
+    from ..api import Job
+    from ..streams import Streams
+
+    loaded_method = find(METHODS, method, "method")
+    times = values.get("times")
+    if loaded_method.of_product and times is None:
+        raise UsageError(f"--method {method} approximates a product", hint="name the second factor with --times Y")
+    if times is not None and not loaded_method.of_product:
+        raise UsageError(f"--times is for products, and --method {method} factors one matrix", hint="use --method cr")
+    seed = whole(values["seed"], "seed") if values.get("seed") is not None else 0
+    Streams(seed)
+    output, part = values.get("output"), values.get("part")
+    _check_names(method, output, part)
+    job = Job(command, method, read_budget(values).with_defaults(), read_options(method, values), seed)
+    threads, face = shared.threads(values), shared.face(values)
+    return _Work(job, values["matrix"], times, values.get("dataset"), threads, output, part, face)
+
+
+def _check_names(kind: str, output: str | None, part: str | None) -> None:
+    """Names of files and parts that cannot come true, found before any work."""
+    if part is None:
+        if output is not None and not shared.to_stdout(output):
+            shared.suffix_known(output, tuple(WRITERS))
+        return
+    if output is None:
+        raise UsageError("--part says what to write, but not where", hint="add -o FILE.npy, or -o - for a pipe")
+    if not shared.to_stdout(output):
+        shared.suffix_known(output, (".npy",))
+    forms = [entry.load() for entry in FACTORS[kind]] if kind in FACTORS else []
+    names = dict.fromkeys(field.name for form in forms for field in dataclasses.fields(form))
+    if forms and part != PRODUCT and part not in names:
+        raise UsageError(f"--part {part!r} is not in the factors", hint=f"choose one of {', '.join([*names, PRODUCT])}")
+
+
+def part_of(factor: Any, name: str) -> Any:
+    """One array of a factorization, dense, or its product. Raises UsageError when there is no such array."""
+    from ..factors.base import dense
+
+    if name == PRODUCT:
+        return factor.reconstruct()
+    arrays = factor.arrays()
+    if name not in arrays:
+        raise UsageError(
+            f"--part {name!r} is not in the factors", hint=f"choose one of {', '.join([*arrays, PRODUCT])}"
+        )
+    return dense(arrays[name])
+
+
+def _write(work: _Work, outcome: Outcome, report: dict[str, Any], values: Values, terminal: Terminal) -> None:
+    if work.output is None:
+        return
+    from ..formats import saving
+
+    no_clobber = bool(values.get("no_clobber"))
+    if work.part is not None:
+        array = part_of(outcome.factor, work.part)
+        if shared.to_stdout(work.output):
+            saving.write_array_to(terminal.data_descriptor(), array)
+        else:
+            saving.write_array(array, work.output, no_clobber=no_clobber)
+    elif shared.to_stdout(work.output):
+        saving.write_factors_to(terminal.data_descriptor(), outcome.factor, report)
+    else:
+        saving.save(outcome.factor, report, work.output, no_clobber=no_clobber)
+
+
+def _with_run(
+    work: _Work, loaded: list[Loaded], report: dict[str, Any], seconds: float, values: Values, terminal: Terminal
+) -> dict[str, Any]:
+    from ..reports.facts import with_run
+
+    facts = shared.run_facts(
+        values,
+        terminal,
+        input_path=work.path,
+        seconds=seconds,
+        bytes_read=sum(one.item.bytes for one in loaded),
+        threads=work.threads,
+        engine="threads" if work.threads > 1 else "serial",
+    )
+    if work.times is not None:
+        facts["times_path"] = work.times
+    if work.output is not None and not shared.to_stdout(work.output) and os.path.isfile(work.output):
+        facts["output_bytes"] = os.path.getsize(work.output)
+    return with_run(report, **facts)
+
+
+def _say_details(report: dict[str, Any], terminal: Terminal) -> None:
+    kernels = ", ".join(map(str, report["method_facts"].get("kernels") or ())) or "none compiled"
+    terminal.detail(f"{report['ledger']['passes']} passes, kernels: {kernels}")
+    terminal.detail(f"{report['run']['seconds']:.2f} s")
+
+
+def _verdict(work: _Work, outcome: Outcome, terminal: Terminal) -> int:
+    if not work.job.budget.has_tolerance or outcome.bound_met:
+        return Exit.DONE
+    reached = outcome.certificate.relative
+    error = "" if reached is None else f" (relative error {reached:.3g})"
+    kept = "" if work.output is None else f", {work.output} written and marked {outcome.status.value!r}"
+    terminal.warn(f"the tolerance asked for was not met{error}{kept}; {outcome.status.advice}")
+    return Exit.BOUND_MISSED
+
+
+def _run(values: Values, terminal: Terminal) -> int:
+    return execute("approx", values.get("method") or DEFAULT_METHOD, values, terminal)
+
+
+COMMAND = Command(
+    help="Factor a matrix to a rank or a tolerance, measure the error, report and save.",
+    params=_params,
+    run=_run,
+    epilog="""Examples:
+  lowrank approx A.npy --rtol 1e-3 -o A.svd.npz
+  lowrank approx data.h5:/X --method id -k 20 --json
+  producer | lowrank approx - -k 5 -o - --part U > U.npy
+
+Exit codes: 0 done, 2 usage, 3 tolerance missed (the output is written), 4 input, 5 output.""",
+)

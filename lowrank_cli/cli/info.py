@@ -1,0 +1,77 @@
+"""lowrank info: what files hold, from headers alone; of saved factors, the report inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import Exit, LowrankError
+from ..reports.text import safe
+from . import shared
+from .command import Command, Param, Values
+from .terminal import Terminal
+
+
+def _params() -> tuple[Param, ...]:
+    return (
+        Param("files", "Matrices or saved factors.", metavar="FILE...", kind="many"),
+        *shared.REPORT,
+        *shared.TALK,
+    )
+
+
+def describe(path: str) -> dict[str, Any]:
+    """The report of one file. Matrices: header only. Factors: read whole, so their digests are checked."""
+    from ..formats import opening, saving
+    from ..reports.facts import plain, started, with_run
+
+    report = started("info")
+    if path != shared.STDIN and saving.is_factors(path):
+        saved = saving.load_factors(path)
+        from ..factors.base import nbytes
+
+        report["format"] = "factors"
+        report["items"] = [
+            _item(name, array.shape, array.dtype, getattr(array, "nnz", None), nbytes(array))
+            for name, array in saved.factor.arrays().items()
+        ]
+        report["factors"] = {"kind": saved.factor.kind, "shape": saved.factor.shape, "rank": saved.factor.rank}
+        report["factors"] |= {"bytes": saved.factor.nbytes, "product": saved.factor.product}
+        report["stored"] = saved.report
+    else:
+        report["format"], items = opening.list_items(path)
+        report["items"] = [
+            {**_item(i.path, i.shape, i.dtype, i.nnz, i.bytes), **({"detail": i.detail} if i.detail else {})}
+            for i in items
+        ]
+    return with_run(plain(report), input_path=path)
+
+
+def _item(path: str | None, shape: Any, dtype: Any, nnz: int | None, count: int) -> dict[str, Any]:
+    return {"path": path, "shape": list(shape), "dtype": str(dtype), "nnz": nnz, "bytes": count}
+
+
+def _run(values: Values, terminal: Terminal) -> int:
+    face, code, reports = shared.face(values), int(Exit.DONE), []
+    shared.check_inputs(list(values["files"]))
+    for path in values["files"]:
+        try:
+            reports.append(describe(path))
+        except LowrankError as error:
+            code = code or int(error.exit_code)
+            terminal.line("error", error.line())
+            if face == "jsonl":
+                failed = {"message": safe(error.line()), "exit": int(error.exit_code)}
+                reports.append({"schema": "lowrank.report/1", "command": "info", "error": failed})
+                reports[-1]["run"] = {"input_path": path}
+    if reports and not (face == "json" and code):
+        terminal.show(face, reports)
+    return code
+
+
+COMMAND = Command(
+    help="Say what files hold: shape, dtype and size of matrices; rank and error of saved factors.",
+    params=_params,
+    run=_run,
+    epilog="""Example:
+  lowrank info *.h5 --report tsv""",
+)

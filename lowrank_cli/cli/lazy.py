@@ -1,0 +1,174 @@
+"""The one place that talks to typer: commands from the table, built when used. typer only parses here.
+
+The parsed command is returned and run outside of typer, so that its handling of OSError, EOFError and of signals,
+which turns them into other exit codes, never sees our work.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from .. import __version__
+from ..errors import UsageError
+from ..registry import find
+from . import TABLE
+from .command import Command, Param, Values
+
+#: typer.BadParameter is public; what it derives from is not, and moved when typer took click in (0.26).
+_ParserError = typer.BadParameter.__mro__[2]
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A parsed command line."""
+
+    name: str
+    command: Command
+    values: Values
+
+
+def parse(argv: list[str]) -> Request | int:
+    """The request a command line makes, or an exit code when it only asked for help or the version.
+
+    Raises UsageError for what cannot be understood.
+    """
+    try:
+        return _root().main(args=list(argv), prog_name="lowrank", standalone_mode=False)
+    except _ParserError as error:
+        raise _usage_error(error, argv) from error
+
+
+def _usage_error(error: Any, argv: list[str]) -> UsageError:
+    message = error.format_message().strip().rstrip(".")
+    context = getattr(error, "ctx", None)
+    near = getattr(error, "possibilities", None)
+    if near:
+        message = error.message.rstrip(".")
+    dashed = [a for a in argv if a.startswith("-") and a != "-" and os.path.lexists(a)]
+    if dashed:
+        hint = f"for the file of that name write ./{dashed[0]}"
+    elif near:
+        hint = f"did you mean {sorted(near)[0]}?"
+    else:
+        hint = f"see {context.command_path if context else 'lowrank'} --help"
+    return UsageError(message[:1].lower() + message[1:], hint=hint)
+
+
+class _Paneled(TyperCommand):
+    """Plain help with the options under the headings of their panels, and no option twice."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        seen: set[str] = set()
+        for param in order:
+            if param.param_type_name != "option" or param.name == "help" or getattr(param, "count", False):
+                continue
+            if param.name in seen:
+                raise UsageError(f"{max(param.opts, key=len)} is given twice", hint="give it once")
+            seen.add(param.name)
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                is_argument = param.param_type_name == "argument"
+                panel = "Arguments" if is_argument else getattr(param, "rich_help_panel", None) or "Options"
+                panels.setdefault(panel, []).append(record)
+        for panel, records in panels.items():
+            with formatter.section(panel):
+                formatter.write_dl(records)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """As written: examples are lines, not a paragraph."""
+        if self.epilog:
+            formatter.write("\n" + self.epilog.rstrip() + "\n")
+
+
+class _Verbs(TyperGroup):
+    """The root: verbs listed from the table, each built when it is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(TABLE)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return _build(cmd_name, TABLE[cmd_name].load()) if cmd_name in TABLE else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] not in TABLE and not args[0].startswith("-") and not ctx.resilient_parsing:
+            find(TABLE, args[0], "command")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in TABLE.items()])
+
+
+def _root() -> Any:
+    app = typer.Typer(
+        cls=_Verbs,
+        name="lowrank",
+        context_settings=_CONTEXT,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        invoke_without_command=True,
+        help="Low-rank matrix approximation with certified errors.",
+        epilog="lowrank COMMAND --help tells more. Report to stdout, everything else to stderr.",
+    )
+
+    @app.callback()
+    def root(
+        context: typer.Context,
+        version: Annotated[
+            bool, typer.Option("--version", "-V", is_eager=True, callback=_version, help="Show the version and exit.")
+        ] = False,
+    ) -> None:
+        if context.invoked_subcommand is None:
+            raise UsageError("no command given", hint=f"choose one of {', '.join(TABLE)}, or see lowrank --help")
+
+    return typer.main.get_command(app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lowrank {__version__}")
+        raise typer.Exit()
+
+
+def _build(name: str, command: Command) -> Any:
+    def callback(**values: Any) -> Request:
+        return Request(name, command, values)
+
+    parameters = [_parameter(p) for p in command.params()]
+    callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+    app.command(name, cls=_Paneled, context_settings=_CONTEXT, help=command.help, epilog=command.epilog)(callback)
+    return typer.main.get_command(app)
+
+
+def _parameter(param: Param) -> inspect.Parameter:
+    kind: Any
+    default: Any
+    if not param.flags:
+        kind, default = (list[str] if param.kind == "many" else str), inspect.Parameter.empty
+        info = typer.Argument(metavar=param.metavar, help=param.help, show_default=False)
+    else:
+        kind, default = {"switch": (bool, False), "count": (int, 0)}.get(param.kind, (str | None, None))
+        info = typer.Option(
+            *param.flags,
+            metavar=None if param.kind in ("switch", "count") else param.metavar or "TEXT",
+            help=param.help,
+            show_default=False,
+            count=param.kind == "count",
+            rich_help_panel=param.panel,
+        )
+    where = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(param.name, where, default=default, annotation=Annotated[kind, info])

@@ -1,0 +1,139 @@
+"""Parameters of commands, read from the dataclass fields behind them, and their texts turned into values.
+
+Numbers are read here and not by the parser, which takes ``1_000``, ``inf`` and numbers that round to zero.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from ..algorithms import TABLE as METHODS
+from ..budget import Budget
+from ..errors import UsageError
+from ..options import Opt, described, flag
+from ..registry import find
+from .command import Param, Values
+
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_METAVARS = {int: "N", float: "X", str: "NAME"}
+
+
+def whole(text: str, name: str) -> int:
+    """The whole number a text spells in decimal digits. Raises UsageError naming the flag."""
+    if not _WHOLE.fullmatch(text):
+        raise UsageError(f"{flag(name)} must be a whole number, not {text!r}", hint="write it in digits, such as 100")
+    if len(text.lstrip("+-0")) > 20 or abs(int(text)) >= 2**64:
+        raise UsageError(f"{flag(name)} is out of range: {text[:40]}")
+    return int(text)
+
+
+def real(text: str, name: str) -> float:
+    """The finite number a text spells. Raises UsageError when it spells none, or one too large or too small."""
+    if not _NUMBER.fullmatch(text):
+        raise UsageError(f"{flag(name)} must be a finite number, not {text!r}", hint="write it like 0.01 or 1e-6")
+    value = float(text)
+    mantissa = re.split("[eE]", text)[0]
+    if math.isinf(value) or (value == 0 and mantissa.strip("+-0.")):
+        raise UsageError(f"{flag(name)} is out of the range of a float64: {text[:40]}")
+    return value
+
+
+def kind_of(owner: type, name: str) -> type:
+    """int, float, bool or str: what a field holds when it is not None."""
+    hint = typing.get_type_hints(owner)[name]
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        hint = next(arm for arm in typing.get_args(hint) if arm is not type(None))
+    return hint if hint in (int, float, bool) else str
+
+
+def read(owner: type, name: str, given: Any) -> Any:
+    """The value of a field from what the command line gave; None when it gave nothing."""
+    if not isinstance(given, str):
+        return given or None
+    reader = {int: whole, float: real}.get(kind_of(owner, name))
+    return given if reader is None else reader(given, name)
+
+
+def field_param(owner: type, name: str, note: str = "", flags: tuple[str, ...] = ()) -> Param:
+    """The option that sets one field."""
+    field, spec = described(owner)[name]
+    kind = kind_of(owner, name)
+    return Param(
+        name,
+        note + spec.help + _range(spec, field.default),
+        (*(flags or spec.flags), flag(name)),
+        _METAVARS.get(kind, "TEXT"),
+        spec.panel,
+        "switch" if kind is bool else "text",
+    )
+
+
+def _range(spec: Opt, default: Any) -> str:
+    facts = []
+    if spec.choices is not None:
+        facts.append("one of " + ", ".join(spec.choices))
+    if spec.min is not None:
+        facts.append(f"at least {spec.min:g}")
+    if spec.above is not None:
+        facts.append(f"above {spec.above:g}")
+    if spec.max is not None:
+        facts.append(f"at most {spec.max:g}")
+    if default is not None and not isinstance(default, bool):
+        facts.append(f"default: {default}")
+    return f"  [{'; '.join(facts)}]" if facts else ""
+
+
+def budget_params(*, rank_flags: tuple[str, ...] = ()) -> list[Param]:
+    return [field_param(Budget, n, flags=rank_flags if n == "rank" else ()) for n in described(Budget)]
+
+
+def read_budget(values: Values) -> Budget:
+    """The budget asked for. Raises UsageError for a value out of range."""
+    given = {n: read(Budget, n, values.get(n)) for n in described(Budget)}
+    return Budget(**{n: v for n, v in given.items() if v is not None})
+
+
+def owners(names: tuple[str, ...] = tuple(METHODS)) -> dict[str, dict[str, type]]:
+    """option name -> {method: options dataclass}, over the methods called for."""
+    found: dict[str, dict[str, type]] = {}
+    for method in names:
+        options = METHODS[method].load().options
+        for name in described(options):
+            found.setdefault(name, {})[method] = options
+    return found
+
+
+def method_params(names: tuple[str, ...] = tuple(METHODS)) -> list[Param]:
+    """The flags of all methods' own options; one that several methods have appears once."""
+    made = []
+    for name, methods in owners(names).items():
+        note = f"{', '.join(methods)}: " if len(names) > 1 else ""
+        made.append(field_param(next(iter(methods.values())), name, note))
+    return made
+
+
+def read_options(method: str, values: Values) -> Any:
+    """The options of ``method`` from what was given. Raises UsageError for a flag that is another method's."""
+    given: dict[str, Any] = {}
+    for name, methods in owners().items():
+        if values.get(name) in (None, False):
+            continue
+        if method not in methods:
+            belongs = " and ".join(methods)
+            raise UsageError(
+                f"{flag(name)} belongs to method {belongs}, not {method}",
+                hint=f"leave it out, or use --method {belongs}",
+            )
+        given[name] = read(methods[method], name, values[name])
+    made = find(METHODS, method, "method").options(**given)
+    return made
+
+
+def values_of(values: Mapping[str, Any], *names: str) -> tuple[Any, ...]:
+    return tuple(values.get(n) for n in names)

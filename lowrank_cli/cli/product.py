@@ -1,0 +1,39 @@
+"""lowrank product: X Y from sampled columns of X and rows of Y; short for ``approx X --times Y --method cr``."""
+
+from __future__ import annotations
+
+from . import shared
+from .approx import OUTPUT, SEED, execute
+from .command import Command, Param, Values
+from .params import budget_params, method_params
+from .terminal import Terminal
+
+METHOD = "cr"
+
+
+def _params() -> tuple[Param, ...]:
+    return (
+        Param("matrix", "The first factor: PATH, PATH:ITEM, or - for a .npy on standard input.", metavar="X"),
+        Param("times", "The second factor, with as many rows as X has columns.", metavar="Y"),
+        shared.DATASET,
+        *budget_params(rank_flags=("-r", "-k")),
+        *method_params((METHOD,)),
+        SEED,
+        shared.THREADS,
+        *OUTPUT,
+        *shared.REPORT,
+        *shared.TALK,
+    )
+
+
+def _run(values: Values, terminal: Terminal) -> int:
+    return execute("product", METHOD, values, terminal)
+
+
+COMMAND = Command(
+    help="Approximate the product X Y from sampled columns of X and rows of Y.",
+    params=_params,
+    run=_run,
+    epilog="""Example:
+  lowrank product X.npy Y.npy --rank 200 -o XY.npz""",
+)

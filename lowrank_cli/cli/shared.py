@@ -1,0 +1,128 @@
+"""Parameters that several commands have, and what they do with them: inputs, outputs, threads, report face."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..registry import find
+from ..reports import TABLE as FACES
+from .command import Param, Values
+from .params import whole
+from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..formats.loaded import Loaded
+
+STDIN = STDOUT = "-"
+MAX_THREADS = 1024
+#: Names of standard output that must not be opened as files: descriptor 1 is stderr in this process.
+_STDOUT_NAMES = frozenset({STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
+
+DATASET = Param(
+    "dataset", "Name of the matrix inside a container; PATH:ITEM says the same.", ("-d", "--dataset"), "ITEM", "Input"
+)
+THREADS = Param(
+    "threads",
+    f"Threads to compute with; the result does not depend on it.  [from 1 to {MAX_THREADS}; default: the cores we may "
+    "run on]",
+    ("--threads",),
+    "N",
+    "Resources",
+)
+REPORT = (
+    Param("report", f"Face of the report: {', '.join(FACES)}.  [default: table]", ("--report",), "FACE", "Output"),
+    Param("json", "Short for --report json.", ("--json",), None, "Output", "switch"),
+)
+TALK = (
+    Param("quiet", "No report and no warnings; errors only.", ("-q", "--quiet"), None, "Output", "switch"),
+    Param("verbose", "Say on stderr what is done.", ("-v", "--verbose"), None, "Output", "count"),
+    Param("debug", "Show the traceback of an error.", ("--debug",), None, "Output", "switch"),
+)
+NO_CLOBBER = Param("no_clobber", "Refuse to replace an existing output.", ("--no-clobber",), None, "Output", "switch")
+
+
+def threads(values: Values) -> int:
+    """Threads asked for, or the number of cores this process may run on."""
+    text = values.get("threads")
+    if text is None:
+        return available_cores()
+    count = whole(text, "threads")
+    if not 1 <= count <= MAX_THREADS:
+        raise UsageError(f"--threads must be from 1 to {MAX_THREADS}, not {text}")
+    return count
+
+
+def available_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), MAX_THREADS)
+    return min(os.cpu_count() or 1, MAX_THREADS)
+
+
+def face(values: Values) -> str:
+    """The report face asked for. Raises UsageError for an unknown one, or for two."""
+    name = values.get("report")
+    if values.get("json"):
+        if name not in (None, "json"):
+            raise UsageError(f"--json and --report {name} contradict each other", hint="give one of them")
+        return "json"
+    name = "table" if name is None else name
+    find(FACES, name, "report face")
+    return name
+
+
+def to_stdout(output: str | None) -> bool:
+    """Whether ``-o`` names standard output, by any of its names."""
+    return output in _STDOUT_NAMES
+
+
+def check_inputs(paths: list[str]) -> None:
+    """Refuse two inputs from one stream, and a terminal as a matrix."""
+    if paths.count(STDIN) > 1:
+        raise UsageError("standard input can be read only once", hint="give one of the matrices as a file")
+    if STDIN in paths and os.isatty(0):
+        raise UsageError("standard input is a terminal", hint="pipe a .npy file into it, or name a file")
+
+
+def check_output(output: str | None, inputs: list[str], values: Values, terminal: Terminal) -> None:
+    """Find out before computing that an output cannot be written."""
+    if output is None:
+        return
+    if to_stdout(output):
+        if terminal.data_is_terminal:
+            raise UsageError("binary data does not go to a terminal", hint="use -o FILE, or pipe it into something")
+        terminal.data_descriptor()
+        return
+    from ..formats.atomic import check_target
+    from ..formats.opening import split_item
+
+    files = [split_item(path)[0] for path in inputs if path != STDIN]
+    check_target(output, files, bool(values.get("no_clobber")))
+
+
+def suffix_known(output: str, known: tuple[str, ...]) -> None:
+    """Raise UsageError when the output's suffix names no format we write."""
+    if not output.lower().endswith(known):
+        raise UsageError(
+            f"--output {output}: the name must end in {' or '.join(known)}", hint="the suffix chooses the format"
+        )
+
+
+def load(path: str, item: str | None, terminal: Terminal) -> Loaded:
+    """Open a matrix and pass on what the reader has to say."""
+    from ..formats.opening import open_matrix
+
+    loaded = open_matrix(path, item)
+    for note in loaded.notes:
+        terminal.note(f"{loaded.source}: {note}")
+    rows, cols = loaded.shape
+    terminal.detail(
+        f"{loaded.source}: {loaded.format}, {rows} x {cols}, {loaded.item.dtype} stored, {loaded.array.dtype} computed"
+    )
+    return loaded
+
+
+def run_facts(values: Values, terminal: Terminal, **more: Any) -> dict[str, Any]:
+    """What the ``run`` block of every report holds of the command line."""
+    return {"argv": ["lowrank", *terminal.argv], "output": values.get("output"), **more}

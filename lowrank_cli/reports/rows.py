@@ -1,0 +1,204 @@
+"""A report as labelled lines for people: what the table and the Markdown face both show."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from .text import number, safe, shape, size
+
+NORMS = {"fro": "Frobenius", "spectral": "spectral"}
+KINDS = {
+    "exact": "exact: measured against the matrix",
+    "bound": "an upper bound",
+    "estimate": "an estimate",
+    "none": "not measured",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line. tone: "" or "warning" or "good"; sentences may be wrapped, values may not."""
+
+    label: str
+    value: str
+    note: str = ""
+    tone: str = ""
+
+
+def rows(report: dict[str, Any], full: bool) -> list[Row]:
+    """The lines of one report. Strings are safe to print; numbers read back when ``full``."""
+    reader = {"verify": _verify, "info": _info, "list": _list, "warmup": _warmup}.get(report["command"], _approximation)
+    return list(reader(report, full))
+
+
+def title(report: dict[str, Any]) -> str:
+    path = (report.get("run") or {}).get("input_path")
+    return safe(" ".join(["lowrank", report["command"], *([] if path is None else [path])]))
+
+
+def _matrix(item: dict[str, Any], path: str | None, full: bool) -> tuple[str, str]:
+    named = " ".join(safe(part) for part in (path, item.get("item") or item.get("path")) if part)
+    entries = "" if item["nnz"] is None else f", {item['nnz']} stored entries"
+    facts = f"{shape(item['shape'])} {safe(item['dtype'])}{entries}, {size(item['bytes'], full)}"
+    return (facts, "") if not named else (named, facts)
+
+
+def _approximation(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    run = report.get("run") or {}
+    yield Row("matrix", *_matrix(report["input"], run.get("input_path"), full))
+    if "times" in report:
+        yield Row("times", *_matrix(report["times"], run.get("times_path"), full))
+    yield Row("method", f"{safe(report['method'])}, rank {report['rank']}")
+    yield _status(report)
+    yield from _error(report["error"], full)
+    yield from _optimal(report, full)
+    yield from _method_facts(report, full)
+    yield from _compression(report, full)
+    yield from _cost(report, run, full)
+    yield from _warnings(report)
+
+
+def _status(report: dict[str, Any]) -> Row:
+    from ..algorithms.outcome import Status
+
+    try:
+        advice = Status(report["status"]).advice
+    except ValueError:
+        advice = ""
+    if report["status"] == "converged" and not _tolerance(report):
+        advice = "The rank asked for was reached."
+    return Row("status", safe(report["status"]), advice, "good" if report["status"] == "converged" else "warning")
+
+
+def _tolerance(report: dict[str, Any]) -> bool:
+    options = report.get("options") or {}
+    return any(options.get(name) is not None for name in ("rtol", "atol"))
+
+
+def _error(error: dict[str, Any], full: bool) -> Iterator[Row]:
+    if error["kind"] == "none":
+        yield Row("error", "not measured", "Use --certify exact to have it measured.", "warning")
+        return
+    norm = NORMS.get(error["norm"], safe(error["norm"]))
+    sign = "<= " if error["kind"] == "bound" else ""
+    yield Row("relative error", sign + number(error["relative"], full), f"{norm} norm, {KINDS.get(error['kind'], '')}")
+    yield Row("absolute error", sign + number(error["absolute"], full), f"{norm} norm")
+    if error["failure_probability"] is not None:
+        chance = number(error["failure_probability"], full)
+        yield Row("may fail", chance, f"Probability that the bound does not hold; {error['probes']} probes.")
+
+
+def _optimal(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    low, high = report["optimal"]["relative_lower"], report["optimal"]["relative_upper"]
+    if low is None and high is None:
+        return
+    if low is not None and low == high:
+        value = number(low, full)
+    else:
+        value = f"{number(low, full)} to {number(high, full)}"
+    yield Row("best possible", value, f"Smallest relative error of any rank {report['rank']}.")
+
+
+def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    facts = report["method_facts"]
+    for axis, chosen in (facts.get("chosen") or {}).items():
+        first = ", ".join(str(i) for i in chosen["first"])
+        more = ", ..." if chosen["count"] > len(chosen["first"]) else ""
+        word = {"cols": "columns", "rows": "rows"}[axis]
+        yield Row(f"chosen {word}", first + more, f"{chosen['count']} in order of choice, counted from 0.")
+    if facts.get("max_abs_Z") is not None:
+        yield Row("largest |Z|", number(facts["max_abs_Z"], full), "Largest interpolation coefficient.")
+    if facts.get("scheme") is not None:
+        yield Row("scheme", safe(facts["scheme"]))
+    if facts.get("predicted_relative") is not None:
+        predicted = number(facts["predicted_relative"], full)
+        yield Row("predicted error", predicted, "Relative, root mean square, before the product was formed.")
+    if facts.get("Z2_over_F2") is not None:
+        yield Row("Z2/F2", number(facts["Z2_over_F2"], full), "Sampling needs more pairs the larger this is.")
+
+
+def _compression(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    numbers = report["compression"]
+    ratio, flops = numbers["ratio"], numbers["apply_flops_ratio"]
+    counts = f"{size(numbers['bytes_in'], full)} -> {size(numbers['bytes_out'], full)}"
+    if ratio is not None:
+        tone = "warning" if ratio < 1 else ""
+        yield Row(
+            "compression",
+            f"{number(ratio, full)} x",
+            f"{counts}, of values and indices in memory, matrix / factors",
+            tone,
+        )
+    if flops is not None:
+        yield Row("apply cost", f"{number(flops, full)} x", "flops of a product with a vector, matrix / factors")
+
+
+def _cost(report: dict[str, Any], run: dict[str, Any], full: bool) -> Iterator[Row]:
+    ledger = report["ledger"]
+    kernels = ", ".join(safe(k) for k in report["method_facts"].get("kernels") or ())
+    work = f"{ledger['passes']} passes, {ledger['products']} block products, {ledger['flops']:.3g} flops"
+    yield Row("work", work, f"kernels: {kernels}" if kernels else "")
+    if run.get("seconds") is not None:
+        seconds = number(run["seconds"], full) if full else f"{run['seconds']:.2f}"
+        yield Row("time", f"{seconds} s", f"{run['threads']} threads, seed {report['seed']}")
+    if run.get("output") is not None:
+        known = run.get("output_bytes")
+        yield Row("output", safe(run["output"]), "" if known is None else size(known, full))
+
+
+def _warnings(report: dict[str, Any]) -> Iterator[Row]:
+    """What a reader must not miss, in plain words."""
+    facts, error, numbers = report["method_facts"], report["error"], report["compression"]
+    said = facts.get("warnings") or facts.get("warning") or ()
+    for warning in [said] if isinstance(said, str) else said:
+        yield Row("WARNING", "", safe(warning), "warning")
+    if error["relative"] is not None and error["relative"] >= 1 and not said:
+        yield Row("WARNING", "", "The error is no smaller than that of the zero matrix.", "warning")
+    if numbers["bytes_in"] < numbers["bytes_out"]:
+        what = "the two matrices they came from" if "times" in report else "the matrix"
+        yield Row("WARNING", "", f"The factors are larger than {what}: nothing was compressed.", "warning")
+
+
+def _verify(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    run = report.get("run") or {}
+    if run.get("against_path") is not None:
+        yield Row("against", safe(run["against_path"]))
+    yield Row("claimed error", number(report["claimed"], full), "relative, stored with the factors")
+    yield Row("measured error", number(report["measured"], full), "relative, computed now")
+    word = "yes" if report["holds"] else "NO"
+    yield Row("holds", word, safe(report.get("reason") or ""), "good" if report["holds"] else "warning")
+
+
+def _info(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    if "error" in report:
+        yield Row("error", "", safe(report["error"]["message"]), "warning")
+        return
+    yield Row("format", safe(report["format"]))
+    if "factors" in report:
+        yield from _factors(report, full)
+    for item in report["items"]:
+        name, facts = _matrix(item, None, full)
+        detail = safe(item.get("detail") or "")
+        yield Row("item" if item["path"] else "matrix", name, "; ".join(part for part in (facts, detail) if part))
+
+
+def _factors(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    facts, stored = report["factors"], report.get("stored") or {}
+    kind = f"{safe(facts['kind'])}, rank {facts['rank']}, {shape(facts['shape'])}"
+    yield Row("factors", kind, f"A ~ {safe(facts['product'])}, {size(facts['bytes'], full)}")
+    if stored.get("status"):
+        yield _status(stored)
+    if stored.get("error"):
+        yield from _error(stored["error"], full)
+
+
+def _list(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    for what in ("methods", "formats"):
+        for entry in report.get(what, ()):
+            yield Row(safe(entry["name"]), entry.get("use", ""), safe(entry["summary"]))
+
+
+def _warmup(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    yield Row("kernels", str(len(report["kernels"])), ", ".join(safe(name) for name in report["kernels"]))

@@ -1,0 +1,79 @@
+"""Reports as tab-separated lines under one header. Numbers read back to the same value; unknown is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from . import Style
+from .text import safe
+
+
+def render(reports: Sequence[dict[str, Any]], style: Style) -> str:
+    """A header line, then one line per report (list: per entry; info of a container: per matrix)."""
+    lines = [line for report in reports for line in _lines(report)]
+    if not lines:
+        return ""
+    header = list(dict.fromkeys(name for line in lines for name in line))
+    table = [header, *([_cell(line.get(name)) for name in header] for line in lines)]
+    return "".join("\t".join(cells) + "\n" for cells in table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, (int, float)) else safe(value)
+
+
+def _lines(report: dict[str, Any]) -> list[dict[str, Any]]:
+    command = report["command"]
+    if command == "info":
+        return _info(report)
+    if command == "list":
+        return [dict(entry) for what in ("methods", "formats") for entry in report.get(what, ())]
+    if command == "warmup":
+        return [{"kernel": name} for name in report["kernels"]]
+    if command == "verify":
+        run = report.get("run") or {}
+        held = {name: report.get(name) for name in ("holds", "claimed", "measured", "reason")}
+        return [{"file": run.get("input_path"), "against": run.get("against_path"), **held}]
+    return [_approximation(report)]
+
+
+def _approximation(report: dict[str, Any]) -> dict[str, Any]:
+    run = report.get("run") or {}
+    line = {"file": run.get("input_path"), "item": report["input"]["item"], "command": report["command"]}
+    line |= _matrix(report["input"]) | _result(report)
+    line |= {f"ledger_{name}": value for name, value in report["ledger"].items()}
+    return line | {"seed": report["seed"], "seconds": run.get("seconds"), "output": run.get("output")}
+
+
+def _matrix(item: dict[str, Any]) -> dict[str, Any]:
+    dims = [*item["shape"], None, None][:2]
+    return {"rows": dims[0], "cols": dims[1], "dtype": item["dtype"], "nnz": item["nnz"], "bytes": item["bytes"]}
+
+
+def _result(report: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a result; all there, and empty, when there is none."""
+    error, compression = report.get("error") or {}, report.get("compression") or {}
+    line: dict[str, Any] = {name: report.get(name) for name in ("method", "status", "rank")}
+    for name in ("norm", "relative", "absolute", "kind"):
+        line[f"error_{name}"] = error.get(name)
+    for name in ("bytes_in", "bytes_out", "ratio", "apply_flops_ratio"):
+        line[name] = compression.get(name)
+    return line
+
+
+def _info(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Saved factors are one line, whatever arrays they have; a container of matrices one line each."""
+    path = (report.get("run") or {}).get("input_path")
+    first = {"file": path, "item": None, "format": report.get("format"), "kind": None}
+    if "error" in report:
+        return []
+    if "factors" in report:
+        facts, stored = report["factors"], report.get("stored") or {}
+        whole = {"shape": facts["shape"], "dtype": None, "nnz": None, "bytes": facts["bytes"]}
+        return [first | {"kind": facts["kind"]} | _matrix(whole) | _result({"rank": facts["rank"], **stored})]
+    return [first | {"item": item["path"]} | _matrix(item) | _result({}) for item in report["items"]]
