@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, NoReturn
 
-from ..errors import InputError
+from ..errors import InputError, LowrankError
 from .hdf5_read import check, dtype_name, memory_bytes, read, read_notes, storage_detail, value_problem
 from .hdf5_sparse import describe, is_sparse, load_group
-from .hdf5_walk import H5_ERRORS, MAX_OBJECTS, guarded, opened, resolve, walk
+from .hdf5_walk import H5_ERRORS, guarded, opened, resolve, walk
 from .loaded import Format, Item, Loaded
 from .working import Conversion, allocate, matrix_shape
 
@@ -32,8 +32,8 @@ def items(path: str) -> list[Item]:
 
     The detail says how the values are stored, and of what cannot be loaded why.
     """
-    with opened(path) as file, guarded(path, "cannot be listed"):
-        return [entry.item for entry in _entries(file, path)]
+    with opened(path) as file:
+        return [entry.item for entry in _listed(file, path)]
 
 
 def load(path: str, item: str | None = None) -> Loaded:
@@ -59,7 +59,7 @@ def _load(found: Any, file: Any, path: str, item: str) -> Loaded:
 
     where = f"{path}:{item}"
     if found is None:
-        _refuse(file, path, f"there is no {item!r} in the file")
+        _refuse(path, f"there is no {item!r} in the file", _listed(file, path))
     with guarded(where, "cannot be examined"):
         sparse = is_sparse(found)
     if sparse:
@@ -68,7 +68,7 @@ def _load(found: Any, file: Any, path: str, item: str) -> Loaded:
         stored = Item(item, about.shape, about.dtype, about.nnz, about.bytes, about.detail)
         return Loaded(array, path, "hdf5", stored, notes)
     if not isinstance(found, h5py.Dataset):
-        _refuse(file, path, f"{item!r} is a group, not a matrix")
+        _refuse(path, f"{item!r} is a group, not a matrix", _listed(file, path))
     check(found, where)
     shape = matrix_shape(found.shape, where)
     conversion = Conversion(found.dtype)
@@ -84,6 +84,11 @@ class _Entry:
     candidate: bool
 
 
+def _listed(file: Any, path: str) -> list[_Entry]:
+    with guarded(path, "cannot be listed"):
+        return _entries(file, path)
+
+
 def _entries(file: Any, path: str) -> list[_Entry]:
     import h5py
 
@@ -96,8 +101,8 @@ def _entries(file: Any, path: str) -> list[_Entry]:
                 about = describe(found, f"{path}:{name}")
                 stored = Item(name, about.shape, about.dtype, about.nnz, about.bytes, about.detail)
                 entries.append(_Entry(stored, True))
-        except (InputError, *H5_ERRORS) as error:
-            what = error.what if isinstance(error, InputError) else "cannot be examined"
+        except (LowrankError, *H5_ERRORS) as error:
+            what = error.what if isinstance(error, LowrankError) else "cannot be examined"
             entries.append(_Entry(Item(name, (), "unknown", None, 0, what), False))
     return entries
 
@@ -107,7 +112,8 @@ def _entry(name: str, dataset: Any) -> _Entry:
     if dataset.shape is None:
         return _Entry(Item(name, (), "null", None, 0, "holds no values at all"), False)
     if problem is not None:
-        return _Entry(Item(name, dataset.shape, problem.split(",")[0].removeprefix("holds "), None, 0, problem), False)
+        kind = problem.removeprefix("holds ").removeprefix("an ").split(",")[0].split(" (")[0]
+        return _Entry(Item(name, dataset.shape, kind, None, 0, problem), False)
     return _Entry(_dataset_item(name, dataset), len(dataset.shape) == 2 and 0 not in dataset.shape)
 
 
@@ -121,26 +127,28 @@ def _only(file: Any, path: str) -> str:
     schema = schema.decode("utf-8", "replace") if isinstance(schema, bytes) else str(schema)
     if schema.startswith(FACTORS):
         raise InputError("this file holds factors, not a matrix", where=path, hint="use lowrank reconstruct")
-    found = [entry.item for entry in _entries(file, path) if entry.candidate]
-    if len(found) == 1:
-        assert found[0].path is not None
-        return found[0].path
-    _refuse(file, path, f"holds {len(found)} matrices" if found else "holds no 2-D numeric dataset", found)
+    entries = _entries(file, path)
+    found = [entry.item.path for entry in entries if entry.candidate]
+    if len(found) == 1 and found[0] is not None:
+        return found[0]
+    _refuse(path, f"holds {len(found)} matrices" if found else "holds no 2-D numeric dataset", entries)
 
 
-def _refuse(file: Any, path: str, what: str, found: list[Item] | None = None) -> NoReturn:
-    """InputError with the candidates of the file as arguments to copy."""
-    if found is None:
-        with guarded(path, "cannot be listed"):
-            entries = _entries(file, path)
-        found = [entry.item for entry in entries if entry.candidate]
-        if not found:
-            raise InputError(what, where=path, hint="and the file holds no 2-D numeric dataset")
+def _refuse(path: str, what: str, entries: list[_Entry]) -> NoReturn:
+    """InputError with the candidates of the file as arguments to copy, or else with what the file does hold."""
+    found = [entry.item for entry in entries if entry.candidate]
     if not found:
-        raise InputError(what, where=path, hint=f"lowrank info lists its first {MAX_OBJECTS} objects")
-    names = [f"{path}:{one.path} ({one.shape[0]} x {one.shape[1]} {one.dtype})" for one in found[:SHOWN]]
+        held = ", ".join(f"{entry.item.path} ({_size(entry.item)}{entry.item.dtype})" for entry in entries[:3])
+        more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
+        hint = f"there is no matrix in it, only {held}{more}" if held else "it holds no datasets at all"
+        raise InputError(what, where=path, hint=hint)
+    names = [f"{path}:{one.path} ({_size(one)}{one.dtype})" for one in found[:SHOWN]]
     more = "" if len(found) <= SHOWN else f" and {len(found) - SHOWN} more (lowrank info lists them)"
     raise InputError(what, where=path, hint=f"name one: {', '.join(names)}{more}")
+
+
+def _size(item: Item) -> str:
+    return " x ".join(map(str, item.shape)) + " " if item.shape else ""
 
 
 FORMAT = Format("hdf5", (".h5", ".hdf5", ".he5", ".hdf", ".h5ad", ".nc"), matches, items, load)

@@ -115,13 +115,13 @@ def _load(source: Source, header: Header, where: str, name: str) -> Loaded:
 def _read_values(source: Source, flat: npt.NDArray, conversion: Conversion) -> int:
     """Fill ``flat`` (1-D, contiguous) and return the number of bytes that came."""
     if conversion.direct:
-        return _fill(source, memoryview(flat.view(np.uint8)))
+        return _fill(source, flat.view(np.uint8).data)
     width = conversion.stored.itemsize
     buffer = np.empty(BUFFER // width, conversion.stored)
     got = 0
     for start in range(0, flat.size, buffer.size):
         piece = buffer[: flat.size - start]
-        came = _fill(source, memoryview(piece.view(np.uint8)))
+        came = _fill(source, piece.view(np.uint8).data)
         got += came
         if came < piece.nbytes:
             break

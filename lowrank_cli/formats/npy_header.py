@@ -115,8 +115,9 @@ def _parse(text: str, where: str, start: int) -> Header:
 
 
 def _shape(text: str, where: str) -> tuple[int, ...]:
-    parts = [part.strip(" \t\r\n") for part in text.split(",", MAX_DIMS + 1)]
-    if parts[-1] == "" and (len(parts) > 1 or text.strip() == ""):
+    text = " ".join(text.split())
+    parts = [part.strip() for part in text.split(",", MAX_DIMS + 1)]
+    if parts[-1] == "" and (len(parts) > 1 or text == ""):
         parts.pop()
     elif len(parts) == 1:
         raise InputError(f"malformed shape ({text[:40]}) in the .npy header", where=where)
@@ -173,7 +174,7 @@ def _dtype(descr: str, where: str) -> np.dtype:
 
 def _refuse_composite(text: str, where: str) -> None:
     what = "a structured dtype" if text[0] == "[" else "a sub-array dtype"
-    shown = text.split("}")[0].split("'fortran_order'")[0].rstrip(" ,")
+    shown = " ".join(text.split()).split("}")[0].split("'fortran_order'")[0].rstrip(" ,")
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
     raise InputError(
         f"holds records, not numbers ({what}: {shown})", where=where, hint="save one numeric field as its own array"

@@ -260,7 +260,7 @@ def _load_stream(name: str, source: _Source, item: str | None) -> Loaded:
 
         if item is not None:
             raise InputError(f"a Matrix Market file holds one matrix and no item {item!r}", where=source.where)
-        loaded = mtx.load_stream(io.BufferedReader(_Reader(source), 2**20))
+        loaded = mtx.load_stream(io.BufferedReader(_Reader(source), 2**20), source.where)
         return dataclasses.replace(loaded, source=source.path)
     raise InputError(
         f"{name} cannot be read from a pipe", where=source.where, hint="it needs to seek: write it to a file first"
@@ -271,8 +271,9 @@ def _ours(loaded: Loaded) -> Loaded:
     """Sparse matrices leave here sorted and without duplicates, whatever the file held."""
     from .working import canonical
 
-    if not hasattr(loaded.array, "indptr") or loaded.array.has_canonical_format:
+    array: Any = loaded.array
+    if not hasattr(array, "indptr") or array.has_canonical_format:
         return loaded
-    array, summed = canonical(loaded.array)
+    array, summed = canonical(array)
     notes = (*loaded.notes, f"{summed} duplicate entries were summed") if summed else loaded.notes
     return dataclasses.replace(loaded, array=array, notes=notes)
