@@ -20,8 +20,9 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ..errors import LowrankError, OutputError, UsageError
+from ..errors import OutputError, UsageError
 from . import temporaries
+from .os_errors import explained
 from .temporaries import abort_pending, pending
 
 __all__ = ["abort_pending", "check_target", "commit", "is_stream", "pending", "write_all"]
@@ -31,21 +32,6 @@ SLICE = 64 << 20
 
 _DESCRIPTOR = re.compile(r"/(?:dev/(?:(std(?:out|err|in))|fd/(\d+))|proc/(?:self|thread-self)/fd/(\d+))")
 _STANDARD = {"stdin": 0, "stdout": 1, "stderr": 2}
-
-_ELSEWHERE = "free some space, or write to another place"
-_REASONS = {
-    errno.ENOSPC: ("no space left on the device", _ELSEWHERE),
-    errno.EDQUOT: ("the disk quota is exceeded", _ELSEWHERE),
-    errno.EFBIG: ("the file would exceed the largest size allowed", "raise the limit (ulimit -f), or write elsewhere"),
-    errno.EROFS: ("the file system is read-only", "write to another place"),
-    errno.EACCES: ("permission denied", "write to a directory you may create files in"),
-    errno.EPERM: ("operation not permitted", "write to a directory you may create files in"),
-    errno.ENOENT: ("its directory does not exist", "create the directory first"),
-    errno.ENOTDIR: ("a part of its path is not a directory", "correct the path"),
-    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
-    errno.ELOOP: ("the symbolic links of its path form a loop", "correct the links"),
-    errno.EIO: ("the device reports an input/output error", "check the disk, or write to another place"),
-}
 
 
 def check_target(target: str, inputs: Sequence[str], no_clobber: bool) -> None:
@@ -66,7 +52,7 @@ def check_target(target: str, inputs: Sequence[str], no_clobber: bool) -> None:
         return
     if found is not None and no_clobber:
         raise _exists(target)
-    with _beside(target) as place, _explained(target):
+    with _beside(target) as place, explained(target):
         probe = temporaries.Temporary(place.folder_fd, place.folder, place.name)
         try:
             os.close(probe.create(0o600))
@@ -92,13 +78,13 @@ def commit(target: str, chunks: Iterable[Any], size: int, no_clobber: bool = Fal
         temp = temporaries.Temporary(place.folder_fd, place.folder, place.name)
         fd = None
         try:
-            with _explained(target):
+            with explained(target):
                 # closed to others until the mode of the file it replaces is known to hold
                 fd = temp.create(0o666 if found is None else 0o600)
                 if found is not None:
                     _adopt(fd, found)
             _fill(fd, chunks, size, target)
-            with _explained(target):
+            with explained(target):
                 _publish(temp, place, target, no_clobber)
         finally:
             temp.discard()
@@ -106,7 +92,7 @@ def commit(target: str, chunks: Iterable[Any], size: int, no_clobber: bool = Fal
                 # the lock on the temporary file is held until here; fsync has already told of any loss
                 with contextlib.suppress(OSError):
                     os.close(fd)
-        with _explained(target, "was written, but its directory could not be synced"):
+        with explained(target, "was written, but its directory could not be synced"):
             _sync_directory(place.folder_fd)
 
 
@@ -133,7 +119,7 @@ def write_all(fd: int, chunks: Iterable[Any], where: str) -> int:
             continue
         view = view.cast("B")
         while view.nbytes:
-            with _explained(where):
+            with explained(where):
                 done = _write_some(fd, view[:SLICE])
             total += done
             view = view[done:]
@@ -164,7 +150,7 @@ class _Place:
 @contextlib.contextmanager
 def _beside(target: str) -> Iterator[_Place]:
     folder, name = os.path.split(os.path.realpath(target))
-    with _explained(target):
+    with explained(target):
         flags = os.O_DIRECTORY | os.O_CLOEXEC
         try:
             fd = os.open(folder, os.O_RDONLY | flags)
@@ -178,10 +164,10 @@ def _beside(target: str) -> Iterator[_Place]:
 
 
 def _fill(fd: int, chunks: Iterable[Any], size: int, target: str) -> None:
-    with _explained(target, size=size):
+    with explained(target, size=size):
         _reserve(fd, size)
     written = write_all(fd, chunks, target)
-    with _explained(target):
+    with explained(target):
         os.fsync(fd)
         on_disk = os.fstat(fd).st_size
     if written != size or on_disk != size:
@@ -262,7 +248,7 @@ def _in_place(target: str, found: os.stat_result | None) -> bool:
 
 def _write_in_place(target: str, chunks: Iterable[Any]) -> None:
     descriptor = _descriptor(target)
-    with _explained(target):
+    with explained(target):
         fd = os.open(target, os.O_WRONLY | os.O_CLOEXEC) if descriptor is None else os.dup(descriptor)
     try:
         write_all(fd, chunks, target)
@@ -275,7 +261,7 @@ def _examine(target: str) -> os.stat_result | None:
     if not target or "\0" in target:
         raise OutputError("an output needs a file name", where=repr(target), hint="name a file")
     found = None
-    with _explained(target):
+    with explained(target):
         with contextlib.suppress(FileNotFoundError):
             found = os.stat(target)
     if target.endswith("/") or (found is not None and stat.S_ISDIR(found.st_mode)):
@@ -308,16 +294,3 @@ def _same_file(source: str, found: os.stat_result) -> bool:
 
 def _exists(target: str) -> OutputError:
     return OutputError("exists and is not replaced", where=target, hint="drop --no-clobber, or name another output")
-
-
-@contextlib.contextmanager
-def _explained(target: str, failure: str = "cannot be written", size: int | None = None) -> Iterator[None]:
-    """Turn an error of the operating system into an OutputError that says what it means here."""
-    try:
-        yield
-    except (LowrankError, BrokenPipeError):
-        raise
-    except OSError as err:
-        reason, hint = _REASONS.get(err.errno or 0, (err.strerror or str(err), "write to another place"))
-        needed = "" if size is None else f" ({size:,} bytes are needed)"
-        raise OutputError(f"{failure}: {reason}{needed}", where=target, hint=hint) from err

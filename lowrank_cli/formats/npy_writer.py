@@ -32,7 +32,7 @@ def stored(array: Any) -> numpy.ndarray:
 
 def raw(array: numpy.ndarray) -> memoryview:
     """The bytes of a C-ordered array, without a copy."""
-    return memoryview(array.reshape(-1).view(np.uint8)) if array.size else memoryview(b"")
+    return array.reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
 
 
 def header(descr: str, shape: tuple[int, ...], fortran_order: bool = False) -> bytes:

@@ -1,7 +1,7 @@
 """Factors as a stored (uncompressed) zip archive of .npy members and ``meta.json``, as numpy.load reads it.
 
 Written by hand: fixed time stamps and attributes, so the same factors give the same bytes. Read through zipfile with
-limits of our own, and through a .npy reader that accepts the headers we write and no others.
+limits of our own, and through our strict .npy header reader.
 
 Layout of a zip archive: PKWARE APPNOTE.TXT 6.3.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -18,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, LowrankError
 from ..lazy import np
-from . import factor_meta
+from . import factor_meta, npy_header
 from .container import ArrayInfo, Container
-from .npy_writer import MAGIC, STORED, header, npy_chunks, raw
+from .npy_writer import STORED, npy_chunks, raw
 
 if TYPE_CHECKING:
     import zipfile
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 META = "meta.json"
 MEMBER_CAP = 1000
-HEADER_CAP = 64 << 10
 #: A compressed member (we write none) may give at most this many times its size.
 EXPANSION_CAP = 100
 
@@ -41,9 +39,6 @@ _DATE = 0x0021
 _UNIX_FILE = 0o100644 << 16
 
 _DAMAGED = "the file is damaged; write it again"
-_HEADER = re.compile(
-    rb"\{'descr': '([<|][a-z]\d{1,2})', 'fortran_order': (False), 'shape': \(((?:\d{1,15}, ?)*(?:\d{1,15})?)\), \} *\n"
-)
 
 
 def encode(meta: dict[str, Any], arrays: dict[str, numpy.ndarray]) -> list[Any]:
@@ -107,8 +102,8 @@ def headers(path: str) -> tuple[Any, dict[str, ArrayInfo]]:
         for name, info in members.items():
             if name != META:
                 with archive.open(info) as stream:
-                    dtype, shape, _ = _read_header(stream, info.file_size, name, path)
-                found[name] = ArrayInfo(dtype.name, shape)
+                    head = _read_header(stream, info.file_size, name, path)
+                found[name] = ArrayInfo(head.dtype.name, head.shape)
         return meta, found
 
 
@@ -169,39 +164,32 @@ def _read_meta(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], pa
     return factor_meta.parse(archive.read(members[META]), path)
 
 
-def _read_header(stream: Any, size: int, name: str, path: str) -> tuple[numpy.dtype, tuple[int, ...], int]:
-    """(item type, shape, bytes of values) of a .npy member that must fill exactly ``size`` bytes."""
-    lead = stream.read(len(MAGIC) + 2)
-    length = int.from_bytes(lead[-2:], "little")
-    text = stream.read(min(length, HEADER_CAP)) if lead.startswith(MAGIC) else b""
-    match = _HEADER.fullmatch(text)
-    descr = match[1].decode() if match else ""
-    if match is None or descr not in STORED or len(text) != length:
-        raise InputError(f"array {name} has no header that lowrank writes", where=path, hint=_DAMAGED)
-    shape = tuple(int(part) for part in match[3].decode().split(",") if part.strip())
-    dtype = np.dtype(descr)
-    nbytes = dtype.itemsize
-    for extent in shape:
-        nbytes *= extent
-    if header(descr, shape) != lead + text or size != len(lead) + length + nbytes:
-        raise InputError(f"array {name} has {size} bytes, which its header does not fit", where=path, hint=_DAMAGED)
-    return dtype, shape, nbytes
+def _read_header(stream: Any, size: int, name: str, path: str) -> npy_header.Header:
+    """The header of a .npy member that must fill exactly ``size`` bytes."""
+    try:
+        head = npy_header.read_header(stream, path)
+    except InputError as err:
+        raise InputError(f"array {name}: {err.what}", where=path, hint=_DAMAGED) from None
+    if head.fortran or head.dtype.newbyteorder("<").str not in STORED or size != head.start + head.nbytes:
+        raise InputError(f"array {name} is not stored the way lowrank does", where=path, hint=_DAMAGED)
+    return head
 
 
 def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: str) -> numpy.ndarray:
+    stream: Any
     with archive.open(info) as stream:
-        dtype, shape, nbytes = _read_header(stream, info.file_size, name, path)
-        array = np.empty(shape, dtype)
+        head = _read_header(stream, info.file_size, name, path)
+        array = np.empty(head.shape, head.dtype)
         view, done = raw(array), 0
-        while done < nbytes:
+        while done < head.nbytes:
             got = stream.readinto(view[done : done + (1 << 20)])
             if not got:
-                raise InputError(f"array {name} ends after {done} of {nbytes} bytes", where=path, hint=_DAMAGED)
+                raise InputError(f"array {name} ends after {done} of {head.nbytes} bytes", where=path, hint=_DAMAGED)
             done += got
         # the checksum is compared when the end is met
         if stream.read(1):
             raise InputError(f"array {name} is longer than its header says", where=path, hint=_DAMAGED)
-    return array.astype(dtype.newbyteorder("="), copy=False)
+    return array.astype(head.dtype.newbyteorder("="), copy=False)
 
 
 CONTAINER = Container(
