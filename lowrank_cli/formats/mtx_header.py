@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 
-from ..errors import InputError, ResourceError
+from ..errors import InputError
 from .mtx_grammar import refuse, shown
 from .mtx_lines import Lines
+from .working import require_memory
 
 FIELDS = {
     "real": "real", "double": "real", "integer": "integer", "unsigned-integer": "integer", "complex": "complex",
@@ -132,36 +132,4 @@ def check_size(header: Header, most_bytes: int | None, where: str) -> None:
         # the triplets as read, the matrix and its transposed copy; a symmetric matrix doubles both
         full = header.stored * (1 if header.symmetry == "general" else 2)
         need = full * (value + 16) + 2 * full * (value + 8) + 8 * (header.rows + header.cols)
-    free = available_memory()
-    if free is not None and need > free:
-        raise ResourceError(
-            f"a {header.rows} x {header.cols} matrix with {header.stored} stored entries needs about "
-            f"{need / 1e9:.1f} GB of memory; {free / 1e9:.1f} GB are free",
-            where=where,
-            hint="use a machine with more memory" if header.stored > header.rows else "drop its empty rows and columns",
-        )
-
-
-def available_memory() -> int | None:
-    """Bytes this process may still take: the least of what Linux reports free and what its limits leave."""
-    found = []
-    for path, pattern in (
-        ("/proc/meminfo", r"MemAvailable:\s+(\d+) kB"),
-        ("/sys/fs/cgroup/memory.max", r"(\d+)"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", r"(\d+)"),
-    ):
-        match = re.search(pattern, _text(path))
-        if match:
-            unit = 1024 if path.startswith("/proc") else 1
-            folder = os.path.dirname(path)
-            used = re.search(r"^(?:anon|rss) (\d+)$", _text(f"{folder}/memory.stat"), re.MULTILINE)
-            found.append(max(0, int(match[1]) * unit - (int(used[1]) if used else 0)))
-    return min(found, default=None)
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="ascii") as file:
-            return file.read()
-    except (OSError, UnicodeDecodeError):
-        return ""
+    require_memory(need, where, f"a {header.rows} x {header.cols} matrix with {header.stored} stored entries")

@@ -9,7 +9,7 @@ from typing import BinaryIO, NoReturn
 from ..errors import InputError
 
 #: Bytes read, and expanded, at a time.
-CHUNK = 1 << 22
+CHUNK = 1 << 21
 #: Longest line. The format allows 1024 characters; one line as long as the file would have to be held whole.
 LINE_CAP = 1 << 16
 #: Most bytes of banner, comments and size line.
@@ -93,9 +93,10 @@ class Lines:
             self._refuse(f"line {self.number}: more than {HEADER_CAP >> 20} MiB of comments before the size line")
         return line.removesuffix(b"\r")
 
-    def chunks(self, entries: int) -> Iterator[tuple[bytes, int]]:
-        """The rest as (text, number of its first line): whole lines, each with its line end; CR LF becomes LF.
+    def chunks(self, entries: int) -> Iterator[bytes]:
+        """The rest of the file in texts of whole lines, each with its line end; CR LF becomes LF.
 
+        The caller counts the lines of each text and adds them to ``number``, the line that it has read to.
         entries is the number declared: it bounds how far a compressed file may expand.
         """
         tail, self._buffer = self._buffer[self._at :], b""
@@ -118,18 +119,17 @@ class Lines:
         if tail:
             yield self._whole(tail + b"\n")
 
-    def _whole(self, text: bytes) -> tuple[bytes, int]:
-        first, at = self.number + 1, 0
+    def _whole(self, text: bytes) -> bytes:
+        at = 0
         while len(text) - at > LINE_CAP:
             cut = text.rfind(b"\n", at, at + LINE_CAP + 1) + 1
             if not cut:
                 self.number += text.count(b"\n", 0, at) + 1
                 self._too_long()
             at = cut
-        self.number += text.count(b"\n")
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n")
-        return text, first
+        return text
 
     def _too_long(self) -> NoReturn:
         self._refuse(f"line {self.number}: longer than {LINE_CAP >> 10} KiB", "Matrix Market lines are short")
