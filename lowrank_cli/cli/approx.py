@@ -126,12 +126,14 @@ def _check_names(kind: str, output: str | None, part: str | None) -> None:
     """Names of files and parts that cannot come true, found before any work."""
     if part is None:
         if output is not None and not shared.to_stdout(output):
-            shared.suffix_known(output, tuple(WRITERS))
+            from ..formats.saving import check_suffix
+
+            check_suffix(output)
         return
     if output is None:
         raise UsageError("--part says what to write, but not where", hint="add -o FILE.npy, or -o - for a pipe")
     if not shared.to_stdout(output):
-        shared.suffix_known(output, (".npy",))
+        shared.check_array_name(output)
     forms = [entry.load() for entry in FACTORS[kind]] if kind in FACTORS else []
     names = dict.fromkeys(field.name for form in forms for field in dataclasses.fields(form))
     if forms and part != PRODUCT and part not in names:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..errors import Exit, LowrankError
+from ..lazy import np
 from ..reports.text import safe
 from . import shared
 from .command import Command, Param, Values
@@ -20,23 +22,13 @@ def _params() -> tuple[Param, ...]:
 
 
 def describe(path: str) -> dict[str, Any]:
-    """The report of one file. Matrices: header only. Factors: read whole, so their digests are checked."""
+    """The report of one file, from its headers: of saved factors what they say of themselves, without checking."""
     from ..formats import opening, saving
     from ..reports.facts import plain, started, with_run
 
     report = started("info")
     if path != shared.STDIN and saving.is_factors(path):
-        saved = saving.load_factors(path)
-        from ..factors.base import nbytes
-
-        report["format"] = "factors"
-        report["items"] = [
-            _item(name, array.shape, array.dtype, getattr(array, "nnz", None), nbytes(array))
-            for name, array in saved.factor.arrays().items()
-        ]
-        report["factors"] = {"kind": saved.factor.kind, "shape": saved.factor.shape, "rank": saved.factor.rank}
-        report["factors"] |= {"bytes": saved.factor.nbytes, "product": saved.factor.product}
-        report["stored"] = saved.report
+        report |= _factors(saving.load_headers(path))
     else:
         report["format"], items = opening.list_items(path)
         report["items"] = [
@@ -44,6 +36,33 @@ def describe(path: str) -> dict[str, Any]:
             for i in items
         ]
     return with_run(plain(report), input_path=path)
+
+
+def _factors(saved: Any) -> dict[str, Any]:
+    report = saved.report
+    compression = report.get("compression") or {}
+    return {
+        "format": "factors",
+        "items": [
+            _item(n, a.shape, a.dtype, None, math.prod(a.shape) * np.dtype(a.dtype).itemsize)
+            for n, a in saved.arrays.items()
+        ],
+        "factors": {
+            "kind": saved.kind,
+            "product": saved.product,
+            "shape": _shape(report),
+            "rank": report.get("rank"),
+            "bytes": compression.get("bytes_out"),
+        },
+        "stored": report,
+    }
+
+
+def _shape(report: dict[str, Any]) -> list[int] | None:
+    """Of the matrix that is approximated, as the stored report tells it: of a product, rows of X and columns of Y."""
+    first = (report.get("input") or {}).get("shape")
+    last = (report.get("times") or report.get("input") or {}).get("shape")
+    return None if first is None or last is None else [first[0], last[1]]
 
 
 def _item(path: str | None, shape: Any, dtype: Any, nnz: int | None, count: int) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def _run(values: Values, terminal: Terminal) -> int:
     if output is None:
         raise UsageError("where should the matrix go?", hint="add -o A.npy, or -o - for a pipe")
     if not shared.to_stdout(output):
-        shared.suffix_known(output, (".npy",))
+        shared.check_array_name(output)
     shared.check_output(output, [values["factors"]], values, terminal)
     from ..formats import saving
 

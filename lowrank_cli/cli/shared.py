@@ -101,12 +101,12 @@ def check_output(output: str | None, inputs: list[str], values: Values, terminal
     check_target(output, files, bool(values.get("no_clobber")))
 
 
-def suffix_known(output: str, known: tuple[str, ...]) -> None:
-    """Raise UsageError when the output's suffix names no format we write."""
-    if not output.lower().endswith(known):
-        raise UsageError(
-            f"--output {output}: the name must end in {' or '.join(known)}", hint="the suffix chooses the format"
-        )
+def check_array_name(output: str) -> None:
+    """Raise UsageError when an array cannot be written under this name."""
+    from ..formats.atomic import is_stream
+
+    if not output.lower().endswith(".npy") and not is_stream(output):
+        raise UsageError("an array is written as .npy", where=output, hint="let the name of the output end in .npy")
 
 
 def load(path: str, item: str | None, terminal: Terminal) -> Loaded:

@@ -186,7 +186,8 @@ def _info(report: dict[str, Any], full: bool) -> Iterator[Row]:
 
 def _factors(report: dict[str, Any], full: bool) -> Iterator[Row]:
     facts, stored = report["factors"], report.get("stored") or {}
-    kind = f"{safe(facts['kind'])}, rank {facts['rank']}, {shape(facts['shape'])}"
+    dims = "shape unknown" if facts["shape"] is None else shape(facts["shape"])
+    kind = f"{safe(facts['kind'])}, rank {facts['rank']}, {dims}"
     yield Row("factors", kind, f"A ~ {safe(facts['product'])}, {size(facts['bytes'], full)}")
     if stored.get("status"):
         yield _status(stored)

@@ -42,3 +42,7 @@ def size(count: int | None, full: bool) -> str:
     units = ("bytes", "kB", "MB", "GB", "TB", "PB")
     power = min(len(units) - 1, (len(str(count)) - 1) // 3)
     return f"{count / 1000**power:.3g} {units[power]}"
+
+
+def shape(dims: list[int] | tuple[int, ...]) -> str:
+    return " x ".join(str(d) for d in dims)

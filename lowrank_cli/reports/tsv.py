@@ -51,7 +51,7 @@ def _approximation(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def _matrix(item: dict[str, Any]) -> dict[str, Any]:
-    dims = [*item["shape"], None, None][:2]
+    dims = [*(item["shape"] or ()), None, None][:2]
     return {"rows": dims[0], "cols": dims[1], "dtype": item["dtype"], "nnz": item["nnz"], "bytes": item["bytes"]}
 
 
