@@ -47,7 +47,7 @@ def encode(meta: dict[str, Any], arrays: dict[str, numpy.ndarray]) -> list[Any]:
         for name in factor_meta.FIELDS:
             text = meta[name].encode() if name in TEXTS else factor_meta.canonical(meta[name])
             # of fixed length: text of variable length lives in a heap without a checksum
-            file.attrs.create(name, np.bytes_(text), dtype=h5py.string_dtype("utf-8", len(text)))
+            file.attrs.create(name, np.bytes_(text), dtype=h5py.string_dtype("utf-8", max(len(text), 1)))
         for name, array in arrays.items():
             file.create_dataset(name, data=array, track_times=False)
         file.flush()
