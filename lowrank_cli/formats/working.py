@@ -45,10 +45,11 @@ class Conversion:
         if int(raw.max()) <= 2**53 and int(raw.min()) >= -(2**53):
             return
         native = raw.astype(raw.dtype.newbyteorder("="), copy=False)
-        # a value that rounds up to 2**63 (2**64) has no way back, and what the cast gives then depends on the CPU
+        # a value that rounds up to 2**63 (2**64) has no way back, and what the cast gives then depends on the CPU:
+        # 0 is cast in its place, which no such value is
         over = out >= (2.0**63 if raw.dtype.kind == "i" else 2.0**64)
         back = np.where(over, 0.0, out).astype(native.dtype)
-        self.inexact += int(np.count_nonzero(over | (back != native)))
+        self.inexact += int(np.count_nonzero(back != native))
 
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the conversion."""
