@@ -58,6 +58,10 @@ def _factors(saved: Any) -> dict[str, Any]:
     }
 
 
+def _bytes(array: Any) -> int:
+    return math.prod(array.shape) * int(np.dtype(array.dtype).itemsize)
+
+
 def _shape(report: dict[str, Any]) -> list[int] | None:
     """Of the matrix that is approximated, as the stored report tells it: of a product, rows of X and columns of Y."""
     first = (report.get("input") or {}).get("shape")
