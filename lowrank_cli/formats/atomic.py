@@ -149,7 +149,9 @@ class _Place:
 
 @contextlib.contextmanager
 def _beside(target: str) -> Iterator[_Place]:
-    folder, name = os.path.split(os.path.realpath(target))
+    # only a link at the end needs resolving: the full path may lead through directories we cannot search
+    folder, name = os.path.split(os.path.realpath(target) if os.path.islink(target) else target)
+    folder = folder or "."
     with explained(target):
         flags = os.O_DIRECTORY | os.O_CLOEXEC
         try:
