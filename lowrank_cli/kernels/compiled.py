@@ -100,50 +100,68 @@ def _remainder(Y, Q, R, j, p, v, coefficients):
 
 
 @_inner
-def _downdate(Y, Q, R, j, noise, redo, chosen, squares, reference, lost):
-    """Row j of R and the norms it leaves, panel by panel while both are in cache; returns how many norms are lost."""
+def _project(Y, q, row):
+    """row = q^T Y, four rows of Y at a time, by panels of columns that stay in cache."""
     l, n = Y.shape
-    count = 0
     for start in range(0, n, PANEL):
         stop = min(start + PANEL, n)
         for c in range(start, stop):
-            R[j, c] = 0
-        for i in range(l):
-            q = Q[j, i]
+            row[c] = 0
+        for i in range(0, l - 3, 4):
+            a, b, d, e = q[i], q[i + 1], q[i + 2], q[i + 3]
             for c in range(start, stop):
-                R[j, c] += q * Y[i, c]
+                row[c] += a * Y[i, c] + b * Y[i + 1, c] + (d * Y[i + 2, c] + e * Y[i + 3, c])
+        for i in range(l - l % 4, l):
+            a = q[i]
+            for c in range(start, stop):
+                row[c] += a * Y[i, c]
+
+
+@_inner
+def _downdate(row, noise, redo, squares, reference, lost):
+    """The norms a row of R leaves; returns how many lost half their digits, and lists those."""
+    count = 0
+    for start in range(0, row.shape[0], PANEL):
+        stop = min(start + PANEL, row.shape[0])
+        some = False
         for c in range(start, stop):
-            if chosen[c]:
-                R[j, c] = 0
-                squares[c] = 0.0
-                continue
-            entry = np.float64(R[j, c])
+            entry = np.float64(row[c])
             left = squares[c] - entry * entry
-            if reference[c] > noise and left <= redo * reference[c]:
-                lost[count] = c
-                count += 1
+            some |= (reference[c] > noise) & (left <= redo * reference[c])
             squares[c] = max(left, 0.0)
+        if some:  # rare, and its branch would slow the loop above
+            for c in range(start, stop):
+                lost[count] = c
+                count += (reference[c] > noise) & (squares[c] <= redo * reference[c])
     return count
 
 
 @_inner
-def _renew(Y, Q, R, steps, columns, E, squares, reference):
+def _renew(Y, Q, R, steps, columns, squares, reference):
     """Squared norms of Y - Q R formed anew for these columns, a block of them at a time."""
-    l, width = E.shape
+    l = Y.shape[0]
+    width = 128
+    E, part = np.empty((l, width), Y.dtype), np.empty((steps, width), Y.dtype)
+    sizes = np.empty(width, np.float64)
     for start in range(0, columns.shape[0], width):
         w = min(width, columns.shape[0] - start)
+        block = columns[start : start + w]
+        for s in range(steps):
+            for t in range(w):
+                part[s, t] = R[s, block[t]]
+        sizes[:] = 0.0
         for i in range(l):
             for t in range(w):
-                E[i, t] = Y[i, columns[start + t]]
-        for s in range(steps):
-            for i in range(l):
+                E[i, t] = Y[i, block[t]]
+            for s in range(steps):
                 q = Q[s, i]
                 for t in range(w):
-                    E[i, t] -= q * R[s, columns[start + t]]
+                    E[i, t] -= q * part[s, t]
+            for t in range(w):
+                sizes[t] += np.float64(E[i, t]) * np.float64(E[i, t])
         for t in range(w):
-            size = _size(E[:, t])
-            squares[columns[start + t]] = size
-            reference[columns[start + t]] = size
+            squares[block[t]] = sizes[t]
+            reference[block[t]] = sizes[t]
 
 
 @_kernel
@@ -151,11 +169,9 @@ def pivoted_qr(Y, k, goal, noise, redo, squares, pivots, Q, R, trail):
     """Left-looking column-pivoted QR; see ``pivoting``. Fills the arrays (Q by rows) and returns the rank."""
     l, n = Y.shape
     reference = squares.copy()
-    chosen = np.zeros(n, np.bool_)
     v = np.empty(l, Y.dtype)
     coefficients = np.empty(k, Y.dtype)
-    lost = np.empty(n, np.int64)
-    E = np.empty((l, 64), Y.dtype)
+    lost = np.empty(n + 1, np.int64)
     total = _total(squares)
     trail[0] = np.sqrt(total)
     for j in range(k):
@@ -176,34 +192,60 @@ def pivoted_qr(Y, k, goal, noise, redo, squares, pivots, Q, R, trail):
             reference[p] = size
         norm = np.sqrt(size)
         pivots[j] = p
-        chosen[p] = True
         for s in range(j):
             R[s, p] = coefficients[s]
         for i in range(l):
             Q[j, i] = v[i] / norm
-        count = _downdate(Y, Q, R, j, noise, redo, chosen, squares, reference, lost)
+        _project(Y, Q[j], R[j])
+        # a pivot never returns: its norm and its reference are exactly zero from now on
+        for s in range(j + 1):
+            R[j, pivots[s]] = 0
+        squares[p] = 0.0
+        reference[p] = 0.0
+        count = _downdate(R[j], noise, redo, squares, reference, lost)
         R[j, p] = norm
-        _renew(Y, Q, R, j + 1, lost[:count], E, squares, reference)
+        _renew(Y, Q, R, j + 1, lost[:count], squares, reference)
         total = _total(squares)
         trail[j + 1] = np.sqrt(total)
     return k
 
 
+@_inner
+def _subtract(B, i, T, first, last):
+    """B[i] -= T[i, s] B[s] for s from last down to first, four at a time."""
+    width = B.shape[1]
+    s = last
+    while s - 3 >= first:
+        t, u, v, w = T[i, s], T[i, s - 1], T[i, s - 2], T[i, s - 3]
+        for c in range(width):
+            B[i, c] -= t * B[s, c] + u * B[s - 1, c] + (v * B[s - 2, c] + w * B[s - 3, c])
+        s -= 4
+    while s >= first:
+        t = T[i, s]
+        for c in range(width):
+            B[i, c] -= t * B[s, c]
+        s -= 1
+
+
 @_kernel
 def back_substitute(T, Z):
-    """Solve T Z' = Z in place, T upper triangular, by panels of columns that stay in cache."""
+    """Solve T Z' = Z in place, T upper triangular, by narrow panels copied together to stay in cache."""
     r, n = Z.shape
-    panel = 256
-    for start in range(0, n, panel):
-        stop = min(start + panel, n)
+    width = 128
+    B = np.zeros((r, width), Z.dtype)
+    for start in range(0, n, width):
+        w = min(width, n - start)
+        for i in range(r):
+            for c in range(w):
+                B[i, c] = Z[i, start + c]
         for i in range(r - 1, -1, -1):
-            for s in range(r - 1, i, -1):
-                t = T[i, s]
-                for c in range(start, stop):
-                    Z[i, c] -= t * Z[s, c]
+            _subtract(B, i, T, i + 1, r - 1)
             d = T[i, i]
-            for c in range(start, stop):
-                Z[i, c] /= d
+            for c in range(width):
+                B[i, c] /= d
+        for i in range(r):
+            for c in range(w):
+                Z[i, start + c] = B[i, c]
 
 
 @_kernel

@@ -41,8 +41,8 @@ def coefficients(R: numpy.ndarray, pivots: numpy.ndarray, compiled: bool = False
 
 
 def seconds_saved(r: int, n: int) -> float:
-    """Estimated saving of the kernel over the twin: Python steps of the narrow panels; the products are BLAS's."""
-    return 2e-6 * r * (n / _COLUMNS)
+    """Estimated saving of the kernel over the twin: one copy in cache per panel; BLAS catches up near r = 100."""
+    return r * n * max(0.0, 2e-9 - 2e-11 * r)
 
 
 def coefficients_numpy(T: numpy.ndarray, R: numpy.ndarray) -> numpy.ndarray:

@@ -25,7 +25,10 @@ _state: dict[str, Any] = {"tried": False, "module": None, "on_compile": None, "d
 
 
 def pays(seconds_saved: float) -> bool:
-    """Whether the estimated saving of a compiled kernel over its twin outweighs the start of numba."""
+    """Whether the estimated saving of compiled kernels over their twins outweighs the start of numba.
+
+    Add the ``seconds_saved`` of every kernel call a run will make: the start is paid once a process.
+    """
     return seconds_saved > GATE_SECONDS
 
 

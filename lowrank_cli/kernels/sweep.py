@@ -60,8 +60,8 @@ def tile_sweep(tile: numpy.ndarray, compiled: bool = False) -> TileFacts:
 
 
 def seconds_saved(rows: int, cols: int) -> float:
-    """Estimated saving of the kernel over the twin: about 0.4 ns an entry."""
-    return 0.4e-9 * rows * cols
+    """Estimated saving of the kernel over the twin: about 0.5 ns an entry."""
+    return 0.5e-9 * rows * cols
 
 
 def sweep_numpy(tile: numpy.ndarray, exponent: int) -> tuple[numpy.ndarray, float]:
@@ -82,8 +82,11 @@ def sweep_numpy(tile: numpy.ndarray, exponent: int) -> tuple[numpy.ndarray, floa
             if exponent:
                 np.ldexp(block.astype(np.float64), -exponent, out=work)
                 np.multiply(work, work, out=work)
+            elif block.dtype == work.dtype:
+                np.multiply(block, block, out=work)
             else:
-                np.multiply(block, block, out=work, dtype=np.float64)
+                np.copyto(work, block)
+                np.multiply(work, work, out=work)
             # NaN in either comes through both max and the sum of sizes below
             high, low = float(block.max()), float(block.min())
             max_abs = high if math.isnan(high) else max(max_abs, abs(high), abs(low))
