@@ -37,8 +37,13 @@ def _run(argv: list[str], terminal: Terminal) -> int:
 def _failed(error: Exception, terminal: Terminal) -> int:
     if isinstance(error.__cause__, BrokenPipeError):
         raise ReaderGone from error
+    return say(error, terminal)
+
+
+def say(error: Exception, terminal: Terminal) -> int:
+    """Print the one line of an error, and its traceback for --debug. Returns the exit code it means."""
     if terminal.debug:
-        terminal.err.write(traceback.format_exc())
+        terminal.err.write("".join(traceback.format_exception(error)))
     line, code = explain(error)
     terminal.line("error", line)
     return code

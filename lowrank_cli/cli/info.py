@@ -9,6 +9,7 @@ from ..errors import Exit, LowrankError
 from ..lazy import np
 from ..reports.text import safe
 from . import shared
+from .app import say
 from .command import Command, Param, Values
 from .terminal import Terminal
 
@@ -80,11 +81,11 @@ def _run(values: Values, terminal: Terminal) -> int:
         try:
             reports.append(describe(path))
         except LowrankError as error:
-            code = code or int(error.exit_code)
-            terminal.line("error", error.line())
+            failed = say(error, terminal)
+            code = code or failed
             if face == "jsonl":
-                failed = {"message": safe(error.line()), "exit": int(error.exit_code)}
-                reports.append({"schema": "lowrank.report/1", "command": "info", "error": failed})
+                said = {"message": safe(error.line()), "exit": failed}
+                reports.append({"schema": "lowrank.report/1", "command": "info", "error": said})
                 reports[-1]["run"] = {"input_path": path}
     if reports and not (face == "json" and code):
         terminal.show(face, reports)

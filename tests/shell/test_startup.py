@@ -1,0 +1,46 @@
+"""Asking for help loads nothing heavy. Asserted on what was imported, not on time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import COMMAND, environment
+
+HEAVY = {"numpy", "scipy", "numba", "h5py", "rich", "pydantic", "llvmlite"}
+
+
+def imported(*argv: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *COMMAND[1:], *argv], env=environment(), capture_output=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr[-300:]
+    lines = done.stderr.decode().splitlines()
+    names = {line.rsplit("|", 1)[1].strip() for line in lines if line.startswith("import time:")}
+    assert "typer" in names
+    return {name.split(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], ["list", "methods"], ["list", "formats", "--json"]])
+def test_asking_loads_no_heavy_library(argv):
+    assert not HEAVY & imported(*argv)
+
+
+@pytest.mark.parametrize("verb", ["info", "reconstruct", "verify", "warmup"])
+def test_the_help_of_a_command_loads_no_heavy_library(verb):
+    assert not HEAVY & imported(verb, "--help")
+
+
+def test_importing_the_package_loads_nothing_else():
+    code = "import sys, lowrank_cli; print(*[m for m in sys.modules if m.startswith('lowrank_cli.')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert done.stdout.split() == []
+
+
+def test_completion_of_commands_works_and_loads_no_numpy():
+    env = environment(_LOWRANK_COMPLETE="complete_bash", COMP_WORDS="lowrank app", COMP_CWORD="1")
+    done = subprocess.run([sys.executable, "-X", "importtime", *COMMAND[1:]], env=env, capture_output=True, timeout=60)
+    assert done.stdout.split() == [b"approx"]
+    assert b"numpy" not in done.stderr
