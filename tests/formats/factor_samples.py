@@ -1,0 +1,64 @@
+"""Small factorizations of every kind, and what it means that one came back."""
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from lowrank_cli.factors.cr import CR
+from lowrank_cli.factors.interpolative import ColumnID, RowID
+from lowrank_cli.factors.svd import SVD
+
+SUFFIXES = (".npz", ".h5")
+REPORT = {
+    "schema": "lowrank.report/1",
+    "rank": 2,
+    "error": {"relative": 0.1 + 0.2, "kind": "exact", "probes": None},
+    "input": {"item": "[/x] \x1b é \udcff", "shape": [6, 5]},
+    "list": [1, [2.5, "three"], True],
+}
+
+
+def values(shape, dtype, seed=0):
+    rng = np.random.default_rng([seed, *shape])
+    made = rng.standard_normal(shape)
+    if np.dtype(dtype).kind == "c":
+        made = made + 1j * rng.standard_normal(shape)
+    made = made.astype(dtype)
+    made.reshape(-1)[0] = -0.0
+    return made
+
+
+def sparse(shape, dtype, seed=0):
+    dense = values(shape, dtype, seed)
+    dense[np.random.default_rng(seed).random(shape) < 0.6] = 0
+    return csr_array(dense)
+
+
+def svd(dtype=np.float64):
+    return SVD(values((6, 2), dtype), np.array([2.5, 1e-300]), values((2, 5), dtype, 1))
+
+
+def factorizations():
+    for dtype in (np.float32, np.float64, np.complex64, np.complex128):
+        name = np.dtype(dtype).name
+        yield f"svd-{name}", svd(dtype)
+        yield f"id-{name}", ColumnID(np.array([4, 0, 2]), values((6, 3), dtype), values((3, 5), dtype))
+        yield f"id-sparse-{name}", ColumnID(np.array([4, 0, 2]), sparse((6, 3), dtype), values((3, 5), dtype))
+        yield f"id-rows-{name}", RowID(np.array([5, 1]), values((2, 5), dtype), values((6, 2), dtype))
+        yield f"id-rows-sparse-{name}", RowID(np.array([5, 1]), sparse((2, 5), dtype), values((6, 2), dtype))
+        repeated = np.array([3, 3, 0])
+        yield f"cr-{name}", CR(repeated, values((3,), np.float64), values((6, 3), dtype), values((3, 5), dtype))
+
+
+CASES = dict(factorizations())
+
+
+def assert_same(expected, got):
+    assert type(expected) is type(got)
+    for name, array in expected.arrays().items():
+        other = got.arrays()[name]
+        assert type(other) is type(array)
+        assert other.shape == array.shape and other.dtype == array.dtype
+        if hasattr(array, "indptr"):
+            assert np.array_equal(other.indptr, array.indptr) and np.array_equal(other.indices, array.indices)
+            array, other = array.data, other.data
+        assert other.tobytes() == array.tobytes()
