@@ -117,7 +117,11 @@ def _read(command: str, method: str, values: Values) -> _Work:
     Streams(seed)
     output, part = values.get("output"), values.get("part")
     _check_names(method, output, part)
-    job = Job(command, method, read_budget(values).with_defaults(), read_options(method, values), seed)
+    budget = read_budget(values)
+    if not loaded_method.of_product:
+        # a product has no default: its rank is a number of samples, which the method asks for
+        budget = budget.with_defaults()
+    job = Job(command, method, budget, read_options(method, values), seed)
     threads, face = shared.threads(values), shared.face(values)
     return _Work(job, values["matrix"], times, values.get("dataset"), threads, output, part, face)
 
@@ -222,5 +226,5 @@ COMMAND = Command(
   lowrank approx data.h5:/X --method id -k 20 --json
   producer | lowrank approx - -k 5 -o - --part U > U.npy
 
-Exit codes: 0 done, 2 usage, 3 tolerance missed (the output is written), 4 input, 5 output.""",
+Exit codes: 0 done, 2 usage, 3 tolerance missed (output written), 4 input, 5 output.""",
 )

@@ -21,7 +21,7 @@ from . import TABLE
 from .command import Command, Param, Values
 
 #: typer.BadParameter is public; what it derives from is not, and moved when typer took click in (0.26).
-_ParserError = typer.BadParameter.__mro__[2]
+_ParserError: Any = typer.BadParameter.__mro__[2]
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
@@ -70,10 +70,16 @@ class _Paneled(TyperCommand):
         for param in order:
             if param.param_type_name != "option" or param.name == "help" or getattr(param, "count", False):
                 continue
-            if param.name in seen:
-                raise UsageError(f"{max(param.opts, key=len)} is given twice", hint="give it once")
-            seen.add(param.name)
+            name = max(param.opts, key=len)
+            if name in seen:
+                raise UsageError(f"{name} is given twice", hint="give it once")
+            seen.add(name)
         return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Arguments by their plain names: newer versions of typer put required ones in braces."""
+        arguments = [p for p in self.get_params(ctx) if p.param_type_name == "argument"]
+        return ["[OPTIONS]", *(p.metavar or (p.name or "").upper() for p in arguments)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         panels: dict[str, list[tuple[str, str]]] = {}

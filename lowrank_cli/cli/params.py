@@ -9,7 +9,6 @@ import math
 import re
 import types
 import typing
-from collections.abc import Mapping
 from typing import Any
 
 from ..algorithms import TABLE as METHODS
@@ -113,8 +112,10 @@ def method_params(names: tuple[str, ...] = tuple(METHODS)) -> list[Param]:
     """The flags of all methods' own options; one that several methods have appears once."""
     made = []
     for name, methods in owners(names).items():
-        note = f"{', '.join(methods)}: " if len(names) > 1 else ""
-        made.append(field_param(next(iter(methods.values())), name, note))
+        first = next(iter(methods.values()))
+        owned = ", ".join(methods)
+        told = len(names) == 1 or f"({owned})" in described(first)[name][1].help
+        made.append(field_param(first, name, "" if told else f"{owned}: "))
     return made
 
 
@@ -131,9 +132,4 @@ def read_options(method: str, values: Values) -> Any:
                 hint=f"leave it out, or use --method {belongs}",
             )
         given[name] = read(methods[method], name, values[name])
-    made = find(METHODS, method, "method").options(**given)
-    return made
-
-
-def values_of(values: Mapping[str, Any], *names: str) -> tuple[Any, ...]:
-    return tuple(values.get(n) for n in names)
+    return find(METHODS, method, "method").options(**given)

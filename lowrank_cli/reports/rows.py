@@ -114,7 +114,8 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row("scheme", safe(facts["scheme"]))
     if facts.get("predicted_relative") is not None:
         predicted = number(facts["predicted_relative"], full)
-        yield Row("predicted error", predicted, "Relative, root mean square, before the product was formed.")
+        kind = safe(facts.get("predicted_kind") or "unknown")
+        yield Row("predicted error", predicted, f"relative, expected before the product was formed; {kind}")
     if facts.get("Z2_over_F2") is not None:
         yield Row("Z2/F2", number(facts["Z2_over_F2"], full), "Sampling needs more pairs the larger this is.")
 

@@ -77,6 +77,11 @@ def test_with_neither_rank_nor_tolerance_the_tolerance_is_one_percent(lowrank, l
     assert library.job.budget.rtol == 0.01
 
 
+def test_a_product_has_no_default_tolerance(lowrank, library, matrix):
+    lowrank("product", matrix, matrix)
+    assert not library.job.budget.has_tolerance
+
+
 def test_options_of_a_method_reach_it(lowrank, library, matrix):
     assert lowrank("approx", matrix, "--method", "id", "--axis", "rows", "--oversample", "0").code == 0
     assert library.job.options == standin.IDOptions(axis="rows", oversample=0)

@@ -30,6 +30,16 @@ def test_every_command_explains_itself(lowrank, verb):
     assert result.code == 0 and result.out.startswith("Usage: lowrank") and result.err == ""
 
 
+def test_usage_lines_name_the_arguments_plainly(lowrank):
+    assert lowrank("product", "--help").out.startswith("Usage: lowrank product [OPTIONS] X Y\n")
+    assert lowrank("info", "--help").out.startswith("Usage: lowrank info [OPTIONS] FILE...\n")
+
+
+def test_help_fits_eighty_columns(lowrank):
+    for verb in TABLE:
+        assert max(map(len, lowrank(verb, "--help").out.splitlines())) <= 80
+
+
 def test_the_root_help_lists_every_command(lowrank):
     text = lowrank("-h").out
     for name, entry in TABLE.items():
