@@ -226,5 +226,5 @@ COMMAND = Command(
   lowrank approx data.h5:/X --method id -k 20 --json
   producer | lowrank approx - -k 5 -o - --part U > U.npy
 
-Exit codes: 0 done, 2 usage, 3 tolerance missed (output written), 4 input, 5 output.""",
+Exit: 0 done, 2 usage, 3 tolerance missed (output written), 4 input, 5 output.""",
 )
