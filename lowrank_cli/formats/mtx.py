@@ -64,10 +64,11 @@ def load_stream(fileobj: BinaryIO, name: str) -> Loaded:
     header = read_header(lines)
     size = _file_size(fileobj)
     check_size(header, size if size is None or not lines.gzipped else _EXPANSION * size, name)
-    entries = None if start is None else read_fast(header, lines)
+    # an array without values crashes SciPy's reader
+    entries = read_fast(header, lines) if start is not None and header.stored else None
     if entries is None:
         if start is not None:
-            # something is wrong, and the fast way does not know what
+            # the fast way does not know what is wrong
             fileobj.seek(start)
             lines = Lines(fileobj, name)
             header = read_header(lines)

@@ -126,7 +126,7 @@ def read_exact(header: Header, lines: Lines) -> Entries:
             _blame(text, first, header, lines.where)
         if done + found.entries > header.stored:
             line = _line_of(text, first, header.stored - done)
-            refuse(lines.where, line, f"more than the {header.stored} entries that the size line promises")
+            refuse(lines.where, line, f"one entry more than the {header.stored} that the size line promises")
         if found.entries:
             try:
                 parsed = scipy.io.mmread(io.BytesIO(_banner(header, found.entries) + point(text)))

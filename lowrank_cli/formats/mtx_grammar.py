@@ -265,15 +265,11 @@ def check_line(raw: bytes, kinds: tuple[str, ...], where: str, line: int) -> lis
     for kind, name, token in zip(kinds, names, tokens, strict=False):
         if TOKEN[kind].fullmatch(token) is None:
             refuse(where, line, *_complaint(kind, name, token))
-    if len(tokens) > len(kinds):
-        refuse(
-            where,
-            line,
-            f"{len(tokens)} columns where {len(kinds)} are due; the first too many is {shown(tokens[len(kinds)])}",
-            "one entry a line",
-        )
-    if len(tokens) < len(kinds):
-        refuse(where, line, f"{len(tokens)} columns where {len(kinds)} are due: {shown(text)}", "one entry a line")
+    if len(tokens) != len(kinds):
+        what = f"{len(tokens)} column{'' if len(tokens) == 1 else 's'} where {len(kinds)} are due"
+        if len(tokens) > len(kinds):
+            what += f"; the first too many is {shown(tokens[len(kinds)])}"
+        refuse(where, line, what, "each line holds one entry")
     return tokens
 
 

@@ -13,9 +13,9 @@ CHUNK = 1 << 21
 #: Longest line. The format allows 1024 characters; one line as long as the file would have to be held whole.
 LINE_CAP = 1 << 16
 #: Most bytes of banner, comments and size line.
-HEADER_CAP = 1 << 24
-#: Most bytes of blank space and digits, on average, for each declared entry, above HEADER_CAP.
-ENTRY_CAP = 1 << 10
+HEADER_CAP = 1 << 20
+#: Most bytes of text behind the header: so many, and so many more for each declared entry.
+BODY_CAP, ENTRY_CAP = 1 << 24, 1 << 10
 GZIP = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
 
@@ -100,7 +100,7 @@ class Lines:
         entries is the number declared: it bounds how far a compressed file may expand.
         """
         tail, self._buffer = self._buffer[self._at :], b""
-        left = HEADER_CAP + ENTRY_CAP * entries
+        left = BODY_CAP + ENTRY_CAP * entries
         while True:
             cut = tail.rfind(b"\n") + 1
             if cut:
