@@ -129,6 +129,7 @@ def _sparse(header: Header, entries: Entries, where: str) -> tuple[Any, int, tup
     import scipy.sparse
 
     rows, cols, values = entries.rows, entries.cols, entries.values
+    assert rows is not None and cols is not None  # coordinate layout
     if header.symmetry != "general":
         off = rows != cols
         mirrored = _mirrored(header, values[off])

@@ -6,8 +6,9 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from lowrank_cli.errors import LowrankError
+from lowrank_cli.errors import InputError, LowrankError
 from lowrank_cli.formats import mtx
 from lowrank_cli.formats.loaded import Loaded
 
@@ -67,3 +68,15 @@ def coordinate(*lines: str, size: str = "3 3", kind: str = "real general") -> st
 def array(*lines: str, size: str = "2 2", kind: str = "real general") -> str:
     """An array file with these value lines."""
     return "\n".join((f"%%MatrixMarket matrix array {kind}", size, *lines, ""))
+
+
+def refusal(folder, content, error=InputError) -> str:
+    """What the one line of the error says behind the path."""
+    with pytest.raises(error) as caught:
+        read(folder, content)
+    message = str(caught.value)
+    path = str(folder / "m.mtx")
+    assert caught.value.where == path and message.startswith(f"{path}: ")
+    text = message.removeprefix(path)
+    assert text.isprintable() and text.isascii() and len(text) < 250
+    return text
