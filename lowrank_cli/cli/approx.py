@@ -97,7 +97,7 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
         terminal.detail(f"method {method}, {work.threads} threads, seed {work.job.seed}")
         outcome, report = run(work.job, *loaded, threads=work.threads, blas_pinned=terminal.blas_pinned)
         _write(work, outcome, report, values, terminal)
-    full = _with_run(work, loaded, report, time.perf_counter() - started, values, terminal)
+    full = _with_run(work, loaded, report, shared.since(started), values, terminal)
     _say_details(full, terminal)
     terminal.show(work.face, [full], data_on_stdout=shared.to_stdout(work.output))
     return _verdict(work, outcome, terminal)
@@ -209,7 +209,8 @@ def _verdict(work: _Work, outcome: Outcome, terminal: Terminal) -> int:
     reached = outcome.certificate.relative
     error = "" if reached is None else f" (relative error {reached:.3g})"
     kept = "" if work.output is None else f", {work.output} written and marked {outcome.status.value!r}"
-    terminal.warn(f"the tolerance asked for was not met{error}{kept}; {outcome.status.advice}")
+    advice = outcome.status.advice.rstrip(".")
+    terminal.warn(f"the tolerance asked for was not met{error}{kept}; {advice[:1].lower()}{advice[1:]}")
     return Exit.BOUND_MISSED
 
 

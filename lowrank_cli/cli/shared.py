@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
@@ -121,6 +122,11 @@ def load(path: str, item: str | None, terminal: Terminal) -> Loaded:
         f"{loaded.source}: {loaded.format}, {rows} x {cols}, {loaded.item.dtype} stored, {loaded.array.dtype} computed"
     )
     return loaded
+
+
+def since(started: float) -> float:
+    """Seconds since ``started``, to the microsecond: more digits would say nothing."""
+    return round(time.perf_counter() - started, 6)
 
 
 def run_facts(values: Values, terminal: Terminal, **more: Any) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
-from ..errors import Exit, UsageError
+from ..errors import Exit, InputError, UsageError
 from . import shared
 from .command import Command, Param, Values
 from .progress import patience
@@ -30,21 +31,45 @@ def _run(values: Values, terminal: Terminal) -> int:
     threads = shared.threads(values)
     shared.check_inputs([values["factors"], against, *([times] if times is not None else [])])
     started = time.perf_counter()
-    from ..formats import saving
+    from ..reports.facts import started as head
     from ..reports.facts import with_run
 
     with patience(terminal, f"verify {values['factors']}"):
-        from ..api import verify
-
-        saved = saving.load_factors(values["factors"])
-        loaded = [shared.load(against, values.get("dataset"), terminal)]
-        if times is not None:
-            loaded.append(shared.load(times, None, terminal))
-        report = verify(saved.factor, saved.report, *loaded, threads=threads, blas_pinned=terminal.blas_pinned)
+        report = {**head("verify"), **_held(values, threads, terminal)}
     facts = shared.run_facts(values, terminal, input_path=values["factors"], threads=threads)
-    report = with_run(report, **facts, seconds=time.perf_counter() - started, against_path=against)
+    report = with_run(report, **facts, seconds=shared.since(started), against_path=against, times_path=times)
     terminal.show(face, [report])
     return Exit.DONE if report["holds"] else Exit.MISMATCH
+
+
+def _held(values: Values, threads: int, terminal: Terminal) -> dict[str, Any]:
+    """The verdict. Arrays that are not those the file's own digests name do not hold, whatever the matrix."""
+    from ..api import verify
+    from ..formats import saving
+
+    path, times = values["factors"], values.get("times")
+    try:
+        saved = saving.load_factors(path)
+    except InputError as error:
+        # unreadable, or of a version we do not know, is an error; sound headers over other arrays are a false claim
+        claim = (saving.load_headers(path).report.get("error") or {}) if saving.is_factors(path) else None
+        if claim is None:
+            raise
+        said = {"claimed": claim.get("relative"), "measured": None, "holds": False, "kind": claim.get("kind")}
+        return {**said, "reason": error.line()}
+    _check_kind(saved.report, times)
+    loaded = [shared.load(values["against"], values.get("dataset"), terminal)]
+    if times is not None:
+        loaded.append(shared.load(times, None, terminal))
+    return verify(saved.factor, saved.report, *loaded, threads=threads, blas_pinned=terminal.blas_pinned)
+
+
+def _check_kind(report: dict[str, Any], times: str | None) -> None:
+    """Raise UsageError when a product is held against one matrix, or one matrix's factors against a product."""
+    if report.get("times") is not None and times is None:
+        raise UsageError("these factors are those of a product", hint="name its second factor with --times Y")
+    if report.get("times") is None and times is not None:
+        raise UsageError("these factors are those of one matrix", hint="leave out --times")
 
 
 COMMAND = Command(

@@ -197,13 +197,23 @@ def test_reconstruct_needs_to_know_where_to(lowrank, tmp_path):
 def test_verify_exits_8_when_the_claim_does_not_hold(lowrank, matrix, tmp_path, monkeypatch, holds, code):
     factors = str(tmp_path / "F.npz")
     lowrank("approx", matrix, "-k", "2", "-o", factors)
-    claim = {"schema": "lowrank.report/1", "command": "verify", "claimed": 0.25, "measured": 0.5, "holds": holds}
+    claim = {"claimed": 0.25, "measured": 0.5, "holds": holds}
     monkeypatch.setattr(api, "verify", lambda *args, **more: {**claim, "reason": None if holds else "it is larger"})
     result = lowrank("verify", factors, "--against", matrix)
     assert result.code == code
     for word in ("0.25", "0.5", "yes" if holds else "it is larger"):
         assert word in result.out
     assert json.loads(lowrank("verify", factors, "--against", matrix, "--json").out)["run"]["against_path"] == matrix
+
+
+def test_verify_of_a_product_needs_both_matrices(lowrank, matrix, tmp_path):
+    product, single = str(tmp_path / "P.npz"), str(tmp_path / "F.npz")
+    lowrank("product", matrix, matrix, "-k", "2", "-o", product)
+    lowrank("approx", matrix, "-k", "2", "-o", single)
+    missing = lowrank("verify", product, "--against", matrix)
+    assert missing.code == 2 and "--times" in missing.err
+    extra = lowrank("verify", single, "--against", matrix, "--times", matrix)
+    assert extra.code == 2 and "--times" in extra.err
 
 
 def test_verify_needs_the_matrix(lowrank):
