@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 BLOCK = 1 << 19
 
 TOKEN = {
-    "index": re.compile(rb"[0-9]+"),
-    "integer": re.compile(rb"[+-]?[0-9]+"),
-    "real": re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eEdD][+-]?[0-9]+)?"),
+    "index": re.compile(rb"[0-9]++"),
+    "integer": re.compile(rb"[+-]?+[0-9]++"),
+    # possessive: a token of 64 KiB that is no number must not be tried in every way
+    "real": re.compile(rb"[+-]?+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eEdD][+-]?+[0-9]++)?+"),
 }
 _NOT_FINITE = re.compile(rb"[+-]?(?:nan.*|inf|infinity|1\.#.*)", re.IGNORECASE)
 
