@@ -51,12 +51,10 @@ def _held(values: Values, threads: int, terminal: Terminal) -> dict[str, Any]:
     try:
         saved = saving.load_factors(path)
     except InputError as error:
-        # unreadable, or of a version we do not know, is an error; sound headers over other arrays are a false claim
-        claim = (saving.load_headers(path).report.get("error") or {}) if saving.is_factors(path) else None
-        if claim is None:
+        # a file that is none of ours, or of a later layout, is unreadable; one of ours that is damaged is a false claim
+        if not (saving.is_factors(path) and "damaged" in (error.hint or "")):
             raise
-        said = {"claimed": claim.get("relative"), "measured": None, "holds": False, "kind": claim.get("kind")}
-        return {**said, "reason": error.line()}
+        return {"claimed": None, "measured": None, "holds": False, "kind": None, "reason": error.line()}
     _check_kind(saved.report, times)
     loaded = [shared.load(values["against"], values.get("dataset"), terminal)]
     if times is not None:

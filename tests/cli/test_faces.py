@@ -19,7 +19,19 @@ from lowrank_cli.reports.text import safe, size
 
 from . import samples
 
-HOSTILE = ["[/x]", "[red]x", "a b", "new\nline", "esc\x1b]0;t\x07", "‮rtl", "quo\"te'", "\udcff", "|md*", "tab\tx", "é"]
+HOSTILE = [
+    "[/x]",
+    "[red]x",
+    "a b",
+    "new\nline",
+    "esc\x1b]0;t\x07",
+    "\u202ertl",
+    "quo\"te'",
+    "\udcff",
+    "|md*",
+    "tab\tx",
+    "é",
+]
 
 
 def run_of(path: str, **more):

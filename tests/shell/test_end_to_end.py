@@ -65,6 +65,12 @@ def test_a_flipped_bit_of_an_array_does_not_hold(shell, decaying, suffix):
     assert json.loads(done.stdout)["holds"] is False
 
 
+def test_a_file_that_holds_no_factors_is_unreadable_and_not_a_mismatch(shell, decaying):
+    (decaying / "F.npz").write_bytes(b"PK\x03\x04 and no more")
+    for name in ("F.npz", "D.npy", "missing.npz"):
+        assert shell(f"L verify {name} --against D.npy").returncode == 4
+
+
 def test_a_rank_cap_before_the_tolerance_exits_3_with_the_output_marked(shell, decaying):
     done = shell("L approx D.npy -k 2 --rtol 1e-6 -o F.npz")
     assert done.returncode == 3 and done.stderr.count(b"\n") == 1
