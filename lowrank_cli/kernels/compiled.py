@@ -118,8 +118,14 @@ def _project(Y, q, row):
 
 
 @_inner
-def _downdate(row, noise, redo, squares, reference, lost):
-    """The norms a row of R leaves; returns how many lost half their digits, and lists those."""
+def _floor(square, noise, redo, blur):
+    """Down to where a square formed just now may be downdated; see ``pivoting.Limits.floors``."""
+    return max(redo * square, np.sqrt(blur * square)) if square > noise else -1.0
+
+
+@_inner
+def _downdate(row, squares, floors, lost):
+    """The norms a row of R leaves; returns how many are to be formed anew, and lists those."""
     count = 0
     for start in range(0, row.shape[0], PANEL):
         stop = min(start + PANEL, row.shape[0])
@@ -127,17 +133,18 @@ def _downdate(row, noise, redo, squares, reference, lost):
         for c in range(start, stop):
             entry = np.float64(row[c])
             left = squares[c] - entry * entry
-            some |= (reference[c] > noise) & (left <= redo * reference[c])
-            squares[c] = max(left, 0.0)
+            left = max(left, 0.0)
+            some |= left <= floors[c]
+            squares[c] = left
         if some:  # rare, and its branch would slow the loop above
             for c in range(start, stop):
                 lost[count] = c
-                count += (reference[c] > noise) & (squares[c] <= redo * reference[c])
+                count += squares[c] <= floors[c]
     return count
 
 
 @_inner
-def _renew(Y, Q, R, steps, columns, squares, reference):
+def _renew(Y, Q, R, steps, columns, squares):
     """Squared norms of Y - Q R formed anew for these columns, a block of them at a time."""
     l = Y.shape[0]
     width = 128
@@ -161,14 +168,15 @@ def _renew(Y, Q, R, steps, columns, squares, reference):
                 sizes[t] += np.float64(E[i, t]) * np.float64(E[i, t])
         for t in range(w):
             squares[block[t]] = sizes[t]
-            reference[block[t]] = sizes[t]
 
 
 @_kernel
-def pivoted_qr(Y, k, goal, noise, redo, squares, pivots, Q, R, trail):
+def pivoted_qr(Y, k, goal, noise, redo, blur, squares, pivots, Q, R, trail):
     """Left-looking column-pivoted QR; see ``pivoting``. Fills the arrays (Q by rows) and returns the rank."""
     l, n = Y.shape
-    reference = squares.copy()
+    floors = np.empty(n, np.float64)
+    for c in range(n):
+        floors[c] = _floor(squares[c], noise, redo, blur)
     v = np.empty(l, Y.dtype)
     coefficients = np.empty(k, Y.dtype)
     lost = np.empty(n + 1, np.int64)
@@ -189,7 +197,7 @@ def pivoted_qr(Y, k, goal, noise, redo, squares, pivots, Q, R, trail):
             if size >= 0.5 * squares[p]:
                 break
             squares[p] = size
-            reference[p] = size
+            floors[p] = _floor(size, noise, redo, blur)
         norm = np.sqrt(size)
         pivots[j] = p
         for s in range(j):
@@ -197,14 +205,16 @@ def pivoted_qr(Y, k, goal, noise, redo, squares, pivots, Q, R, trail):
         for i in range(l):
             Q[j, i] = v[i] / norm
         _project(Y, Q[j], R[j])
-        # a pivot never returns: its norm and its reference are exactly zero from now on
+        # a pivot never returns: its norm is exactly zero and is not formed anew
         for s in range(j + 1):
             R[j, pivots[s]] = 0
         squares[p] = 0.0
-        reference[p] = 0.0
-        count = _downdate(R[j], noise, redo, squares, reference, lost)
+        floors[p] = -1.0
+        count = _downdate(R[j], squares, floors, lost)
         R[j, p] = norm
-        _renew(Y, Q, R, j + 1, lost[:count], squares, reference)
+        _renew(Y, Q, R, j + 1, lost[:count], squares)
+        for t in range(count):
+            floors[lost[t]] = _floor(squares[lost[t]], noise, redo, blur)
         total = _total(squares)
         trail[j + 1] = np.sqrt(total)
     return k

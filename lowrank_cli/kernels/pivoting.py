@@ -34,6 +34,26 @@ class PivotedQR:
     trail: numpy.ndarray
 
 
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """When to stop, and when a downdated norm is no longer trusted; all in squares of the units of Y.
+
+    goal: residual at which to stop. noise: column at which to stop. redo: a norm is formed anew when it falls to this
+    share of what it was when last formed. blur: the size of rounding in R, which makes about sqrt(blur s) of error in
+    a square downdated from s; a norm is formed anew when it falls to that, too.
+    """
+
+    goal: float
+    noise: float
+    redo: float
+    blur: float
+
+    def floors(self, squares: numpy.ndarray) -> numpy.ndarray:
+        """Down to where squares formed just now may be downdated; -1, so never anew, for what is noise already."""
+        floors = np.maximum(self.redo * squares, np.sqrt(self.blur * squares))
+        return np.where(squares > self.noise, floors, -1.0)
+
+
 def pivoted_qr(Y: numpy.ndarray, k: int, rtol: float = 0.0, compiled: bool = False) -> PivotedQR:
     """Column-pivoted QR of Y (l, n), real or complex floating.
 
@@ -49,6 +69,8 @@ def pivoted_qr(Y: numpy.ndarray, k: int, rtol: float = 0.0, compiled: bool = Fal
     """
     if Y.ndim != 2 or Y.dtype.char not in "fdFD":
         raise UsageError(f"pivoted QR takes a 2-D float32, float64 or complex array, not {Y.ndim}-D {Y.dtype}")
+    # BLAS rounds differently for the two storage orders
+    Y = np.ascontiguousarray(Y)
     l, n = Y.shape
     k = max(0, min(int(k), l, n))
     facts = tile_sweep(Y, compiled)
@@ -62,11 +84,12 @@ def pivoted_qr(Y: numpy.ndarray, k: int, rtol: float = 0.0, compiled: bool = Fal
     eps = float(np.finfo(Y.dtype).eps)
     goal = float(rtol) ** 2 * float(squares.sum())
     noise = (max(10, l) * eps) ** 2 * float(squares.max(initial=0.0))
+    limits = Limits(goal, noise, math.sqrt(eps), (16 * eps) ** 2 * float(squares.max(initial=0.0)))
     module = jit.compiled() if compiled else None
     if module is not None and Y.dtype.char in "fd":
-        result = _run_compiled(module, work, k, goal, noise, math.sqrt(eps), squares)
+        result = _run_compiled(module, work, k, limits, squares)
     else:
-        result = pivoted_qr_numpy(work, k, goal, noise, math.sqrt(eps), squares)
+        result = pivoted_qr_numpy(work, k, limits, squares)
     if facts.exponent == 0:
         return result
     with np.errstate(all="ignore"):
@@ -83,15 +106,10 @@ def seconds_saved(l: int, n: int, k: int) -> float:
     return min(k, l, n) * n * max(0.0, 3.5e-9 - 6e-11 * l)
 
 
-def pivoted_qr_numpy(
-    Y: numpy.ndarray, k: int, goal: float, noise: float, redo: float, squares: numpy.ndarray
-) -> PivotedQR:
-    """The twin: goal and noise are squared thresholds, redo the share of a norm below which it is formed anew.
-
-    squares holds the squared column norms of Y and is overwritten.
-    """
+def pivoted_qr_numpy(Y: numpy.ndarray, k: int, limits: Limits, squares: numpy.ndarray) -> PivotedQR:
+    """The twin; squares holds the squared column norms of Y and is overwritten."""
     l, n = Y.shape
-    reference = squares.copy()
+    floors = limits.floors(squares)
     pivots = np.empty(k, np.int64)
     Q = np.empty((l, k), Y.dtype, order="F")
     R = np.empty((k, n), Y.dtype)
@@ -99,8 +117,8 @@ def pivoted_qr_numpy(
     total = float(squares.sum())
     trail[0] = math.sqrt(total)
     r = 0
-    while r < k and total > goal:
-        found = _next_pivot(Y, Q[:, :r], R[:r], squares, reference, noise)
+    while r < k and total > limits.goal:
+        found = _next_pivot(Y, Q[:, :r], R[:r], squares, floors, limits)
         if found is None:
             break
         p, v, coefficients, size = found
@@ -110,18 +128,16 @@ def pivoted_qr_numpy(
         np.divide(v, norm, out=Q[:, r], casting="same_kind")
         np.matmul(Q[:, r].conj(), Y, out=R[r])
         R[r, pivots[: r + 1]] = 0
-        row = R[r].astype(np.complex128 if np.iscomplexobj(R) else np.float64, copy=False)
-        squares -= row.real**2 + row.imag**2 if np.iscomplexobj(row) else row**2
-        lost = np.flatnonzero((squares <= redo * reference) & (reference > noise))
-        np.maximum(squares, 0.0, out=squares)
-        # a pivot never returns: its norm and its reference are exactly zero from now on
-        squares[p] = reference[p] = 0.0
+        # a pivot never returns: its norm is exactly zero and is not formed anew
+        squares[p], floors[p] = 0.0, -1.0
+        np.maximum(squares - _squares(R[r][None, :]), 0.0, out=squares)
+        lost = np.flatnonzero(squares <= floors)
         R[r, p] = norm
         r += 1
         for start in range(0, len(lost), _BLOCK):
             some = lost[start : start + _BLOCK]
-            some = some[some != p]
-            squares[some] = reference[some] = _squares(Y[:, some] - Q[:, :r] @ R[:r, some])
+            squares[some] = _squares(Y[:, some] - Q[:, :r] @ R[:r, some])
+            floors[some] = limits.floors(squares[some])
         total = float(squares.sum())
         trail[r] = math.sqrt(total)
     return PivotedQR(pivots[:r].copy(), Q[:, :r], R[:r], squares, trail[: r + 1].copy())
@@ -132,13 +148,13 @@ def _next_pivot(
     Q: numpy.ndarray,
     R: numpy.ndarray,
     squares: numpy.ndarray,
-    reference: numpy.ndarray,
-    noise: float,
+    floors: numpy.ndarray,
+    limits: Limits,
 ) -> tuple[int, numpy.ndarray, numpy.ndarray, float] | None:
     """The column of largest stored norm, orthogonalised; None when only noise is left. Corrects stale norms."""
     while True:
         p = int(np.argmax(squares))
-        if squares[p] <= noise:
+        if squares[p] <= limits.noise:
             return None
         coefficients = R[:, p].copy()
         v = Y[:, p] - Q @ coefficients
@@ -150,7 +166,8 @@ def _next_pivot(
             size, before, sweeps = float(_squares(v[:, None])[0]), size, sweeps + 1
         if size >= 0.5 * squares[p]:
             return p, v, coefficients, size
-        squares[p] = reference[p] = size
+        squares[p] = size
+        floors[p] = limits.floors(squares[p])
 
 
 def _squares(E: numpy.ndarray) -> numpy.ndarray:
@@ -160,13 +177,11 @@ def _squares(E: numpy.ndarray) -> numpy.ndarray:
     return np.square(E, dtype=np.float64).sum(axis=0)
 
 
-def _run_compiled(
-    module: object, Y: numpy.ndarray, k: int, goal: float, noise: float, redo: float, squares: numpy.ndarray
-) -> PivotedQR:
+def _run_compiled(module: object, Y: numpy.ndarray, k: int, limits: Limits, squares: numpy.ndarray) -> PivotedQR:
     l, n = Y.shape
     pivots, Qt, R, trail = np.empty(k, np.int64), np.empty((k, l), Y.dtype), np.empty((k, n), Y.dtype), np.empty(k + 1)
     run = module.pivoted_qr  # type: ignore[attr-defined]
-    r = int(run(jit.frozen(Y), k, goal, noise, redo, squares, pivots, Qt, R, trail)) if n else 0
+    r = int(run(jit.frozen(Y), k, *dataclasses.astuple(limits), squares, pivots, Qt, R, trail)) if n else 0
     if not n:
         trail[0] = 0.0
     return PivotedQR(pivots[:r].copy(), Qt[:r].T, R[:r], squares, trail[: r + 1].copy())

@@ -64,7 +64,8 @@ def inclusion_probabilities(f: numpy.ndarray, r: int) -> numpy.ndarray:
     rest = np.cumsum(g[::-1])[::-1][:r]
     certain = int(np.argmax(g[:r] * np.arange(r, 0, -1) <= rest))
     tau = rest[certain] / (r - certain)
-    pi = np.minimum(f / tau, 1.0)
+    pi = np.ones(n)
+    np.divide(f, tau, out=pi, where=f < tau)
     pi[order[:certain]] = 1.0
     return pi
 
