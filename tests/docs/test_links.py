@@ -50,7 +50,8 @@ def test_contributing_names_files_at_all():
 
 def test_the_targets_the_pages_name_are_targets_of_the_makefile():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    named = {t for page in PAGES for t in re.findall(r"`make ([a-z-]+)`", prose(page))}
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = set(re.findall(r"(?:^|`)make ([a-z]+(?:-[a-z]+)*)\b", pages, flags=re.MULTILINE))
     assert {"run", "test"} <= named <= targets
 
 
