@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from . import algorithms, registry
 from .budget import Budget
-from .options import check
+from .errors import InputError, UsageError
+from .lazy import np
 from .streams import Streams
 
 if TYPE_CHECKING:
+    from .algorithms.method import Method
     from .algorithms.outcome import Outcome
+    from .engines.threads import Engine
+    from .factors.base import Factorization
     from .formats.loaded import Loaded
+    from .matrices.protocols import Matrix
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,26 +34,176 @@ class Job:
     seed: int = 0
 
 
-def run(job: Job, matrix: Loaded, times: Loaded | None = None, *, threads: int = 1, blas_pinned: bool = False,
-        digests: bool = True) -> tuple[Outcome, dict[str, Any]]:
+def run(
+    job: Job,
+    matrix: Loaded,
+    times: Loaded | None = None,
+    *,
+    threads: int = 1,
+    blas_pinned: bool = False,
+    digests: bool = True,
+) -> tuple[Outcome, dict[str, Any]]:
     """Carry out a job on loaded matrices: the outcome, and its report without the ``run`` block.
 
     blas_pinned says that the process started with its BLAS at one thread; otherwise it is limited for the duration.
+    digests: hash the matrices into the report, one read each. Raises any LowrankError.
     """
-    raise NotImplementedError
+    from .engines.blas import single_threaded
+    from .engines.threads import engine_for
+    from .reports import facts
+
+    method: Method = registry.find(algorithms.TABLE, job.method, "method")
+    options = method.options() if job.options is None else job.options
+    if not isinstance(options, method.options):
+        raise UsageError(
+            f"the options are {type(options).__name__}, but --method {job.method} takes {method.options.__name__}"
+        )
+    budget = job.budget if method.of_product else job.budget.with_defaults()
+    engine = engine_for(threads)
+    A = _tiled(matrix, engine)
+    Y = None if times is None else _tiled(times, engine)
+    with single_threaded(blas_pinned):
+        outcome = method.run(_metered(method, A, Y, engine), budget, options, Streams(job.seed))
+        inputs = [
+            None if loaded is None else _described(loaded, tiled, digests)
+            for loaded, tiled in ((matrix, A), (times, Y))
+        ]
+    report = facts.approximation(job.command, job.method, inputs[0], inputs[1], budget, options, job.seed, outcome)
+    return outcome, report
 
 
-def verify(factor: Any, report: dict[str, Any], matrix: Loaded, times: Loaded | None = None, *, threads: int = 1,
-           blas_pinned: bool = False) -> dict[str, Any]:
+def verify(
+    factor: Factorization,
+    report: dict[str, Any],
+    matrix: Loaded,
+    times: Loaded | None = None,
+    *,
+    threads: int = 1,
+    blas_pinned: bool = False,
+) -> dict[str, Any]:
     """Recompute the error of a factorization and hold it against the stored claim.
 
-    Returns a report with ``claimed``, ``measured`` (relative errors), ``holds``, and ``reason`` (None, or a sentence).
+    An exact claim holds when |measured - claimed| <= 1e-6 claimed + 4 sqrt(max(m, n)) eps, a bound when measured <=
+    claimed. Returns a report with ``claimed``, ``measured`` (relative errors; None where there is none), ``holds``,
+    and ``reason`` (None, or a sentence). A matrix of another shape does not hold; so does one of another digest whose
+    error differs. Cost: two passes.
     """
-    raise NotImplementedError
+    from .certificates.residual import relative, residual_and_norm
+    from .engines.blas import single_threaded
+    from .engines.threads import engine_for
+    from .matrices.metered import Metered
+    from .matrices.product import Product
+
+    engine = engine_for(threads)
+    A: Matrix = _tiled(matrix, engine)
+    if times is not None:
+        A = Product(A, _tiled(times, engine), engine)
+    claim = (report.get("error") or {}).get("relative")
+    kind = (report.get("error") or {}).get("kind")
+    said: dict[str, Any] = {"claimed": claim, "measured": None, "holds": False, "kind": kind, "reason": None}
+    if tuple(A.shape) != tuple(factor.shape):
+        said["reason"] = f"the factors make a {_by(factor.shape)} matrix, the matrix given is {_by(A.shape)}"
+        return said
+    with single_threaded(blas_pinned):
+        error, norm = residual_and_norm(Metered(A), factor)
+    measured = relative(error, norm)
+    said["measured"] = measured
+    if claim is None:
+        said["reason"] = "the factors claim no error"
+        return said
+    eps = float(np.finfo(np.result_type(A.dtype, factor.dtype)).eps)
+    slack = 1e-6 * claim + 4 * max(A.shape) ** 0.5 * eps
+    said["holds"] = measured <= claim if kind == "bound" else abs(measured - claim) <= slack
+    if not said["holds"]:
+        said["reason"] = f"the claimed relative error is {claim:.6g}, the measured one {measured:.6g}"
+    return said
 
 
-def approx(A: Any, *, rank: int | None = None, rtol: float | None = None, atol: float | None = None,
-           method: str = "svd", options: Any = None, times: Any = None, item: str | None = None, seed: int = 0,
-           certify: str = "exact", threads: int | None = None) -> Outcome:
-    """Approximate A (an array, a SciPy sparse array, or a path)."""
-    raise NotImplementedError
+def approx(
+    A: Any,
+    *,
+    rank: int | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    method: str = "svd",
+    options: Any = None,
+    times: Any = None,
+    item: str | None = None,
+    seed: int = 0,
+    certify: str = "exact",
+    threads: int | None = None,
+) -> Outcome:
+    """Approximate a matrix; with ``times``, the product A times (method "cr").
+
+    A, times: a 2-D array, a SciPy sparse array, or a path (``item`` names a dataset inside A's container). rank, rtol,
+    atol: when to stop, whichever comes first; with none of them, rtol 0.01. method: "svd", "id" or "cr". options: the
+    method's options, e.g. ``IDOptions(axis="rows")``. certify: "exact" measures the error against A, one pass;
+    "none" does not. threads: default, the cores this process may run on; no bit of the result depends on it.
+
+    Returns an Outcome: factor, status, certificate, ledger, facts. Raises UsageError for parameters out of range,
+    InputError for a file or an array that is not a finite, numeric matrix, NumericalError when LAPACK fails.
+    """
+    from .engines.threads import available_threads
+
+    job = Job("approx", method, Budget(rank=rank, rtol=rtol, atol=atol, certify=certify), options, seed)
+    loaded = _load(A, item)
+    other = None if times is None else _load(times, None)
+    return run(job, loaded, other, threads=threads or available_threads(), digests=False)[0]
+
+
+def _load(A: Any, item: str | None) -> Loaded:
+    import os
+
+    from .formats.memory import from_array
+    from .formats.opening import open_matrix
+
+    if isinstance(A, (str, os.PathLike)):
+        return open_matrix(os.fspath(A), item)
+    if item is not None:
+        raise UsageError("an item names a dataset inside a file, but an array was given")
+    return from_array(A)
+
+
+def _tiled(loaded: Loaded, engine: Engine) -> Matrix:
+    if hasattr(loaded.array, "indptr"):
+        from .matrices.sparse import SparseMatrix
+
+        return SparseMatrix(loaded.array, engine)
+    from .matrices.dense import TiledMatrix
+
+    return TiledMatrix(loaded.array, engine)
+
+
+def _metered(method: Method, A: Matrix, Y: Matrix | None, engine: Engine) -> Any:
+    from .matrices.metered import Metered
+    from .matrices.product import Product
+
+    if Y is None:
+        if 0 in A.shape:
+            raise InputError(f"the matrix is empty, {_by(A.shape)}")
+        return Metered(A)
+    if not method.of_product:
+        raise UsageError(
+            f"--times makes a product, which --method {method.name} does not approximate",
+            hint="use --method cr, or lowrank product X Y",
+        )
+    return Metered(Product(A, Y, engine))
+
+
+def _described(loaded: Loaded, matrix: Matrix, digests: bool) -> dict[str, Any]:
+    """The ``input`` block of a report: what the matrix is, nothing of where it lay."""
+    from .matrices.digest import digest
+
+    item = loaded.item
+    return {
+        "item": item.path,
+        "shape": list(loaded.shape),
+        "dtype": item.dtype,
+        "nnz": matrix.nnz,
+        "bytes": item.bytes,
+        "digest": digest(matrix, item.dtype) if digests else None,
+    }
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from ..registry import Entry
 
 TABLE: Mapping[str, Entry] = {
-    "svd": Entry("lowrank_cli.algorithms.svd:METHOD", "truncated singular value decomposition, the best in every unitarily invariant norm"),
-    "id": Entry("lowrank_cli.algorithms.interpolative:METHOD", "interpolative decomposition: the matrix from some of its own columns, or rows"),
+    "svd": Entry(
+        "lowrank_cli.algorithms.svd:METHOD",
+        "truncated singular value decomposition, the best in every unitarily invariant norm",
+    ),
+    "id": Entry(
+        "lowrank_cli.algorithms.interpolative:METHOD",
+        "interpolative decomposition: the matrix from some of its own columns, or rows",
+    ),
     "cr": Entry("lowrank_cli.algorithms.cr:METHOD", "a product X Y from sampled columns of X and rows of Y"),
 }

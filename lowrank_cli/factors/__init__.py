@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,5 +25,5 @@ def assemble(kind: str, arrays: dict[str, Any]) -> Any:
     if kind not in TABLE:
         raise InputError(f"factorization of unknown kind {kind!r}", hint=f"known kinds: {', '.join(TABLE)}")
     forms = [entry.load() for entry in TABLE[kind]]
-    fitting = [f for f in forms if set(f.__dataclass_fields__) == set(arrays)]
+    fitting = [f for f in forms if {field.name for field in dataclasses.fields(f)} == set(arrays)]
     return (fitting or forms)[0].from_arrays(arrays)

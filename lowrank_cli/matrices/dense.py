@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..engines.threads import Engine, SerialEngine
+from ..kernels.gather import gather_columns, gather_rows, seconds_saved
+from ..kernels.jit import pays
 from ..lazy import np
-from .grid import cuts
+from .facts import MatrixFacts, sweep
+from .grid import cuts, ranges, visit_tiles
 
 if TYPE_CHECKING:
     import numpy
@@ -28,8 +31,8 @@ class TiledMatrix:
     nnz: int | None = None
 
     def __init__(self, array: numpy.ndarray, engine: Engine | None = None, exponent: int = 0):
-        self._array = array
-        self._engine = engine or SerialEngine()
+        self.array = array
+        self.engine = engine or SerialEngine()
         self._exponent = exponent
         self.shape: tuple[int, int] = (int(array.shape[0]), int(array.shape[1]))
         self.dtype = array.dtype
@@ -37,14 +40,10 @@ class TiledMatrix:
 
     def scaled(self, exponent: int) -> TiledMatrix:
         """This matrix times 2**exponent; nothing is copied, tiles are scaled as they are used."""
-        return TiledMatrix(self._array, self._engine, self._exponent + exponent)
-
-    def _ranges(self, axis: int) -> list[slice]:
-        marks = self.grid[axis]
-        return [slice(a, b) for a, b in zip(marks, marks[1:], strict=False)]
+        return TiledMatrix(self.array, self.engine, self._exponent + exponent)
 
     def _tile(self, rows: slice, cols: slice) -> numpy.ndarray:
-        tile = self._array[rows, cols]
+        tile = self.array[rows, cols]
         return scale_exactly(tile, self._exponent) if self._exponent else tile
 
     def _operand(self, rows: slice, cols: slice, width: int) -> numpy.ndarray:
@@ -57,30 +56,28 @@ class TiledMatrix:
         X = np.ascontiguousarray(X)
         dtype = np.result_type(self.dtype, X.dtype)
         out = np.empty((self.shape[0], X.shape[1]), dtype)
-        row_ranges, col_ranges = self._ranges(0), self._ranges(1)
+        row_ranges, col_ranges = ranges(self.grid[0]), ranges(self.grid[1])
 
         def block(i: int) -> None:
             rows = row_ranges[i]
             total = out[rows]
             _sum_products(total, ((self._operand(rows, cols, X.shape[1]), X[cols]) for cols in col_ranges))
 
-        self._engine.map(block, len(row_ranges))
+        self.engine.map(block, len(row_ranges))
         return out
 
     def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
         Y = np.ascontiguousarray(Y)
         dtype = np.result_type(self.dtype, Y.dtype)
         out = np.empty((self.shape[1], Y.shape[1]), dtype)
-        row_ranges, col_ranges = self._ranges(0), self._ranges(1)
+        row_ranges, col_ranges = ranges(self.grid[0]), ranges(self.grid[1])
 
         def block(j: int) -> None:
             cols = col_ranges[j]
             total = out[cols]
-            _sum_products(
-                total, ((self._operand(rows, cols, Y.shape[1]).conj().T, Y[rows]) for rows in row_ranges)
-            )
+            _sum_products(total, ((self._operand(rows, cols, Y.shape[1]).conj().T, Y[rows]) for rows in row_ranges))
 
-        self._engine.map(block, len(col_ranges))
+        self.engine.map(block, len(col_ranges))
         return out
 
     def normal_matmat(self, X: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
@@ -88,20 +85,21 @@ class TiledMatrix:
         Y = self.matmat(X)
         return Y, self.rmatmat(Y)
 
-    def rows(self, index: numpy.ndarray) -> numpy.ndarray:
-        return scale_exactly(np.ascontiguousarray(self._array[index, :]), self._exponent)
+    def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
+        return scale_exactly(gather_rows(self.array, index, scale), self._exponent)
 
-    def cols(self, index: numpy.ndarray) -> numpy.ndarray:
-        return scale_exactly(np.ascontiguousarray(self._array[:, index]), self._exponent)
+    def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
+        use = pays(seconds_saved(self.shape[0], len(index)))
+        return scale_exactly(gather_columns(self.array, index, scale, compiled=use), self._exponent)
+
+    def block(self, rows: slice, cols: slice) -> numpy.ndarray:
+        return row_contiguous(self._tile(rows, cols))
 
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
-        row_ranges, col_ranges = self._ranges(0), self._ranges(1)
+        return visit_tiles(self, self.engine, visit)
 
-        def block(i: int) -> list[Any]:
-            rows = row_ranges[i]
-            return [visit(i, rows, cols, row_contiguous(self._tile(rows, cols))) for cols in col_ranges]
-
-        return [value for values in self._engine.map(block, len(row_ranges)) for value in values]
+    def sweep(self, transposed: bool = False) -> MatrixFacts:
+        return sweep(self, transposed)
 
 
 def _sum_products(total: numpy.ndarray, pairs: Any) -> None:

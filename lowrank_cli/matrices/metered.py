@@ -11,6 +11,9 @@ from .protocols import Matrix
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..engines.threads import Engine
+    from .facts import MatrixFacts
+
 
 @dataclasses.dataclass
 class Ledger:
@@ -28,9 +31,9 @@ class Ledger:
 class Metered:
     """A Matrix around a Matrix, with a ledger. Reading single rows or columns is not a pass."""
 
-    def __init__(self, matrix: Matrix):
+    def __init__(self, matrix: Matrix, ledger: Ledger | None = None):
         self.inner = matrix
-        self.ledger = Ledger()
+        self.ledger = ledger or Ledger()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -45,32 +48,48 @@ class Metered:
         return self.inner.nnz
 
     @property
+    def engine(self) -> Engine:
+        return self.inner.engine
+
+    @property
     def grid(self) -> tuple[Sequence[int], Sequence[int]]:
         return self.inner.grid
 
-    def _charge(self, products: int, columns: int) -> None:
+    def charge(self, products: int, columns: int) -> None:
+        """Enter one pass that multiplies ``products`` blocks of ``columns`` columns."""
         entries = self.inner.nnz if self.inner.nnz is not None else self.shape[0] * self.shape[1]
         self.ledger.passes += 1
         self.ledger.products += products
         self.ledger.flops += 2 * entries * columns * products
 
     def matmat(self, X: np.ndarray) -> np.ndarray:
-        self._charge(1, X.shape[1])
+        self.charge(1, X.shape[1])
         return self.inner.matmat(X)
 
     def rmatmat(self, Y: np.ndarray) -> np.ndarray:
-        self._charge(1, Y.shape[1])
+        self.charge(1, Y.shape[1])
         return self.inner.rmatmat(Y)
 
     def normal_matmat(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        self._charge(2, X.shape[1])
+        self.charge(2, X.shape[1])
         return self.inner.normal_matmat(X)
 
-    def rows(self, index: np.ndarray) -> Any:
-        return self.inner.rows(index)
+    def rows(self, index: np.ndarray, scale: np.ndarray | None = None) -> Any:
+        return self.inner.rows(index, scale)
 
-    def cols(self, index: np.ndarray) -> Any:
-        return self.inner.cols(index)
+    def cols(self, index: np.ndarray, scale: np.ndarray | None = None) -> Any:
+        return self.inner.cols(index, scale)
+
+    def block(self, rows: slice, cols: slice) -> np.ndarray:
+        return self.inner.block(rows, cols)
+
+    def scaled(self, exponent: int) -> Metered:
+        """The scaled matrix, counted on the same ledger."""
+        return Metered(self.inner.scaled(exponent), self.ledger)
+
+    def sweep(self, transposed: bool = False) -> MatrixFacts:
+        self.ledger.passes += 1
+        return self.inner.sweep(transposed)
 
     def tiles(self, visit: Callable[[int, slice, slice, np.ndarray], Any], flops: int = 0) -> list[Any]:
         self.ledger.passes += 1

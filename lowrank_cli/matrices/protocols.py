@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..engines.threads import Engine
+    from .facts import MatrixFacts
+
 
 @runtime_checkable
 class Operator(Protocol):
@@ -38,6 +41,11 @@ class Matrix(Operator, Protocol):
         ...
 
     @property
+    def engine(self) -> Engine:
+        """What its passes run on; the tall blocks of an algorithm use it too."""
+        ...
+
+    @property
     def grid(self) -> tuple[Sequence[int], Sequence[int]]:
         """Row cuts and column cuts of the tiles, each from 0 to the dimension: fixed by shape, dtype and, for
         a sparse matrix, its row pointer."""
@@ -47,12 +55,24 @@ class Matrix(Operator, Protocol):
         """(A X, A^H (A X)) in one pass."""
         ...
 
-    def rows(self, index: np.ndarray) -> Any:
-        """A[index, :] bit for bit; sparse (csr_array) when the matrix is."""
+    def rows(self, index: np.ndarray, scale: np.ndarray | None = None) -> Any:
+        """A[index, :], bit for bit, or its rows times scale; sparse (csr_array) when the matrix is."""
         ...
 
-    def cols(self, index: np.ndarray) -> Any:
-        """A[:, index] bit for bit; sparse (csr_array) when the matrix is."""
+    def cols(self, index: np.ndarray, scale: np.ndarray | None = None) -> Any:
+        """A[:, index], bit for bit, or its columns times scale; sparse (csr_array) when the matrix is."""
+        ...
+
+    def block(self, rows: slice, cols: slice) -> np.ndarray:
+        """A[rows, cols], dense, its rows contiguous, read-only."""
+        ...
+
+    def sweep(self, transposed: bool = False) -> MatrixFacts:
+        """The first look, one pass: is every entry finite, how large, how long are the columns (transposed: rows)."""
+        ...
+
+    def scaled(self, exponent: int) -> Matrix:
+        """This matrix times 2**exponent, exact but for underflow."""
         ...
 
     def tiles(self, visit: Callable[[int, slice, slice, np.ndarray], Any]) -> list[Any]:

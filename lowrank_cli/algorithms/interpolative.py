@@ -1,0 +1,223 @@
+"""Interpolative decomposition: a matrix from some of its own columns, or rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from ..budget import Budget
+from ..certificates.certificate import Certificate
+from ..certificates.residual import exact, residual
+from ..factors.base import Factorization, dense
+from ..factors.interpolative import ColumnID, RowID
+from ..kernels import interpolation, jit, pivoting
+from ..lazy import np
+from ..matrices.adjoint import Adjoint
+from ..matrices.blocks import orthonormalize
+from ..matrices.facts import ldexp
+from ..matrices.metered import Metered
+from ..options import check, opt
+from ..streams import Streams
+from .krylov import BlockKrylov, multiple_of_32
+from .method import Method
+from .outcome import Outcome, Status
+from .probes import Probes
+from .scaling import Scaled, bring_to_scale, check_rank
+from .tolerance import check_tolerance, rank_for, settle, target_square
+
+if TYPE_CHECKING:
+    import numpy
+
+#: Pivot the matrix itself up to this many entries and this smaller side; above, pivot a sketch.
+_SMALL_ENTRIES, _SMALL_SIDE = 1_000_000, 500
+
+
+@dataclasses.dataclass(frozen=True)
+class IDOptions:
+    """axis: what is selected. oversample: rows of the sketch beyond the rank."""
+
+    axis: str = opt("cols", "Select columns or rows (id).", choices=("cols", "rows"))
+    oversample: int = opt(20, "Rows of the pivoted sketch beyond the rank (id).", min=0, max=4096)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Selection:
+    """Columns in the order they were chosen, and B = Q^H A for Q an orthonormal basis of the first j of them, any j.
+
+    B (K, n), with B[:, pivots] upper triangular; gains (K,) the squared norms of its rows, by which the squared error
+    falls from one column to the next; beyond estimates the squared error that is left after all K.
+    """
+
+    pivots: numpy.ndarray
+    B: numpy.ndarray
+    gains: numpy.ndarray
+    beyond: float
+    compiled: bool
+
+
+def run(matrix: Metered, budget: Budget, options: IDOptions, streams: Streams) -> Outcome:
+    """A ~ C Z with C = A[:, cols] bit for bit and Z[:, cols] = I exactly; with axis rows, A ~ W R.
+
+    Columns are pivots of a QR of A itself when A is small, else of its projection on a one-step Krylov space
+    (sketch, one power step), which pivots like A does; then Z is the least squares solution, at the cost of one more
+    pass (Voronin and Martinsson 2017, with the power step and the least squares added). With a tolerance: the fewest
+    columns, along the pivot order, whose measured error meets it. The rank is less than asked for when the matrix
+    has no more independent columns. Cost at rank k: 6 m n k flops, 4 passes, one more for the exact error.
+
+    Raises UsageError (rank too large, tolerance below eps), InputError (NaN, Inf).
+    """
+    m, n = matrix.shape
+    check_rank(budget.rank, min(m, n), f"a {m}x{n} matrix")
+    check_tolerance(budget, matrix.dtype)
+    scaled = bring_to_scale(matrix)
+    work: Metered | Adjoint = scaled.matrix if options.axis == "cols" else Adjoint(scaled.matrix)
+    target = target_square(budget, scaled)
+    if m * n <= _SMALL_ENTRIES and min(m, n) <= _SMALL_SIDE:
+        chosen = _pivot_matrix(work, budget.rank)
+    elif target is None:
+        chosen = _pivot_sketch(work, budget.rank or 1, options, streams)
+    else:
+        chosen = _pivot_to_tolerance(work, target, budget.rank, streams)
+    return _finish(chosen, matrix, work, scaled, budget, options, target)
+
+
+def _pivot_matrix(matrix: Metered | Adjoint, rank: int | None) -> Selection:
+    m, n = matrix.shape
+    A = matrix.block(slice(0, m), slice(0, n))
+    k = rank or min(m, n)
+    use = jit.pays(pivoting.seconds_saved(m, n, k))
+    qr = pivoting.pivoted_qr(A, k, compiled=use)
+    return _selection(qr.pivots, qr.R, float(qr.trail[-1]) ** 2, use)
+
+
+def _selection(pivots: numpy.ndarray, B: numpy.ndarray, beyond: float, compiled: bool) -> Selection:
+    gains = np.square(np.abs(B).astype(np.float64)).sum(axis=1)
+    return Selection(pivots, B, gains, beyond, compiled)
+
+
+def _projection(basis: BlockKrylov) -> numpy.ndarray:
+    """R V^H, an isometric image of A V V^H: its columns pivot like those of A."""
+    R = orthonormalize(basis.W, basis.matrix.engine)[1]
+    return np.ascontiguousarray(R @ basis.V.conj().T)
+
+
+def _pivot_sketch(matrix: Metered | Adjoint, k: int, options: IDOptions, streams: Streams) -> Selection:
+    m, n = matrix.shape
+    l = min(multiple_of_32(k + options.oversample), min(m, n))
+    basis = BlockKrylov(matrix, streams)
+    basis.start(l, fused=False)
+    use = jit.pays(pivoting.seconds_saved(l, n, k))
+    qr = pivoting.pivoted_qr(_projection(basis), k, compiled=use)
+    return _least_squares(matrix, qr.pivots, 0.0, use)
+
+
+def _least_squares(matrix: Metered | Adjoint, pivots: numpy.ndarray, beyond: float, compiled: bool) -> Selection:
+    """B = Q^H A for the chosen columns: one pass."""
+    n = matrix.shape[1]
+    if not len(pivots):
+        return _selection(pivots, np.zeros((0, n), matrix.dtype), beyond, compiled)
+    Q, R = orthonormalize(np.ascontiguousarray(dense(matrix.cols(pivots))), matrix.engine)
+    B = np.ascontiguousarray(matrix.rmatmat(Q).conj().T)
+    B[:, pivots] = np.triu(R)
+    return _selection(pivots, B, beyond, compiled)
+
+
+def _pivot_to_tolerance(matrix: Metered | Adjoint, target: float, cap: int | None, streams: Streams) -> Selection:
+    """Grow the sketch until its pivots reach the tolerance well before they run out."""
+    m, n = matrix.shape
+    probes = Probes(matrix, streams)
+    basis = BlockKrylov(matrix, streams)
+    basis.start(min(64, m, n), fused=True)
+    while True:
+        beyond = probes.beyond(basis)
+        Y = _projection(basis)
+        use = jit.pays(pivoting.seconds_saved(basis.size, n, basis.size))
+        qr = pivoting.pivoted_qr(Y, basis.size, compiled=use)
+        squares = np.square(qr.trail)
+        k = rank_for(target, beyond + float(squares[-1]), squares[:-1] - squares[1:])
+        full = basis.exhausted or len(qr.pivots) < basis.size
+        if full or k <= 0.75 * basis.size or (cap is not None and 0.75 * basis.size > cap):
+            reach = min(len(qr.pivots), k + k // 8 + 8, cap or n)
+            return _least_squares(matrix, qr.pivots[:reach], beyond, use)
+        basis.expand(min(multiple_of_32(basis.size), n - basis.size), fused=True)
+
+
+def _finish(
+    chosen: Selection,
+    matrix: Metered,
+    work: Metered | Adjoint,
+    scaled: Scaled,
+    budget: Budget,
+    options: IDOptions,
+    target: float | None,
+) -> Outcome:
+    by_rows = options.axis == "rows"
+
+    def build(k: int, source: Metered = scaled.matrix) -> Factorization:
+        return _factor(chosen, k, source, by_rows)
+
+    def measure(factor: Factorization) -> Any:
+        return residual(scaled.matrix, factor)
+
+    cap = max(1, min(budget.rank or len(chosen.pivots), len(chosen.pivots)))
+    met, error = True, None
+    if target is None or not len(chosen.pivots):
+        k = cap
+        error = measure(build(k)) if budget.certify == "exact" else None
+    elif budget.certify == "exact":
+        guess = rank_for(target, chosen.beyond, chosen.gains)
+        settled = settle(guess, cap, target, chosen.gains, build, measure)
+        k, error, met = settled.factor.rank, settled.error, settled.met
+    else:
+        k = min(cap, guess := rank_for(target, chosen.beyond, chosen.gains))
+        met = guess <= cap
+    factor = build(k, matrix)
+    Z = factor.W if isinstance(factor, RowID) else factor.Z
+    certificate = Certificate(matrix_norm=scaled.facts.norm)
+    if error is not None:
+        certificate = dataclasses.replace(
+            exact(error, scaled.work_facts),
+            absolute=ldexp(error.norm, scaled.exponent),
+            matrix_norm=scaled.facts.norm,
+        )
+    status = Status.CONVERGED
+    if not met:
+        status = Status.RANK_REACHED if budget.rank is not None and k >= budget.rank else Status.STAGNATED
+    use = chosen.compiled
+    facts = {
+        "kernels": [
+            f"pivoted_qr {jit.flavour(use)}",
+            f"coefficients {jit.flavour(use)}",
+            f"sweep {scaled.facts.kernel}",
+        ],
+        "max_abs_Z": float(np.abs(Z).max(initial=0.0)),
+    }
+    return Outcome(factor, status, certificate, work.ledger, facts)
+
+
+def _factor(chosen: Selection, k: int, source: Metered, by_rows: bool) -> Factorization:
+    """The factorization by the first k chosen columns (rows), read from source."""
+    n = chosen.B.shape[1]
+    if len(chosen.pivots):
+        pivots = chosen.pivots[:k]
+        Z = interpolation.coefficients(chosen.B[:k], pivots, compiled=chosen.compiled)
+    else:
+        # a zero matrix: any column will do
+        pivots, Z = np.zeros(1, np.int64), np.zeros((1, n), chosen.B.dtype)
+        Z[0, 0] = 1
+    if by_rows:
+        return RowID(rows=pivots, R=source.rows(pivots), W=np.ascontiguousarray(Z.conj().T))
+    return ColumnID(cols=pivots, C=source.cols(pivots), Z=Z)
+
+
+METHOD = Method(
+    name="id",
+    options=IDOptions,
+    run=run,
+    identity="A ~ C Z, C = A[:, cols]  (or W R, R = A[rows, :])",
+    cost="6 m n k flops in 5 passes",
+    reference="Voronin and Martinsson 2017; Cheng et al. 2005",
+)

@@ -1,0 +1,117 @@
+"""Arithmetic of tall blocks: Gram matrices, products, orthonormal bases. Fixed row blocks, sums in order.
+
+The bits depend on neither the number of threads nor the engine. A block is a C-ordered (m, l) array with l much
+smaller than m.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..engines.threads import Engine
+from ..lazy import np
+from .grid import ranges
+
+if TYPE_CHECKING:
+    import numpy
+
+#: Rows of a block's pieces: a 1024 x 256 piece of float64 is 2 MB, and the pieces of 4000 rows keep 4 cores busy.
+PIECE = 1024
+
+
+def pieces(m: int) -> list[slice]:
+    return ranges((*range(0, m, PIECE), m)) if m else []
+
+
+def cross(V: numpy.ndarray, Z: numpy.ndarray, engine: Engine) -> numpy.ndarray:
+    """V^H Z for V (m, l) and Z (m, b)."""
+    parts = pieces(V.shape[0])
+    # a C-ordered copy of every piece: BLAS paths for small products depend on strides
+    products = engine.map(
+        lambda i: np.ascontiguousarray(V[parts[i]]).conj().T @ np.ascontiguousarray(Z[parts[i]]), len(parts)
+    )
+    return _total(products, (V.shape[1], Z.shape[1]), np.result_type(V, Z))
+
+
+def gram(W: numpy.ndarray, engine: Engine) -> numpy.ndarray:
+    """W^H W, accumulated and returned in double precision."""
+    parts = pieces(W.shape[0])
+    wide = np.result_type(W.dtype, np.float64)
+
+    def one(i: int) -> numpy.ndarray:
+        piece = np.ascontiguousarray(W[parts[i]], dtype=wide)
+        return piece.conj().T @ piece
+
+    G = _total(engine.map(one, len(parts)), (W.shape[1], W.shape[1]), wide)
+    return 0.5 * (G + G.conj().T)
+
+
+def times(W: numpy.ndarray, T: numpy.ndarray, engine: Engine) -> numpy.ndarray:
+    """W T for W (m, l) and a small T (l, k), in the dtype of W."""
+    T = np.ascontiguousarray(T, dtype=W.dtype)
+    out = np.empty((W.shape[0], T.shape[1]), W.dtype)
+    parts = pieces(W.shape[0])
+
+    def one(i: int) -> None:
+        np.matmul(np.ascontiguousarray(W[parts[i]]), T, out=out[parts[i]])
+
+    engine.map(one, len(parts))
+    return out
+
+
+def subtract_product(Z: numpy.ndarray, V: numpy.ndarray, H: numpy.ndarray, engine: Engine) -> None:
+    """Z -= V H, in place."""
+    parts = pieces(Z.shape[0])
+    H = np.ascontiguousarray(H)
+
+    def one(i: int) -> None:
+        Z[parts[i]] -= np.ascontiguousarray(V[parts[i]]) @ H
+
+    engine.map(one, len(parts))
+
+
+def orthonormalize(W: numpy.ndarray, engine: Engine) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """(Q, R) with W = Q R, Q^H Q = I to a few eps, R (l, l); for l <= m, whatever the rank of W.
+
+    CholeskyQR repeated (Yamamoto et al. 2015), the first time with a shift when the Gram matrix is not numerically
+    positive definite (Fukaya et al. 2020); columns are scaled to length 1 first, which removes the bad conditioning
+    that comes from scaling alone. A W with (nearly) dependent columns goes to Householder QR, whose Q is
+    orthonormal all the same. Cost: 4 m l^2 flops, 6 m l^2 shifted.
+    """
+    l = W.shape[1]
+    wide = np.result_type(W.dtype, np.float64)
+    eps = float(np.finfo(W.dtype).eps)
+    R = np.eye(l, dtype=wide)
+    Q = W
+    for _ in range(4):
+        G = gram(Q, engine)
+        lengths = np.sqrt(G.diagonal().real)
+        # a column that all but vanished under the shift is noise, and dividing by its length would spread it
+        if not lengths.min() > (0 if Q is W else 1e-6) or not np.all(np.isfinite(lengths)):
+            break
+        G /= np.outer(lengths, lengths)
+        try:
+            S = np.linalg.cholesky(G).conj().T
+            shifted = False
+        except np.linalg.LinAlgError:
+            S = np.linalg.cholesky(G + 11 * (W.shape[0] + l) * l * eps * np.eye(l)).conj().T
+            shifted = True
+        S = S * lengths
+        T = np.linalg.inv(S)
+        if not np.all(np.isfinite(T)):
+            break
+        diagonal = S.diagonal().real / lengths
+        Q = times(Q, T, engine)
+        R = S @ R
+        # the next Gram matrix would be I to rounding: CholeskyQR of a block this well conditioned is exact
+        if not shifted and diagonal.min() > 0.9 and np.abs(G - np.eye(l)).max() < 0.01:
+            return Q, R.astype(W.dtype)
+    Q, R = np.linalg.qr(W)
+    return np.ascontiguousarray(Q), R
+
+
+def _total(products: list[numpy.ndarray], shape: tuple[int, int], dtype: numpy.dtype) -> numpy.ndarray:
+    total = np.zeros(shape, dtype)
+    for product in products:
+        total += product
+    return total

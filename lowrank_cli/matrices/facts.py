@@ -1,0 +1,96 @@
+"""The first look at a matrix: finite or not, and how large; right at every scale a float can hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..kernels import jit
+from ..kernels import sweep as kernel
+from ..lazy import np
+
+if TYPE_CHECKING:
+    import numpy
+
+    from .protocols import Matrix
+
+
+@dataclasses.dataclass(frozen=True)
+class MatrixFacts:
+    """max_abs: largest |entry| (complex: largest part). exponent: 0, or floor(log2(max_abs)) when squares could
+    overflow or vanish. column_squares (n,) float64: squared column norms of A * 2**-exponent. kernel: what ran.
+    """
+
+    max_abs: float
+    exponent: int
+    column_squares: numpy.ndarray
+    kernel: str = "numpy"
+
+    @property
+    def squares(self) -> float:
+        """Squared Frobenius norm of A * 2**-exponent."""
+        return float(np.sum(self.column_squares))
+
+    @property
+    def norm(self) -> float:
+        """Frobenius norm of A; infinite when it is beyond the largest float."""
+        return ldexp(math.sqrt(self.squares), self.exponent)
+
+    @property
+    def binade(self) -> int:
+        """e with 2**e <= max_abs < 2**(e + 1); 0 for a zero matrix."""
+        return math.frexp(self.max_abs)[1] - 1 if self.max_abs > 0 else 0
+
+
+def ldexp(value: float, exponent: int) -> float:
+    """value * 2**exponent; infinity, not an exception, on overflow."""
+    try:
+        return math.ldexp(value, exponent)
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+def combine(parts: Sequence[tuple[slice, kernel.TileFacts]], columns: int, flavour: str) -> MatrixFacts:
+    """Facts of a matrix from those of its tiles, given with their columns, added in the order given."""
+    max_abs = max((facts.max_abs for _, facts in parts), default=0.0)
+    exponent = max((facts.exponent for _, facts in parts if facts.max_abs == max_abs), default=0)
+    total = np.zeros(columns)
+    for cols, facts in parts:
+        shift = 2 * (facts.exponent - exponent)
+        total[cols] += facts.column_squares if shift == 0 else np.ldexp(facts.column_squares, shift)
+    return MatrixFacts(max_abs, exponent, total, flavour)
+
+
+def sweep(matrix: Matrix, transposed: bool = False) -> MatrixFacts:
+    """One pass over the tiles; transposed: facts of A^T, whose columns are the rows of A.
+
+    Raises InputError with the first position and the count of NaN and infinite entries.
+    """
+    use = jit.pays(kernel.seconds_saved(*matrix.shape)) and matrix.dtype.kind == "f"
+
+    def look(_: int, rows: slice, cols: slice, tile: numpy.ndarray) -> tuple[slice, slice, kernel.TileFacts]:
+        facts = kernel.tile_sweep(np.ascontiguousarray(tile.T) if transposed else tile, compiled=use)
+        return rows, cols, facts
+
+    seen = matrix.tiles(look)
+    bad = []
+    for rows, cols, facts in seen:
+        if facts.first_bad is not None:
+            row, col = facts.first_bad[::-1] if transposed else facts.first_bad
+            bad.append((rows.start + row, cols.start + col, facts.bad))
+    if bad:
+        refuse_not_finite(*min(bad)[:2], sum(count for *_, count in bad))
+    lines = [(rows if transposed else cols, facts) for rows, cols, facts in seen]
+    return combine(lines, matrix.shape[0 if transposed else 1], jit.flavour(use))
+
+
+def refuse_not_finite(row: int, col: int, count: int) -> None:
+    """Raise the InputError for a matrix with NaN or infinite entries."""
+    entries = "1 entry is" if count == 1 else f"{count} entries are"
+    raise InputError(
+        f"{entries} NaN or infinite, the first at row {row}, column {col} (counted from 0)",
+        hint="remove or replace such entries first",
+    )

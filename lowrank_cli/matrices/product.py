@@ -1,0 +1,74 @@
+"""The product X Y as a matrix that is never stored: what a column-row approximation is measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..engines.threads import Engine, SerialEngine
+from ..errors import UsageError
+from ..lazy import np
+from .adjoint import adjoint_of
+from .facts import MatrixFacts, sweep
+from .grid import cuts, ranges, visit_tiles
+
+if TYPE_CHECKING:
+    import numpy
+
+    from .protocols import Matrix
+
+
+class Product:
+    """X (m, l) times Y (l, n). Blocks are summed over the inner tiles in index order. A pass costs 2 m n l flops."""
+
+    nnz: int | None = None
+
+    def __init__(self, X: Matrix, Y: Matrix, engine: Engine | None = None):
+        if X.shape[1] != Y.shape[0]:
+            (m, l), (k, n) = X.shape, Y.shape
+            raise UsageError(
+                f"the shapes do not chain: {m}x{l} times {k}x{n}",
+                hint="the columns of X must be as many as the rows of Y",
+            )
+        self.X, self.Y = X, Y
+        self.engine = engine or SerialEngine()
+        self.shape: tuple[int, int] = (X.shape[0], Y.shape[1])
+        self.dtype = np.result_type(X.dtype, Y.dtype)
+        self.grid: tuple[Sequence[int], Sequence[int]] = (cuts(self.shape[0]), cuts(self.shape[1]))
+        self._inner = ranges(cuts(X.shape[1]))
+
+    def scaled(self, exponent: int) -> Product:
+        """X Y times 2**exponent, X carrying it."""
+        return Product(self.X.scaled(exponent), self.Y, self.engine)
+
+    def matmat(self, Z: numpy.ndarray) -> numpy.ndarray:
+        return self.X.matmat(self.Y.matmat(Z))
+
+    def rmatmat(self, Z: numpy.ndarray) -> numpy.ndarray:
+        return self.Y.rmatmat(self.X.rmatmat(Z))
+
+    def normal_matmat(self, Z: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+        W = self.matmat(Z)
+        return W, self.rmatmat(W)
+
+    def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
+        return adjoint_of(self.Y.rmatmat(adjoint_of(_dense(self.X.rows(index, scale)))))
+
+    def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
+        return self.X.matmat(_dense(self.Y.cols(index, scale)))
+
+    def block(self, rows: slice, cols: slice) -> numpy.ndarray:
+        total = np.zeros((rows.stop - rows.start, cols.stop - cols.start), self.dtype)
+        for inner in self._inner:
+            total += np.ascontiguousarray(self.X.block(rows, inner)) @ np.ascontiguousarray(self.Y.block(inner, cols))
+        return total
+
+    def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
+        return visit_tiles(self, self.engine, visit)
+
+    def sweep(self, transposed: bool = False) -> MatrixFacts:
+        return sweep(self, transposed)
+
+
+def _dense(array: Any) -> numpy.ndarray:
+    return array.toarray() if hasattr(array, "toarray") else array

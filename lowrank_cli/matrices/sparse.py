@@ -1,0 +1,121 @@
+"""A sparse matrix: CSR for A X, its transposed copy for A^H Y, each summing a row's entries in stored order."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..engines.threads import Engine, SerialEngine
+from ..kernels import csr as kernel
+from ..kernels import jit
+from ..kernels.sweep import TileFacts, tile_sweep
+from ..lazy import np
+from .dense import scale_exactly
+from .facts import MatrixFacts, combine, refuse_not_finite
+from .grid import cuts, ranges, sparse_row_cuts, visit_tiles
+
+if TYPE_CHECKING:
+    import numpy
+
+#: Columns of products a run is expected to take, for the estimate whether compiled kernels pay.
+_USUAL_COLUMNS = 512
+#: Side of the dense tiles that a sparse matrix is expanded into when its entries are visited.
+_DENSE_TILE = 1 << 21
+
+
+class SparseMatrix:
+    """A canonical SciPy csr_array (sorted indices, no duplicates) through an engine.
+
+    Work estimates, and so the choice of kernel, follow from the number of entries and the dtype alone.
+    """
+
+    def __init__(self, array: Any, engine: Engine | None = None):
+        self.array = array
+        self.engine = engine or SerialEngine()
+        self.shape: tuple[int, int] = (int(array.shape[0]), int(array.shape[1]))
+        self.dtype = array.dtype
+        self.nnz: int | None = int(array.nnz)
+        row_cuts = sparse_row_cuts(array.indptr)
+        tallest = max((b - a for a, b in itertools.pairwise(row_cuts)), default=1)
+        self.grid: tuple[Sequence[int], Sequence[int]] = (
+            row_cuts,
+            cuts(self.shape[1], max(512, _DENSE_TILE // tallest)),
+        )
+        self.compiled = jit.pays(kernel.seconds_saved(int(array.nnz), _USUAL_COLUMNS)) and self.dtype.kind == "f"
+        self._adjoint: tuple[Any, Any, Any] | None = None
+
+    def scaled(self, exponent: int) -> SparseMatrix:
+        """A copy of the values times 2**exponent; the pattern is shared."""
+        from scipy.sparse import csr_array
+
+        a = self.array
+        made = csr_array((scale_exactly(a.data, exponent), a.indices, a.indptr), shape=a.shape, copy=False)
+        return SparseMatrix(made, self.engine)
+
+    def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
+        a = self.array
+        return self._multiply(a.indptr, a.indices, a.data, X, self.grid[0])
+
+    def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
+        if self._adjoint is None:
+            a = self.array
+            self._adjoint = kernel.transpose_csr(
+                a.indptr, a.indices, a.data, self.shape, conjugate=self.dtype.kind == "c", compiled=self.compiled
+            )
+        indptr, indices, data = self._adjoint
+        return self._multiply(indptr, indices, data, Y, sparse_row_cuts(indptr))
+
+    def _multiply(
+        self, indptr: numpy.ndarray, indices: numpy.ndarray, data: numpy.ndarray, X: numpy.ndarray, marks: Sequence[int]
+    ) -> numpy.ndarray:
+        X = np.ascontiguousarray(X)
+        out = np.empty((len(indptr) - 1, X.shape[1]), np.result_type(data.dtype, X.dtype))
+        blocks = ranges(marks)
+
+        def block(i: int) -> None:
+            rows = blocks[i]
+            kernel.csr_matmat(indptr, indices, data, X, out[rows], rows.start, rows.stop, compiled=self.compiled)
+
+        self.engine.map(block, len(blocks))
+        return out
+
+    def normal_matmat(self, X: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+        Y = self.matmat(X)
+        return Y, self.rmatmat(Y)
+
+    def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> Any:
+        picked = self.array[index, :]
+        return picked if scale is None else _scaled(picked, scale[:, None])
+
+    def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> Any:
+        picked = self.array[:, index]
+        picked.sort_indices()
+        return picked if scale is None else _scaled(picked, scale[None, :])
+
+    def block(self, rows: slice, cols: slice) -> numpy.ndarray:
+        return np.ascontiguousarray(self.array[rows, cols].toarray())
+
+    def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
+        return visit_tiles(self, self.engine, visit)
+
+    def sweep(self, transposed: bool = False) -> MatrixFacts:
+        """From the stored entries alone; the squares of a column (row) are added in stored order."""
+        a = self.array
+        facts = tile_sweep(a.data[:, None])
+        rows = np.repeat(np.arange(self.shape[0]), np.diff(a.indptr))
+        if facts.first_bad is not None:
+            position = facts.first_bad[0]
+            refuse_not_finite(int(rows[position]), int(a.indices[position]), facts.bad)
+        values = scale_exactly(a.data, -facts.exponent)
+        squares = values.real.astype(np.float64) ** 2
+        if np.iscomplexobj(values):
+            squares += values.imag.astype(np.float64) ** 2
+        length = self.shape[0 if transposed else 1]
+        lines = np.bincount(rows if transposed else a.indices, weights=squares, minlength=length)
+        seen = TileFacts(facts.max_abs, facts.exponent, lines, 0, None)
+        return combine([(slice(0, length), seen)], length, "numpy")
+
+
+def _scaled(array: Any, factors: numpy.ndarray) -> Any:
+    return array.multiply(factors.astype(array.real.dtype)).tocsr()
