@@ -1,0 +1,78 @@
+"""What results are held against: errors recomputed in extended precision, distances from orthonormality, best errors.
+
+Nothing here calls the library's own arithmetic, so that it cannot agree with itself.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def dense(array: Any) -> np.ndarray:
+    return array.toarray() if hasattr(array, "toarray") else np.asarray(array)
+
+
+def wide(array: Any) -> np.ndarray:
+    """The array in extended precision."""
+    array = dense(array)
+    return array.astype(np.clongdouble if array.dtype.kind == "c" else np.longdouble)
+
+
+def eps(array: Any) -> float:
+    return float(np.finfo(array.dtype).eps)
+
+
+def product(factor: Any) -> np.ndarray:
+    """The dense matrix that the named arrays stand for by the contract, in extended precision."""
+    a = {name: wide(array) for name, array in factor.arrays().items() if name not in ("cols", "rows", "index")}
+    if factor.kind == "svd":
+        return (a["U"] * a["s"]) @ a["Vh"]
+    if factor.kind == "id":
+        return a["C"] @ a["Z"] if "C" in a else a["W"] @ a["R"]
+    return a["C"] @ a["R"]
+
+
+def norm(array: Any) -> float:
+    """Frobenius norm, right at every scale a float64 holds."""
+    return float(np.sqrt(np.sum(np.square(np.abs(wide(array))))))
+
+
+def residual(A: Any, factor: Any) -> float:
+    """|A - F|_F, recomputed."""
+    return norm(wide(A) - product(factor))
+
+
+def relative(A: Any, factor: Any) -> float:
+    error, size = residual(A, factor), norm(A)
+    return error / size if size else (math.inf if error else 0.0)
+
+
+def best(s: np.ndarray, k: int) -> float:
+    """The Frobenius error of the best approximation of rank k, from the singular values."""
+    return float(np.sqrt(np.sum(np.square(s[k:].astype(np.longdouble)))))
+
+
+def smallest_rank(s: np.ndarray, rtol: float) -> int:
+    """The fewest columns any approximation within rtol can have."""
+    squares = np.square(s.astype(np.longdouble))
+    tails = np.append(np.cumsum(squares[::-1])[::-1], 0)
+    return int(np.argmax(tails <= np.longdouble(rtol) ** 2 * tails[0]))
+
+
+def from_orthonormal(Q: np.ndarray) -> float:
+    """|I - Q^H Q| in the 1-norm, over eps times the rows of Q: LAPACK's test ratio."""
+    Q = dense(Q)
+    G = wide(Q).conj().T @ wide(Q) - np.eye(Q.shape[1])
+    return float(np.abs(G).sum(axis=0).max(initial=0)) / (Q.shape[0] * eps(Q))
+
+
+def geqp3_errors(A: np.ndarray) -> np.ndarray:
+    """errors[k]: Frobenius error of the best fit by the first k columns LAPACK's pivoted QR chooses."""
+    import scipy.linalg
+
+    R = scipy.linalg.qr(A, mode="r", pivoting=True)[0]
+    rows = np.sum(np.square(np.abs(R[: min(A.shape)])), axis=1)
+    return np.sqrt(np.append(np.cumsum(rows[::-1])[::-1], 0.0))
