@@ -64,11 +64,11 @@ def run(
     Y = None if times is None else _tiled(times, engine)
     with single_threaded(blas_pinned):
         outcome = method.run(_metered(method, A, Y, engine), budget, options, Streams(job.seed))
-        inputs = [
-            None if loaded is None else _described(loaded, tiled, digests)
-            for loaded, tiled in ((matrix, A), (times, Y))
-        ]
-    report = facts.approximation(job.command, job.method, inputs[0], inputs[1], budget, options, job.seed, outcome)
+        described = _described(matrix, A, digests)
+        times_described = None if times is None or Y is None else _described(times, Y, digests)
+    report = facts.approximation(
+        job.command, job.method, described, times_described, budget, options, job.seed, outcome
+    )
     return outcome, report
 
 

@@ -21,7 +21,11 @@ class Budget:
     """
 
     rank: int | None = opt(
-        None, "Rank of the approximation (product, cr: number of sampled pairs).", min=1, panel="Accuracy", flags=("-k",)
+        None,
+        "Rank of the approximation (product, cr: number of sampled pairs).",
+        min=1,
+        panel="Accuracy",
+        flags=("-k",),
     )
     rtol: float | None = opt(
         None,
@@ -34,7 +38,9 @@ class Budget:
     atol: float | None = opt(None, "Largest absolute error.", above=0.0, panel="Accuracy")
     norm: str = opt("fro", "Norm of the tolerance and of the report.", choices=("fro",), panel="Accuracy")
     certify: str = opt(
-        "exact", "How the error is obtained: measured against the matrix, or not at all.", choices=("exact", "none"),
+        "exact",
+        "How the error is obtained: measured against the matrix, or not at all.",
+        choices=("exact", "none"),
         panel="Accuracy",
     )
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Gram matrices are formed up to this inner dimension, when they cost no more than the product.
 _GRAM_SIDE = 4096
+#: Gram matrices this cheap (about 0.1 s) are formed whatever the product costs.
+_GRAM_FLOPS = 1 << 31
 _PROBES = 32
 #: Starting points tried to estimate the error of systematic sampling when there is no Gram matrix.
 _STARTS = 8
@@ -33,17 +35,17 @@ class PairErrors:
         n = Y.shape[1]
         self.f = f
         self.G: numpy.ndarray | None = None
-        if l <= _GRAM_SIDE and l**2 * (m + n) <= max(2 * m * n * l, 1 << 28):
+        if l <= _GRAM_SIDE and l**2 * (m + n) <= max(2 * m * n * l, _GRAM_FLOPS):
             left = gram(X.block(slice(0, m), slice(0, l)), X.engine)
             right = gram(np.ascontiguousarray(Y.block(slice(0, l), slice(0, n)).conj().T), Y.engine)
             self.G = np.ascontiguousarray((left * right.conj()).real)
             self.kind = "exact"
         else:
             self.X = X
-            g = gaussian(streams, "cr probe", n, _PROBES, Y.dtype)
-            self.H = Y.matmat(g)
+            self.H = Y.matmat(gaussian(streams, "cr probe", n, _PROBES, Y.dtype))
             self.kind = "estimate"
-        self.product_square = self.of_weights(np.ones(l))
+        # |XY| <= sum of |x_i| |y_i|, which an estimate may overstep
+        self.product_square = min(self.of_weights(np.ones(l)), float(f.sum()) ** 2)
 
     def of_weights(self, c: numpy.ndarray) -> float:
         """|sum_i c_i x_i y_i|_F^2."""
@@ -68,19 +70,35 @@ class PairErrors:
             starts = (np.arange(_STARTS) + 0.5) / _STARTS
             C = np.stack([_coefficients(pi, order, u, r) for u in starts], axis=1)
             return float(np.mean(self._probed(C)))
-        marks = np.unique(np.concatenate([[0.0, 1.0], np.mod(np.cumsum(pi[order]), 1.0)]))
-        widths = np.diff(marks)
-        expected, c, Gc = 0.0, None, None
-        for start, width in zip(marks, widths, strict=False):
-            new = _coefficients(pi, order, start + 0.5 * width, r)
-            if c is None:
-                Gc = self.G @ new
-            else:
-                changed = np.flatnonzero(new != c)
-                Gc = Gc + self.G[:, changed] @ (new - c)[changed]
-            c = new
-            expected += width * max(0.0, float(c @ Gc))
-        return expected
+        return _mean_over_starts(self.G, pi, order)
+
+
+def _mean_over_starts(G: numpy.ndarray, pi: numpy.ndarray, order: numpy.ndarray) -> float:
+    """The mean of c^T G c over u in [0, 1), for c = w - 1 of systematic sampling.
+
+    The sample at u is the pairs whose stretch [S_{k-1}, S_k) of the cumulative sums holds a number u + j. As u passes
+    the fractional part of S_k, pair k of the order leaves and pair k + 1 enters; each exchange updates G c in O(l).
+    """
+    order = order[pi[order] > 0]
+    ends = np.cumsum(pi[order])
+    ends[-1] = np.rint(ends[-1])
+    starts = np.concatenate([[0.0], ends[:-1]])
+    c = np.full(len(pi), -1.0)
+    first = order[np.ceil(starts) < ends]
+    c[first] += 1.0 / pi[first]
+    fractions = np.mod(ends[:-1], 1.0)
+    inner = np.flatnonzero(fractions > 0)
+    inner = inner[np.argsort(fractions[inner], kind="stable")]
+    Gc = G @ c
+    square, expected, u = float(c @ Gc), 0.0, 0.0
+    for k in inner:
+        leaves, enters = order[k], order[k + 1]
+        expected += (fractions[k] - u) * square
+        u = fractions[k]
+        for pair, change in ((leaves, -1.0 / pi[leaves]), (enters, 1.0 / pi[enters])):
+            square += 2 * change * float(Gc[pair]) + change**2 * float(G[pair, pair])
+            Gc += change * G[pair]
+    return max(0.0, expected + (1.0 - u) * square)
 
 
 def _coefficients(pi: numpy.ndarray, order: numpy.ndarray, u: float, r: int) -> numpy.ndarray:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..budget import Budget
-from ..certificates.certificate import Certificate
-from ..certificates.residual import exact, residual
-from ..factors.base import Factorization, dense
+from ..factors.base import dense
 from ..factors.interpolative import ColumnID, RowID
 from ..kernels import interpolation, jit, pivoting
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
 from ..matrices.blocks import orthonormalize
-from ..matrices.facts import ldexp
 from ..matrices.metered import Metered
 from ..options import check, opt
 from ..streams import Streams
+from .completion import Ordered, certify, complete
 from .krylov import BlockKrylov, multiple_of_32
 from .method import Method
-from .outcome import Outcome, Status
+from .outcome import Outcome
 from .probes import Probes
 from .scaling import Scaled, bring_to_scale, check_rank
-from .tolerance import check_tolerance, rank_for, settle, target_square
+from .tolerance import check_tolerance, rank_for, target_square
 
 if TYPE_CHECKING:
     import numpy
@@ -81,7 +79,7 @@ def run(matrix: Metered, budget: Budget, options: IDOptions, streams: Streams) -
         chosen = _pivot_sketch(work, budget.rank or 1, options, streams)
     else:
         chosen = _pivot_to_tolerance(work, target, budget.rank, streams)
-    return _finish(chosen, matrix, work, scaled, budget, options, target)
+    return _finish(chosen, matrix, scaled, budget, options, target)
 
 
 def _pivot_matrix(matrix: Metered | Adjoint, rank: int | None) -> Selection:
@@ -148,57 +146,25 @@ def _pivot_to_tolerance(matrix: Metered | Adjoint, target: float, cap: int | Non
 def _finish(
     chosen: Selection,
     matrix: Metered,
-    work: Metered | Adjoint,
     scaled: Scaled,
     budget: Budget,
     options: IDOptions,
     target: float | None,
 ) -> Outcome:
     by_rows = options.axis == "rows"
-
-    def build(k: int, source: Metered = scaled.matrix) -> Factorization:
-        return _factor(chosen, k, source, by_rows)
-
-    def measure(factor: Factorization) -> Any:
-        return residual(scaled.matrix, factor)
-
-    cap = max(1, min(budget.rank or len(chosen.pivots), len(chosen.pivots)))
-    met, error = True, None
-    if target is None or not len(chosen.pivots):
-        k = cap
-        error = measure(build(k)) if budget.certify == "exact" else None
-    elif budget.certify == "exact":
-        guess = rank_for(target, chosen.beyond, chosen.gains)
-        settled = settle(guess, cap, target, chosen.gains, build, measure)
-        k, error, met = settled.factor.rank, settled.error, settled.met
-    else:
-        k = min(cap, guess := rank_for(target, chosen.beyond, chosen.gains))
-        met = guess <= cap
-    factor = build(k, matrix)
+    pieces = Ordered(lambda k: _factor(chosen, k, scaled.matrix, by_rows), chosen.gains, chosen.beyond)
+    done = complete(pieces, scaled, budget, target)
+    factor = _factor(chosen, done.rank, matrix, by_rows)
     Z = factor.W if isinstance(factor, RowID) else factor.Z
-    certificate = Certificate(matrix_norm=scaled.facts.norm)
-    if error is not None:
-        certificate = dataclasses.replace(
-            exact(error, scaled.work_facts),
-            absolute=ldexp(error.norm, scaled.exponent),
-            matrix_norm=scaled.facts.norm,
-        )
-    status = Status.CONVERGED
-    if not met:
-        status = Status.RANK_REACHED if budget.rank is not None and k >= budget.rank else Status.STAGNATED
-    use = chosen.compiled
+    ran = jit.flavour(chosen.compiled)
     facts = {
-        "kernels": [
-            f"pivoted_qr {jit.flavour(use)}",
-            f"coefficients {jit.flavour(use)}",
-            f"sweep {scaled.facts.kernel}",
-        ],
+        "kernels": [f"pivoted_qr {ran}", f"coefficients {ran}", f"sweep {scaled.facts.kernel}"],
         "max_abs_Z": float(np.abs(Z).max(initial=0.0)),
     }
-    return Outcome(factor, status, certificate, work.ledger, facts)
+    return Outcome(factor, done.status, certify(done, scaled), matrix.ledger, facts)
 
 
-def _factor(chosen: Selection, k: int, source: Metered, by_rows: bool) -> Factorization:
+def _factor(chosen: Selection, k: int, source: Metered, by_rows: bool) -> ColumnID | RowID:
     """The factorization by the first k chosen columns (rows), read from source."""
     n = chosen.B.shape[1]
     if len(chosen.pivots):

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
 
 from ..budget import Budget
-from ..certificates.certificate import Certificate
-from ..certificates.residual import exact, residual
 from ..errors import NumericalError, ResourceError
 from ..factors.svd import SVD
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
-from ..matrices.facts import ldexp
 from ..matrices.metered import Metered
 from ..options import check, opt
 from ..streams import Streams
+from .completion import Ordered, certify, complete
 from .krylov import BlockKrylov, multiple_of_32
 from .method import Method
-from .outcome import Outcome, Status
+from .outcome import Outcome
 from .probes import Probes
 from .scaling import Scaled, bring_to_scale, check_rank
-from .tolerance import Settled, absolute_square, check_tolerance, rank_for, settle, target_square
-
-if TYPE_CHECKING:
-    import numpy
+from .svd_sources import Full, Projected, Source, signed
+from .tolerance import check_tolerance, rank_for, target_square
 
 #: LAPACK outright up to this many entries and this smaller side: under about 0.3 s on one core.
 _SMALL_ENTRIES, _SMALL_SIDE = 1_000_000, 500
@@ -67,7 +62,7 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
     tall: Metered | Adjoint = work if m >= n else Adjoint(work)
     target = target_square(budget, scaled)
     if wants_lapack(work, budget.rank, options):
-        source: _Dense | _Projected = _Dense(tall)
+        source: Source = Full(tall)
     elif target is None:
         source = _fixed_rank(tall, budget.rank or 1, options, streams)
     else:
@@ -89,60 +84,7 @@ def _width(rank: int, options: SVDOptions) -> int:
     return options.block or multiple_of_32(rank / 2 + 10)
 
 
-class _Dense:
-    """The whole SVD by LAPACK's gesdd, and by gesvd when that fails."""
-
-    def __init__(self, matrix: Metered | Adjoint):
-        m, n = matrix.shape
-        A = matrix.block(slice(0, m), slice(0, n))
-        self.kernels = ["lapack gesdd"]
-        try:
-            U, s, Vh = np.linalg.svd(A, full_matrices=False)
-            if not np.all(np.isfinite(s)):
-                raise np.linalg.LinAlgError("gesdd returned values that are not finite")
-        except np.linalg.LinAlgError:
-            U, s, Vh = _gesvd(A)
-            self.kernels = ["lapack gesvd"]
-        self.U, self.s, self.V = U, s, Vh.conj().T
-        self.beyond = 0.0
-
-    def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-        return self.U[:, :k], self.s[:k], self.V[:, :k]
-
-    def squares(self, k: int) -> numpy.ndarray:
-        return np.square(self.s.astype(np.float64))
-
-
-def _gesvd(A: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-    from scipy.linalg import LinAlgError, svd
-
-    try:
-        return svd(A, full_matrices=False, lapack_driver="gesvd", check_finite=False)
-    except LinAlgError as failure:
-        raise NumericalError("neither gesdd nor gesvd of LAPACK found the singular values") from failure
-
-
-class _Projected:
-    """Ritz triplets of a Krylov basis; beyond estimates the squared error that no rank within it can remove."""
-
-    def __init__(self, basis: BlockKrylov, beyond: float):
-        self.basis = basis
-        self.beyond = beyond
-        self.kernels = ["block krylov"]
-        self._known: tuple[int, Any] = (0, None)
-
-    def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-        if self._known[0] < k:
-            self._known = (k, self.basis.triplets(k))
-        U, s, V = self._known[1]
-        return U[:, :k], s[:k], V[:, :k]
-
-    def squares(self, k: int) -> numpy.ndarray:
-        """Squared Ritz values: the first from the triplets when they are known, the rest from the Gram matrix."""
-        return self.basis.ritz_squares()
-
-
-def _fixed_rank(matrix: Metered | Adjoint, k: int, options: SVDOptions, streams: Streams) -> _Projected:
+def _fixed_rank(matrix: Metered | Adjoint, k: int, options: SVDOptions, streams: Streams) -> Projected:
     basis = BlockKrylov(matrix, streams)
     b = _width(k, options)
     basis.start(b, fused=_LEAST_BLOCKS > 1)
@@ -160,12 +102,12 @@ def _fixed_rank(matrix: Metered | Adjoint, k: int, options: SVDOptions, streams:
         # the tail inside the basis is below the best possible error: judging the gain by it errs to the safe side
         if blocks >= _LEAST_BLOCKS and gain <= max(_GAIN * float(np.sum(squares[k:])), noise):
             break
-    return _Projected(basis, 0.0)
+    return Projected(basis, 0.0)
 
 
 def _to_tolerance(
     matrix: Metered | Adjoint, target: float, total: float, cap: int | None, options: SVDOptions, streams: Streams
-) -> _Dense | _Projected:
+) -> Source:
     """Grow a basis until the smallest rank that it offers for the tolerance no longer falls."""
     m, n = matrix.shape
     probes = Probes(matrix, streams)
@@ -180,12 +122,12 @@ def _to_tolerance(
         rank = rank_for(target, beyond, squares)
         settled = rank <= basis.size and found - rank <= max(1, rank // 50)
         if settled or basis.exhausted or (cap is not None and basis.size >= 4 * (cap + 8) and found == rank):
-            return _Projected(basis, beyond)
+            return Projected(basis, beyond)
         found = rank if rank <= basis.size else n + 1
         if options.block is None and rank > basis.size:
             b = max(b, multiple_of_32(basis.size / 2))
         if basis.size + b > limit and m * n <= _LAPACK_ENTRIES:
-            return _Dense(matrix)
+            return Full(matrix)
         _refuse_oversized(matrix, basis.size + b)
         basis.expand(b, fused=True)
 
@@ -200,79 +142,25 @@ def _refuse_oversized(matrix: Metered | Adjoint, columns: int) -> None:
         )
 
 
-def _finish(
-    source: _Dense | _Projected, scaled: Scaled, budget: Budget, target: float | None, transposed: bool
-) -> Outcome:
-    work, exponent = scaled.matrix, scaled.exponent
-    squares = source.squares(0)
-    cap = min(len(squares), budget.rank or len(squares))
-
+def _finish(source: Source, scaled: Scaled, budget: Budget, target: float | None, transposed: bool) -> Outcome:
     def build(k: int) -> SVD:
         U, s, V = source.triplets(k)
-        if transposed:
-            U, V = V, U
-        return signed(U, s, V)
+        return signed(V, s, U) if transposed else signed(U, s, V)
 
-    def measure(factor: Any) -> Any:
-        return residual(work, factor)
-
-    certificate = Certificate(matrix_norm=scaled.facts.norm)
-    if target is None:
-        factor, met = build(cap), True
-        error = measure(factor) if budget.certify == "exact" else None
-    elif budget.certify == "exact":
-        guess = rank_for(target, source.beyond, squares)
-        outcome = settle(guess, cap, target, squares, build, measure)
-        if not outcome.met:
-            outcome = _without_noise(outcome, squares, cap, target, build, measure)
-        factor, error, met = outcome.factor, outcome.error, outcome.met
-    else:
-        guess = rank_for(target, source.beyond, squares)
-        factor, error, met = build(min(guess, cap)), None, guess <= cap
-    k = factor.rank
-    if error is not None:
-        # Ritz values never exceed singular values, so the tail inside the basis is below the best possible error
-        tail = float(np.sum(squares[k:]))
-        if tail < 1e-12 * float(np.sum(squares)) and isinstance(source, _Projected):
-            tail = 0.0
-        lower = (tail / scaled.squares) ** 0.5 if scaled.squares else 0.0
-        certificate = exact(error, scaled.work_facts, optimal_lower=lower)
-        certificate = dataclasses.replace(
-            certificate, absolute=ldexp(error.norm, exponent), matrix_norm=scaled.facts.norm
-        )
-    if exponent:
-        factor = SVD(factor.U, np.ldexp(factor.s, exponent), factor.Vh)
+    squares = source.squares()
+    done = complete(Ordered(build, squares, source.beyond), scaled, budget, target)
+    factor = build(done.rank)
+    if scaled.exponent:
+        factor = dataclasses.replace(factor, s=np.ldexp(factor.s, scaled.exponent))
         if not np.all(np.isfinite(factor.s)):
             raise NumericalError(f"the largest singular value overflows {factor.s.dtype}", hint="scale the matrix down")
-    status = Status.CONVERGED
-    if not met:
-        status = Status.RANK_REACHED if budget.rank is not None and k >= budget.rank else Status.STAGNATED
-    facts = {"kernels": [*source.kernels, f"sweep {scaled.facts.kernel}"]}
-    if isinstance(source, _Projected):
-        facts["basis"] = source.basis.size
-    return Outcome(factor, status, certificate, work.ledger, facts)
-
-
-def _without_noise(outcome: Settled, squares: Any, cap: int, target: float, build: Any, measure: Any) -> Settled:
-    """No rank meets the target: of all that rounding lets one tell apart, the smallest that is as good."""
-    floor = absolute_square(outcome.error)
-    rank = min(rank_for(1.1 * floor, floor, squares), cap)
-    if rank >= outcome.factor.rank:
-        return outcome
-    factor = build(rank)
-    return Settled(factor, error := measure(factor), absolute_square(error) <= target)
-
-
-def signed(U: numpy.ndarray, s: numpy.ndarray, V: numpy.ndarray) -> SVD:
-    """The SVD with signs by rule: in each column of U the first entry of largest modulus is real and positive."""
-    lead = U[np.argmax(np.abs(U), axis=0), np.arange(U.shape[1])]
-    size = np.abs(lead)
-    phase = np.where(size > 0, lead / np.where(size > 0, size, 1), 1).astype(U.dtype)
-    return SVD(
-        np.ascontiguousarray(U * phase.conj()),
-        np.ascontiguousarray(s),
-        np.ascontiguousarray((V * phase.conj()).conj().T),
-    )
+    # Ritz values never exceed singular values: the tail inside the basis is below the best possible error
+    tail = float(np.sum(squares[done.rank :]))
+    if tail <= source.noise:
+        tail = 0.0
+    lower = (tail / scaled.squares) ** 0.5 if scaled.squares else 0.0
+    facts = {"kernels": [*source.kernels, f"sweep {scaled.facts.kernel}"], **source.facts}
+    return Outcome(factor, done.status, certify(done, scaled, lower), scaled.matrix.ledger, facts)
 
 
 METHOD = Method(

@@ -75,8 +75,9 @@ def settle(
     """The smallest rank <= cap whose measured squared error is at most target.
 
     One measurement tells the error at the neighbouring ranks too, since rank j + 1 lowers the squared error by
-    gains[j]: so a guess is measured, moved where those say, and measured again only if it moved. Returns the largest
-    rank tried, with met False, when no rank up to cap meets the target.
+    gains[j]: so a guess is measured, moved where those say, and measured again only if it moved. With met False when
+    no rank up to cap meets the target: cap, or, when that is all there is and the rest is rounding, the smallest
+    rank within 5 % of its error.
     """
     cap = min(cap, len(gains))
     rank, lowest = min(max(guess, 1), cap), 1
@@ -99,10 +100,28 @@ def settle(
             return best
         lowest = rank + 1
         if rank >= cap:
-            return Settled(factor, error, False)
+            reached = Settled(factor, error, False)
+            return reached if cap < len(gains) else _without_noise(reached, gains, build, measure, target)
         more = rank
         while more < cap and square > target:
             square -= gains[more]
             more += 1
         rank = more
     return best if best is not None else Settled(factor, error, False)
+
+
+def _without_noise(
+    full: Settled,
+    gains: numpy.ndarray,
+    build: Callable[[int], Factorization],
+    measure: Callable[[Factorization], MatrixFacts],
+    target: float,
+) -> Settled:
+    """The smallest rank about as good as ``full``: what rounding left of the rest is not worth storing."""
+    floor = absolute_square(full.error)
+    rank = rank_for(1.1 * floor, floor, gains[: full.factor.rank])
+    if rank >= full.factor.rank:
+        return full
+    factor = build(rank)
+    error = measure(factor)
+    return Settled(factor, error, absolute_square(error) <= target)

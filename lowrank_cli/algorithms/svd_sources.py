@@ -1,0 +1,101 @@
+"""Where singular triplets come from: the whole decomposition, or a Krylov basis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import NumericalError
+from ..factors.svd import SVD
+from ..lazy import np
+from ..matrices.adjoint import Adjoint
+from ..matrices.metered import Metered
+from .krylov import BlockKrylov
+
+if TYPE_CHECKING:
+    import numpy
+
+
+class Source(Protocol):
+    """Triplets by rank. beyond estimates the squared error that no rank within reach can remove; squared singular
+    values below noise mean nothing."""
+
+    beyond: float
+    noise: float
+    kernels: list[str]
+    facts: dict[str, Any]
+
+    def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+        """(U, s, V): U (m, k), s (k,), V (n, k)."""
+        ...
+
+    def squares(self) -> numpy.ndarray:
+        """Squared singular or Ritz values, all there are, non-increasing, float64."""
+        ...
+
+
+class Full:
+    """The whole SVD by LAPACK's gesdd, and by gesvd when that fails."""
+
+    def __init__(self, matrix: Metered | Adjoint):
+        m, n = matrix.shape
+        A = matrix.block(slice(0, m), slice(0, n))
+        self.kernels = ["lapack gesdd"]
+        try:
+            U, s, Vh = np.linalg.svd(A, full_matrices=False)
+            if not np.all(np.isfinite(s)):
+                raise np.linalg.LinAlgError("gesdd returned values that are not finite")
+        except np.linalg.LinAlgError:
+            U, s, Vh = _gesvd(A)
+            self.kernels = ["lapack gesvd"]
+        self.U, self.s, self.V = U, s, Vh.conj().T
+        self.beyond = self.noise = 0.0
+        self.facts: dict[str, Any] = {}
+
+    def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+        return self.U[:, :k], self.s[:k], self.V[:, :k]
+
+    def squares(self) -> numpy.ndarray:
+        return np.square(self.s.astype(np.float64))
+
+
+def _gesvd(A: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+    from scipy.linalg import LinAlgError, svd
+
+    try:
+        return svd(A, full_matrices=False, lapack_driver="gesvd", check_finite=False)
+    except LinAlgError as failure:
+        raise NumericalError("neither gesdd nor gesvd of LAPACK found the singular values") from failure
+
+
+class Projected:
+    """Ritz triplets of a Krylov basis; beyond estimates the squared error that no rank within it can remove."""
+
+    def __init__(self, basis: BlockKrylov, beyond: float):
+        self.basis = basis
+        self.beyond = beyond
+        self.kernels = ["block krylov"]
+        self.facts = {"basis": basis.size}
+        self._squares = basis.ritz_squares()
+        self.noise = float(self._squares[0]) * basis.size * float(np.finfo(np.float64).eps)
+        self._known: tuple[int, Any] = (0, None)
+
+    def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+        if self._known[0] < k:
+            self._known = (k, self.basis.triplets(k))
+        U, s, V = self._known[1]
+        return U[:, :k], s[:k], V[:, :k]
+
+    def squares(self) -> numpy.ndarray:
+        return self._squares
+
+
+def signed(U: numpy.ndarray, s: numpy.ndarray, V: numpy.ndarray) -> SVD:
+    """The SVD with signs by rule: in each column of U the first entry of largest modulus is real and positive."""
+    lead = U[np.argmax(np.abs(U), axis=0), np.arange(U.shape[1])]
+    size = np.abs(lead)
+    phase = np.where(size > 0, lead / np.where(size > 0, size, 1), 1).astype(U.dtype)
+    return SVD(
+        np.ascontiguousarray(U * phase.conj()),
+        np.ascontiguousarray(s),
+        np.ascontiguousarray((V * phase.conj()).conj().T),
+    )
