@@ -60,15 +60,13 @@ def run(
         )
     budget = job.budget if method.of_product else job.budget.with_defaults()
     engine = engine_for(threads)
-    A = _tiled(matrix, engine)
-    Y = None if times is None else _tiled(times, engine)
+    A = tiled(matrix, engine)
+    Y = None if times is None else tiled(times, engine)
     with single_threaded(blas_pinned):
-        outcome = method.run(_metered(method, A, Y, engine), budget, options, Streams(job.seed))
-        described = _described(matrix, A, digests)
-        times_described = None if times is None or Y is None else _described(times, Y, digests)
-    report = facts.approximation(
-        job.command, job.method, described, times_described, budget, options, job.seed, outcome
-    )
+        outcome = method.run(metered(method, A, Y, engine), budget, options, Streams(job.seed))
+        first = described(matrix, A, digests)
+        second = None if times is None or Y is None else described(times, Y, digests)
+    report = facts.approximation(job.command, job.method, first, second, budget, options, job.seed, outcome)
     return outcome, report
 
 
@@ -95,9 +93,9 @@ def verify(
     from .matrices.product import Product
 
     engine = engine_for(threads)
-    A: Matrix = _tiled(matrix, engine)
+    A: Matrix = tiled(matrix, engine)
     if times is not None:
-        A = Product(A, _tiled(times, engine), engine)
+        A = Product(A, tiled(times, engine), engine)
     claim = (report.get("error") or {}).get("relative")
     kind = (report.get("error") or {}).get("kind")
     said: dict[str, Any] = {"claimed": claim, "measured": None, "holds": False, "kind": kind, "reason": None}
@@ -164,7 +162,8 @@ def _load(A: Any, item: str | None) -> Loaded:
     return from_array(A)
 
 
-def _tiled(loaded: Loaded, engine: Engine) -> Matrix:
+def tiled(loaded: Loaded, engine: Engine) -> Matrix:
+    """A loaded matrix over its grid of tiles."""
     if hasattr(loaded.array, "indptr"):
         from .matrices.sparse import SparseMatrix
 
@@ -174,7 +173,8 @@ def _tiled(loaded: Loaded, engine: Engine) -> Matrix:
     return TiledMatrix(loaded.array, engine)
 
 
-def _metered(method: Method, A: Matrix, Y: Matrix | None, engine: Engine) -> Any:
+def metered(method: Method, A: Matrix, Y: Matrix | None, engine: Engine) -> Any:
+    """What a method works on: the matrix, or the product for a method of products, with a fresh ledger."""
     from .matrices.metered import Metered
     from .matrices.product import Product
 
@@ -190,7 +190,7 @@ def _metered(method: Method, A: Matrix, Y: Matrix | None, engine: Engine) -> Any
     return Metered(Product(A, Y, engine))
 
 
-def _described(loaded: Loaded, matrix: Matrix, digests: bool) -> dict[str, Any]:
+def described(loaded: Loaded, matrix: Matrix, digests: bool) -> dict[str, Any]:
     """The ``input`` block of a report: what the matrix is, nothing of where it lay."""
     from .matrices.digest import digest
 
