@@ -86,7 +86,7 @@ def verify(
     and ``reason`` (None, or a sentence). A matrix of another shape does not hold; so does one of another digest whose
     error differs. Cost: two passes.
     """
-    from .certificates.residual import relative, residual_and_norm
+    from .certificates.residual import relative, residual
     from .engines.blas import single_threaded
     from .engines.threads import engine_for
     from .matrices.metered import Metered
@@ -103,7 +103,8 @@ def verify(
         said["reason"] = f"the factors make a {_by(factor.shape)} matrix, the matrix given is {_by(A.shape)}"
         return said
     with single_threaded(blas_pinned):
-        error, norm = residual_and_norm(Metered(A), factor)
+        norm = A.sweep()
+        error = residual(Metered(A), factor)
     measured = relative(error, norm)
     said["measured"] = measured
     if claim is None:
@@ -167,10 +168,15 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
     if hasattr(loaded.array, "indptr"):
         from .matrices.sparse import SparseMatrix
 
-        return SparseMatrix(loaded.array, engine)
+        return SparseMatrix(loaded.array, engine, _name(loaded))
     from .matrices.dense import TiledMatrix
 
-    return TiledMatrix(loaded.array, engine)
+    return TiledMatrix(loaded.array, engine, name=_name(loaded))
+
+
+def _name(loaded: Loaded) -> str:
+    """What messages call it: the path, with the item inside a container."""
+    return loaded.source if loaded.item.path is None else f"{loaded.source}:{loaded.item.path}"
 
 
 def metered(method: Method, A: Matrix, Y: Matrix | None, engine: Engine) -> Any:

@@ -48,6 +48,11 @@ class Budget:
         if isinstance(self.rank, bool) or (self.rank is not None and not isinstance(self.rank, int)):
             raise UsageError(f"rank must be a whole number, not {self.rank!r}")
         check(self)
+        if self.certify == "none" and self.rank is None:
+            raise UsageError(
+                "a tolerance is a promise about a measured error, which --certify none leaves out",
+                hint="give a rank with -k, or drop --certify none",
+            )
         if self.rtol is not None and self.rtol >= 1:
             raise UsageError(
                 f"--rtol must be below 1, not {self.rtol}", hint="an error of 1 is what the zero matrix gives"

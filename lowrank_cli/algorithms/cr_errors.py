@@ -36,8 +36,8 @@ class PairErrors:
         self.f = f
         self.G: numpy.ndarray | None = None
         if l <= _GRAM_SIDE and l**2 * (m + n) <= max(2 * m * n * l, _GRAM_FLOPS):
-            left = gram(X.block(slice(0, m), slice(0, l)), X.engine)
-            right = gram(np.ascontiguousarray(Y.block(slice(0, l), slice(0, n)).conj().T), Y.engine)
+            left = gram(X.whole(), X.engine)
+            right = gram(np.ascontiguousarray(Y.whole().conj().T), Y.engine)
             self.G = np.ascontiguousarray((left * right.conj()).real)
             self.kind = "exact"
         else:

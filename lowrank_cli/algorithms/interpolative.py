@@ -84,7 +84,7 @@ def run(matrix: Metered, budget: Budget, options: IDOptions, streams: Streams) -
 
 def _pivot_matrix(matrix: Metered | Adjoint, rank: int | None) -> Selection:
     m, n = matrix.shape
-    A = matrix.block(slice(0, m), slice(0, n))
+    A = matrix.whole()
     k = rank or min(m, n)
     use = jit.pays(pivoting.seconds_saved(m, n, k))
     qr = pivoting.pivoted_qr(A, k, compiled=use)

@@ -15,7 +15,7 @@ class Method:
 
     options is a frozen dataclass of at most six fields made with ``options.opt``; flags, help, defaults and ranges
     are read from it. run(matrix, budget, options, streams) -> Outcome; a product method gets a ``Product`` as matrix.
-    passes(budget, options, outcome) is what the method announces it takes; the ledger is checked against it.
+    cost says in words what the ledger is held to in the tests.
     """
 
     name: str

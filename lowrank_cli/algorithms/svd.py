@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from ..budget import Budget
-from ..errors import NumericalError, ResourceError
+from ..errors import NumericalError
 from ..factors.svd import SVD
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
 from ..matrices.metered import Metered
+from ..memory import require
 from ..options import check, opt
 from ..streams import Streams
 from .completion import Ordered, certify, complete
@@ -21,16 +23,21 @@ from .scaling import Scaled, bring_to_scale, check_rank
 from .svd_sources import Full, Projected, Source, signed
 from .tolerance import check_tolerance, rank_for, target_square
 
+if TYPE_CHECKING:
+    import numpy
+
 #: LAPACK outright up to this many entries and this smaller side: under about 0.3 s on one core.
 _SMALL_ENTRIES, _SMALL_SIDE = 1_000_000, 500
 #: A basis larger than this share of the smaller side costs more than LAPACK.
 _FULL_SHARE = 0.5
 #: The largest matrix that is expanded or copied for LAPACK.
 _LAPACK_ENTRIES = 64_000_000
-#: Rank mode stops when a block lowered the squared error by less than this share of it: the Frobenius error is then
-#: within about 0.2 % of the best. Blocks: at least 4, or what converges.
-_GAIN = 4e-3
+#: Rank mode stops when further blocks would lower the squared error by less than this share of it: the Frobenius
+#: error is then within 0.3 % of the best.
+_REMAINS = 6e-3
 _LEAST_BLOCKS = 4
+#: Sketch columns that look for what the Krylov space cannot hold.
+_FRESH = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +64,8 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
     m, n = matrix.shape
     check_rank(budget.rank, min(m, n), f"a {m}x{n} matrix")
     check_tolerance(budget, matrix.dtype)
+    if not wants_lapack(matrix, budget.rank, options):
+        _require_basis(matrix, _LEAST_BLOCKS * (_width(budget.rank, options) if budget.rank else 32))
     scaled = bring_to_scale(matrix)
     work = scaled.matrix
     tall: Metered | Adjoint = work if m >= n else Adjoint(work)
@@ -64,7 +73,7 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
     if wants_lapack(work, budget.rank, options):
         source: Source = Full(tall)
     elif target is None:
-        source = _fixed_rank(tall, budget.rank or 1, options, streams)
+        source = _fixed_rank(tall, budget.rank or 1, scaled.squares, options, streams)
     else:
         source = _to_tolerance(tall, target, scaled.squares, budget.rank, options, streams)
     return _finish(source, scaled, budget, target, transposed=m < n)
@@ -84,25 +93,43 @@ def _width(rank: int, options: SVDOptions) -> int:
     return options.block or multiple_of_32(rank / 2 + 10)
 
 
-def _fixed_rank(matrix: Metered | Adjoint, k: int, options: SVDOptions, streams: Streams) -> Projected:
+def _fixed_rank(matrix: Metered | Adjoint, k: int, total: float, options: SVDOptions, streams: Streams) -> Source:
+    """Grow a basis until what further blocks are going to add is a small share of the squared error.
+
+    A Krylov space holds a repeated singular value at most as often as its first block is wide, so from the least
+    number of blocks on each is widened by fresh sketch columns: where they find something, the gain says so.
+    """
     basis = BlockKrylov(matrix, streams)
     b = _width(k, options)
     basis.start(b, fused=_LEAST_BLOCKS > 1)
-    before = np.zeros(k)
+    captured: list[float] = []
     for blocks in range(2, options.max_blocks + 1):
         if basis.exhausted and basis.size >= min(k + 8, matrix.shape[1]):
             break
+        if blocks >= _LEAST_BLOCKS:
+            b += _FRESH
         basis.expand(b, fused=blocks < _LEAST_BLOCKS)
-        if basis.size < k + 8 or blocks < _LEAST_BLOCKS - 1:
+        if basis.size < k + 8:
             continue
         squares = basis.ritz_squares()
-        gain = float(np.sum(squares[:k] - before))
-        before = squares[:k]
-        noise = squares[0] * basis.size * float(np.finfo(squares.dtype).eps)
-        # the tail inside the basis is below the best possible error: judging the gain by it errs to the safe side
-        if blocks >= _LEAST_BLOCKS and gain <= max(_GAIN * float(np.sum(squares[k:])), noise):
+        captured.append(float(np.sum(squares[:k])))
+        if blocks >= _LEAST_BLOCKS and _settled(captured, squares, k, total, basis.size):
             break
     return Projected(basis, 0.0)
+
+
+def _settled(captured: list[float], squares: numpy.ndarray, k: int, total: float, size: int) -> bool:
+    """Whether the captured energy has converged: gains fall geometrically, so the rest of the series is known."""
+    if len(captured) < 3:
+        return False
+    before, gain = captured[-2] - captured[-3], captured[-1] - captured[-2]
+    noise = squares[0] * size * float(np.finfo(squares.dtype).eps)
+    if gain <= noise:
+        return True
+    ratio = gain / before if before > gain else 1.0
+    # |A|^2 - captured is the squared error while it stands clear of rounding, the tail in the basis always below it
+    error = max(float(np.sum(squares[k:])), total - captured[-1] if total - captured[-1] > 1e-6 * total else 0.0)
+    return ratio < 0.5 and gain * ratio / (1 - ratio) <= _REMAINS * error
 
 
 def _to_tolerance(
@@ -128,18 +155,15 @@ def _to_tolerance(
             b = max(b, multiple_of_32(basis.size / 2))
         if basis.size + b > limit and m * n <= _LAPACK_ENTRIES:
             return Full(matrix)
-        _refuse_oversized(matrix, basis.size + b)
+        _require_basis(matrix, basis.size + b)
         basis.expand(b, fused=True)
 
 
-def _refuse_oversized(matrix: Metered | Adjoint, columns: int) -> None:
-    """A basis as large as this is not going to be held in memory."""
-    need = columns * sum(matrix.shape) * np.dtype(matrix.dtype).itemsize * 2
-    if need > 64 << 30:
-        raise ResourceError(
-            f"the tolerance needs a basis of more than {columns} columns, {need / 2**30:.0f} GiB",
-            hint="loosen --rtol, or ask for a rank with -k",
-        )
+def _require_basis(matrix: Metered | Adjoint, columns: int) -> None:
+    """Refuse a basis that memory cannot hold, before it grows; held twice while a block is appended."""
+    m, n = matrix.shape
+    need = 2 * columns * (m + n) * np.dtype(matrix.dtype).itemsize
+    require(need, f"a Krylov basis of {columns} columns for a {m}x{n} matrix", "loosen --rtol, or lower the rank")
 
 
 def _finish(source: Source, scaled: Scaled, budget: Budget, target: float | None, transposed: bool) -> Outcome:

@@ -37,8 +37,7 @@ class Full:
     """The whole SVD by LAPACK's gesdd, and by gesvd when that fails."""
 
     def __init__(self, matrix: Metered | Adjoint):
-        m, n = matrix.shape
-        A = matrix.block(slice(0, m), slice(0, n))
+        A = matrix.whole()
         self.kernels = ["lapack gesdd"]
         try:
             U, s, Vh = np.linalg.svd(A, full_matrices=False)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, ResourceError
 from ..lazy import np
+from ..memory import available_memory
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -128,56 +126,6 @@ def human(size: int) -> str:
             return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
         value /= 1024
     raise AssertionError("unreachable")
-
-
-def available_memory() -> int:
-    """Bytes this process may still take: the least of what the system, its cgroup and its limits leave."""
-    found = [value for value in (_system_memory(), _cgroup_memory(), _address_space()) if value is not None]
-    return max(0, min(found, default=MAX_DIM))
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError:
-        return ""
-
-
-def _system_memory() -> int | None:
-    found = re.search(r"MemAvailable:\s+(\d+) kB", _read("/proc/meminfo"))
-    if found:
-        return int(found[1]) * 1024
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return None
-
-
-def _cgroup_memory() -> int | None:
-    """Limit minus use; the file cache counts as use in a cgroup although it can be dropped, so it is given back."""
-    pairs = (
-        ("memory.max", "memory.current", "file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "cache"),
-    )
-    for limit_name, use_name, cache_name in pairs:
-        limit, use = _read(f"/sys/fs/cgroup/{limit_name}").strip(), _read(f"/sys/fs/cgroup/{use_name}").strip()
-        if limit.isdigit() and use.isdigit():
-            stat = _read(f"/sys/fs/cgroup/{limit_name.rpartition('memory.')[0]}memory.stat")
-            cache = re.search(rf"^{cache_name} (\d+)$", stat, re.MULTILINE)
-            return int(limit) - int(use) + (int(cache[1]) if cache else 0)
-    return None
-
-
-def _address_space() -> int | None:
-    try:
-        import resource
-    except ImportError:
-        return None
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    pages = _read("/proc/self/statm").split()
-    if limit == resource.RLIM_INFINITY or not pages:
-        return None
-    return limit - int(pages[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def canonical(matrix: Any) -> tuple[Any, int]:

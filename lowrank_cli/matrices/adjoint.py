@@ -47,6 +47,9 @@ class Adjoint:
     def block(self, rows: slice, cols: slice) -> numpy.ndarray:
         return np.ascontiguousarray(self.inner.block(cols, rows).conj().T)
 
+    def whole(self) -> numpy.ndarray:
+        return np.ascontiguousarray(self.inner.whole().conj().T)
+
     def scaled(self, exponent: int) -> Adjoint:
         return Adjoint(self.inner.scaled(exponent))
 

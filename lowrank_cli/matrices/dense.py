@@ -26,11 +26,13 @@ class TiledMatrix:
 
     A X runs in parallel over row blocks and A^H Y over column blocks, each summing its tiles in index order, so the
     bits depend on neither threads nor storage. ``exponent`` scales: the matrix is array * 2**exponent, exactly.
+    ``name`` is what messages call it.
     """
 
     nnz: int | None = None
 
-    def __init__(self, array: numpy.ndarray, engine: Engine | None = None, exponent: int = 0):
+    def __init__(self, array: numpy.ndarray, engine: Engine | None = None, exponent: int = 0, name: str | None = None):
+        self.name = name
         self.array = array
         self.engine = engine or SerialEngine()
         self._exponent = exponent
@@ -40,7 +42,7 @@ class TiledMatrix:
 
     def scaled(self, exponent: int) -> TiledMatrix:
         """This matrix times 2**exponent; nothing is copied, tiles are scaled as they are used."""
-        return TiledMatrix(self.array, self.engine, self._exponent + exponent)
+        return TiledMatrix(self.array, self.engine, self._exponent + exponent, self.name)
 
     def _tile(self, rows: slice, cols: slice) -> numpy.ndarray:
         tile = self.array[rows, cols]

@@ -26,5 +26,5 @@ def _checksums(matrix: Matrix) -> list[int]:
     stored: Any = getattr(matrix, "array", None)
     if matrix.nnz is not None:
         parts = (stored.indptr.astype(np.int64), stored.indices.astype(np.int64), stored.data)
-        return [zlib.crc32(memoryview(np.ascontiguousarray(part)).cast("B")) for part in parts]
-    return matrix.tiles(lambda _, rows, cols, tile: zlib.crc32(memoryview(np.ascontiguousarray(tile)).cast("B")))
+        return [zlib.crc32(np.ascontiguousarray(part).data) for part in parts]
+    return matrix.tiles(lambda _, rows, cols, tile: zlib.crc32(np.ascontiguousarray(tile).data))

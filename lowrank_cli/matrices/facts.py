@@ -82,15 +82,16 @@ def sweep(matrix: Matrix, transposed: bool = False) -> MatrixFacts:
             row, col = facts.first_bad[::-1] if transposed else facts.first_bad
             bad.append((rows.start + row, cols.start + col, facts.bad))
     if bad:
-        refuse_not_finite(*min(bad)[:2], sum(count for *_, count in bad))
+        refuse_not_finite(*min(bad)[:2], sum(count for *_, count in bad), getattr(matrix, "name", None))
     lines = [(rows if transposed else cols, facts) for rows, cols, facts in seen]
     return combine(lines, matrix.shape[0 if transposed else 1], jit.flavour(use))
 
 
-def refuse_not_finite(row: int, col: int, count: int) -> None:
+def refuse_not_finite(row: int, col: int, count: int, where: str | None) -> None:
     """Raise the InputError for a matrix with NaN or infinite entries."""
     entries = "1 entry is" if count == 1 else f"{count} entries are"
     raise InputError(
         f"{entries} NaN or infinite, the first at row {row}, column {col} (counted from 0)",
+        where=where,
         hint="remove or replace such entries first",
     )

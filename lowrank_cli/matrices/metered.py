@@ -83,6 +83,11 @@ class Metered:
     def block(self, rows: slice, cols: slice) -> np.ndarray:
         return self.inner.block(rows, cols)
 
+    def whole(self) -> np.ndarray:
+        """All of A as one dense array; a pass."""
+        self.ledger.passes += 1
+        return self.inner.block(slice(0, self.shape[0]), slice(0, self.shape[1]))
+
     def scaled(self, exponent: int) -> Metered:
         """The scaled matrix, counted on the same ledger."""
         return Metered(self.inner.scaled(exponent), self.ledger)

@@ -30,7 +30,8 @@ class SparseMatrix:
     Work estimates, and so the choice of kernel, follow from the number of entries and the dtype alone.
     """
 
-    def __init__(self, array: Any, engine: Engine | None = None):
+    def __init__(self, array: Any, engine: Engine | None = None, name: str | None = None):
+        self.name = name
         self.array = array
         self.engine = engine or SerialEngine()
         self.shape: tuple[int, int] = (int(array.shape[0]), int(array.shape[1]))
@@ -51,7 +52,7 @@ class SparseMatrix:
 
         a = self.array
         made = csr_array((scale_exactly(a.data, exponent), a.indices, a.indptr), shape=a.shape, copy=False)
-        return SparseMatrix(made, self.engine)
+        return SparseMatrix(made, self.engine, self.name)
 
     def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
         a = self.array
@@ -106,7 +107,7 @@ class SparseMatrix:
         rows = np.repeat(np.arange(self.shape[0]), np.diff(a.indptr))
         if facts.first_bad is not None:
             position = facts.first_bad[0]
-            refuse_not_finite(int(rows[position]), int(a.indices[position]), facts.bad)
+            refuse_not_finite(int(rows[position]), int(a.indices[position]), facts.bad, self.name)
         values = scale_exactly(a.data, -facts.exponent)
         squares = values.real.astype(np.float64) ** 2
         if np.iscomplexobj(values):
