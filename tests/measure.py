@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 
 
+_WIDER = {"float32": np.float64, "complex64": np.complex128, "complex128": np.clongdouble}
+
+
 def dense(array: Any) -> np.ndarray:
     return array.toarray() if hasattr(array, "toarray") else np.asarray(array)
 
 
 def wide(array: Any) -> np.ndarray:
-    """The array in extended precision."""
+    """The array in a precision well above its own: extended for double, double for single."""
     array = dense(array)
-    return array.astype(np.clongdouble if array.dtype.kind == "c" else np.longdouble)
+    return array.astype(_WIDER.get(str(array.dtype), np.longdouble))
 
 
 def eps(array: Any) -> float:
