@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-
 _WIDER = {"float32": np.float64, "complex64": np.complex128, "complex128": np.clongdouble}
 
 

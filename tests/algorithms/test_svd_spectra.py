@@ -124,18 +124,26 @@ def test_the_leading_values_of_1138_bus_come_from_a_krylov_basis_too(data):
     assert outcome.certificate.absolute == pytest.approx(measure.best(published, 20), rel=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("name", "rank", "rtol"), [("mhd1280b.mtx", 20, 1e-6), ("dwt_992.mtx", 20, 3e-5), ("rect.mtx", 1, 1e-12)]
-)
-def test_leading_values_of_real_sparse_matrices_are_those_of_lapack(data, name, rank, rtol):
-    """How far: the default stops when the Frobenius error no longer falls, not when each value has converged."""
+@pytest.mark.parametrize(("name", "rank"), [("mhd1280b.mtx", 20), ("dwt_992.mtx", 20), ("young1c.mtx", 25)])
+def test_leading_values_of_real_sparse_matrices_are_as_good_as_the_error_promises(data, name, rank):
+    """Squared values and squared error add up to |A|^2, so 0.5 % of the error bounds what the values miss."""
     s = spectrum(data(name))
     outcome = svd(str(data(name)), rank=rank)
     assert outcome.facts["kernels"][0] == "block krylov"
-    np.testing.assert_allclose(outcome.factor.s, s[:rank], rtol=rtol)
-    assert np.all(outcome.factor.s <= s[:rank] * (1 + 1e-11))
     best = measure.best(s, rank)
     assert best * (1 - 1e-12) <= outcome.certificate.absolute <= 1.005 * best
+    assert np.all(outcome.factor.s <= s[:rank] * (1 + 1e-11))
+    assert np.sum(s[:rank] ** 2 - outcome.factor.s**2) <= (1.005**2 - 1) * best**2
+
+
+@pytest.mark.parametrize(
+    ("name", "rank", "block", "rtol"), [("dwt_992.mtx", 20, 96, 1e-9), ("mhd1280b.mtx", 20, 64, 1e-11)]
+)
+def test_wide_blocks_find_the_leading_values_lapack_finds(data, name, rank, block, rtol):
+    s = spectrum(data(name))
+    outcome = svd(str(data(name)), rank=rank, options=SVDOptions(block=block))
+    assert outcome.facts["kernels"][0] == "block krylov"
+    np.testing.assert_allclose(outcome.factor.s, s[:rank], rtol=rtol)
 
 
 def test_the_flat_run_of_rect_costs_no_accuracy_of_the_error(data):
@@ -158,7 +166,8 @@ def test_chem97zt_has_the_leading_values_arpack_finds(data):
     A = scipy.io.mmread(data("Chem97Zt.mtx")).tocsr().astype(float)
     s = np.sort(svds(A, k=20, return_singular_vectors=False, random_state=0))[::-1]
     outcome = svd(str(data("Chem97Zt.mtx")), rank=20)
-    np.testing.assert_allclose(outcome.factor.s, s, rtol=1e-4)
+    np.testing.assert_allclose(outcome.factor.s, s, rtol=5e-3)
+    assert np.all(outcome.factor.s <= s * (1 + 1e-10))
     best = np.sqrt(A.power(2).sum() - np.sum(s**2))
     assert best * (1 - 1e-10) <= outcome.certificate.absolute <= 1.005 * best
 
@@ -172,10 +181,10 @@ def test_a_matrix_and_its_transpose_have_the_same_spectrum(data):
 
 def test_young1c_is_complex_and_decomposed_as_such(data):
     s = spectrum(data("young1c.mtx"))
-    outcome = svd(str(data("young1c.mtx")), rank=25)
+    outcome = svd(str(data("young1c.mtx")), rank=250)
     assert outcome.factor.U.dtype == "complex128"
-    np.testing.assert_allclose(outcome.factor.s[:5], s[:5], rtol=1e-3)
-    assert outcome.certificate.absolute <= 1.005 * measure.best(s, 25)
+    close(outcome.factor.s, s[:250], 100, s)
+    assert outcome.certificate.absolute == pytest.approx(measure.best(s, 250), rel=1e-12)
 
 
 @pytest.mark.parametrize(
