@@ -13,6 +13,7 @@ _PUBLIC = {
     "Certificate": "certificates.certificate",
     "CR": "factors.cr",
     "ColumnID": "factors.interpolative",
+    "DamagedError": "errors",
     "DependencyError": "errors",
     "InputError": "errors",
     "LowrankError": "errors",

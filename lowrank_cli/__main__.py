@@ -20,6 +20,8 @@ def main() -> None:
         process.leave(stopped.number)
     except KeyboardInterrupt:
         process.leave(2)
+    finally:
+        process.clean_up()
     sys.exit(code)
 
 

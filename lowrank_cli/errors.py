@@ -55,6 +55,10 @@ class InputError(LowrankError, ValueError):
     exit_code = Exit.INPUT
 
 
+class DamagedError(InputError):
+    """A file of ours is not whole any more: what it holds is not what was written."""
+
+
 class OutputError(LowrankError, OSError):
     """An output cannot be written; whatever was there before is untouched."""
 

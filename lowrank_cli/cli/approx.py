@@ -119,8 +119,12 @@ def _read(command: str, method: str, values: Values) -> _Work:
     _check_names(method, output, part)
     budget = read_budget(values)
     if not loaded_method.of_product:
-        # a product has no default: its rank is a number of samples, which the method asks for
         budget = budget.with_defaults()
+    elif budget.has_tolerance:
+        raise UsageError(f"--method {method} takes no tolerance yet", hint="give the number of sampled pairs, --rank")
+    elif budget.rank is None:
+        # a product has no default: its rank is a number of samples
+        raise UsageError(f"--method {method} needs --rank, the number of sampled pairs", hint="such as --rank 100")
     job = Job(command, method, budget, read_options(method, values), seed)
     threads, face = shared.threads(values), shared.face(values)
     return _Work(job, values["matrix"], times, values.get("dataset"), threads, output, part, face)

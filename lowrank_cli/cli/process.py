@@ -91,9 +91,14 @@ class Signals:
 
 def leave(number: int) -> None:
     """End the process now as a signal would, after removing unfinished files."""
-    atomic = sys.modules.get("lowrank_cli.formats.atomic")
     try:
-        if atomic is not None:
-            atomic.abort_pending()
+        clean_up()
     finally:
         os._exit(128 + number)
+
+
+def clean_up() -> None:
+    """Remove unfinished files of this process; loads nothing."""
+    atomic = sys.modules.get("lowrank_cli.formats.atomic")
+    if atomic is not None:
+        atomic.abort_pending()

@@ -23,7 +23,7 @@ def _params() -> tuple[Param, ...]:
 def _run(values: Values, terminal: Terminal) -> int:
     output: Any = values.get("output")
     if output is None:
-        raise UsageError("where should the matrix go?", hint="add -o A.npy, or -o - for a pipe")
+        raise UsageError("reconstruct needs a place for the matrix", hint="add -o A.npy, or -o - for a pipe")
     if not shared.to_stdout(output):
         shared.check_array_name(output)
     shared.check_output(output, [values["factors"]], values, terminal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import os
@@ -82,7 +83,9 @@ class Terminal:
     verbose: int = 0
 
     def line(self, kind: str, text: str) -> None:
-        self.err.write(f"lowrank: {kind}: {safe(text)}\n")
+        """One line of talk. What cannot be said is dropped: the exit code is the truth, and must not change."""
+        with contextlib.suppress(OutputError):
+            self.err.write(f"lowrank: {kind}: {safe(text)}\n")
 
     def note(self, text: str) -> None:
         """Something to know, such as which dataset was taken."""

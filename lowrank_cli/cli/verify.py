@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..errors import Exit, InputError, UsageError
+from ..errors import DamagedError, Exit, UsageError
 from . import shared
 from .command import Command, Param, Values
 from .progress import patience
@@ -50,10 +50,8 @@ def _held(values: Values, threads: int, terminal: Terminal) -> dict[str, Any]:
     path, times = values["factors"], values.get("times")
     try:
         saved = saving.load_factors(path)
-    except InputError as error:
+    except DamagedError as error:
         # a file that is none of ours, or of a later layout, is unreadable; one of ours that is damaged is a false claim
-        if not (saving.is_factors(path) and "damaged" in (error.hint or "")):
-            raise
         return {"claimed": None, "measured": None, "holds": False, "kind": None, "reason": error.line()}
     _check_kind(saved.report, times)
     loaded = [shared.load(values["against"], values.get("dataset"), terminal)]

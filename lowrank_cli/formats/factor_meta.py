@@ -12,7 +12,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..errors import DamagedError, InputError
 from ..lazy import np
 from .npy_writer import raw, stored
 
@@ -62,20 +62,20 @@ def canonical(value: Any) -> bytes:
 
 
 def parse(text: bytes, path: str) -> Any:
-    """The value of a JSON text from a file: at most 16 MiB, 16 levels, no key twice, no NaN. Raises InputError."""
+    """The value of a JSON text from a file: at most 16 MiB, 16 levels, no key twice, no NaN. Raises DamagedError."""
     if len(text) > SIZE_CAP:
-        raise InputError(f"the metadata take {len(text)} bytes, more than {SIZE_CAP}", where=path, hint=_DAMAGED)
+        raise DamagedError(f"the metadata take {len(text)} bytes, more than {SIZE_CAP}", where=path, hint=_DAMAGED)
     try:
         value = json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as err:
-        raise InputError(f"the metadata are not JSON ({_brief(err)})", where=path, hint=_DAMAGED) from None
+        raise DamagedError(f"the metadata are not JSON ({_brief(err)})", where=path, hint=_DAMAGED) from None
     if _depth(value) > DEPTH_CAP:
-        raise InputError(f"the metadata are nested deeper than {DEPTH_CAP} levels", where=path, hint=_DAMAGED)
+        raise DamagedError(f"the metadata are nested deeper than {DEPTH_CAP} levels", where=path, hint=_DAMAGED)
     return value
 
 
 def check(meta: Any, path: str) -> None:
-    """Raise InputError unless this is the undamaged metadata of factors that we can read."""
+    """Raise InputError unless these are metadata of factors that we can read, DamagedError when they were altered."""
     if not isinstance(meta, dict) or not isinstance(meta.get("schema"), str):
         raise InputError("holds no factors written by lowrank", where=path)
     schema = meta["schema"]
@@ -84,24 +84,24 @@ def check(meta: Any, path: str) -> None:
             f"holds factors of the layout {schema!r}, which this version cannot read", where=path, hint="update lowrank"
         )
     if schema != SCHEMA or sorted(meta) != sorted(FIELDS):
-        raise InputError("the metadata are not those of factors", where=path, hint=_DAMAGED)
+        raise DamagedError("the metadata are not those of factors", where=path, hint=_DAMAGED)
     rest = {name: value for name, value in meta.items() if name != "meta_digest"}
     if meta["meta_digest"] != _sha256(canonical(rest)):
-        raise InputError("the metadata and the stored report do not match their digest", where=path, hint=_DAMAGED)
+        raise DamagedError("the metadata and the stored report do not match their digest", where=path, hint=_DAMAGED)
     strings = all(isinstance(meta[name], str) for name in ("kind", "product"))
     if not (strings and isinstance(meta["report"], dict) and isinstance(meta["digests"], dict)):
-        raise InputError("the metadata are not those of factors", where=path, hint=_DAMAGED)
+        raise DamagedError("the metadata are not those of factors", where=path, hint=_DAMAGED)
 
 
 def check_arrays(meta: dict[str, Any], arrays: dict[str, numpy.ndarray], path: str) -> None:
-    """Raise InputError unless these are the flat arrays the metadata speak of, value by value."""
+    """Raise DamagedError unless these are the flat arrays the metadata speak of, value by value."""
     digests = meta["digests"]
     if sorted(digests) != sorted(arrays):
         held, named = ", ".join(arrays) or "none", ", ".join(digests) or "none"
-        raise InputError(f"holds the arrays {held} where its metadata name {named}", where=path, hint=_DAMAGED)
+        raise DamagedError(f"holds the arrays {held} where its metadata name {named}", where=path, hint=_DAMAGED)
     for name, array in arrays.items():
         if digest(array) != digests[name]:
-            raise InputError(f"array {name} does not match its digest", where=path, hint=_DAMAGED)
+            raise DamagedError(f"array {name} does not match its digest", where=path, hint=_DAMAGED)
 
 
 def flatten(arrays: dict[str, Any]) -> dict[str, numpy.ndarray]:
@@ -120,7 +120,7 @@ def flatten(arrays: dict[str, Any]) -> dict[str, numpy.ndarray]:
 
 
 def assemble_sparse(flat: dict[str, numpy.ndarray], path: str) -> dict[str, Any]:
-    """Flat arrays put together again: the inverse of ``flatten``. Raises InputError when parts miss or do not fit."""
+    """Flat arrays put together again: the inverse of ``flatten``. Raises DamagedError when parts miss or do not fit."""
     arrays: dict[str, Any] = {}
     for name, array in flat.items():
         base, dot, _ = name.partition(".")
@@ -129,7 +129,7 @@ def assemble_sparse(flat: dict[str, numpy.ndarray], path: str) -> dict[str, Any]
         elif base not in arrays:
             parts = [flat.get(f"{base}.{part}") for part in PARTS]
             if base in flat or any(part is None for part in parts):
-                raise InputError(f"sparse array {base} is incomplete", where=path, hint=_DAMAGED)
+                raise DamagedError(f"sparse array {base} is incomplete", where=path, hint=_DAMAGED)
             arrays[base] = _csr(base, parts, path)
     return arrays
 
@@ -149,7 +149,7 @@ def _csr(name: str, parts: list[Any], path: str) -> Any:
         and (indices.size == 0 or (indices.min() >= 0 and indices.max() < shape[1]))
     )
     if not fits:
-        raise InputError(f"the parts of sparse array {name} do not fit each other", where=path, hint=_DAMAGED)
+        raise DamagedError(f"the parts of sparse array {name} do not fit each other", where=path, hint=_DAMAGED)
     from scipy.sparse import csr_array
 
     return csr_array((data, indices, indptr), shape=(int(shape[0]), int(shape[1])))

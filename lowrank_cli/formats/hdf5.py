@@ -10,7 +10,16 @@ import dataclasses
 from typing import Any, NoReturn
 
 from ..errors import InputError, LowrankError
-from .hdf5_read import check, dtype_name, memory_bytes, read, read_notes, storage_detail, value_problem
+from .hdf5_read import (
+    check,
+    dtype_name,
+    memory_bytes,
+    read,
+    read_notes,
+    storage_detail,
+    value_problem,
+    values_elsewhere,
+)
 from .hdf5_sparse import describe, is_sparse, load_group
 from .hdf5_walk import H5_ERRORS, guarded, opened, resolve, walk
 from .loaded import Format, Item, Loaded
@@ -80,8 +89,12 @@ def _load(found: Any, file: Any, path: str, item: str) -> Loaded:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Entry:
+    """A dataset or sparse group; candidate: a matrix that can be read; elsewhere: one but for its values, which lie
+    in other files."""
+
     item: Item
     candidate: bool
+    elsewhere: bool = False
 
 
 def _listed(file: Any, path: str) -> list[_Entry]:
@@ -114,7 +127,11 @@ def _entry(name: str, dataset: Any) -> _Entry:
     if problem is not None:
         kind = problem.removeprefix("holds ").removeprefix("an ").split(",")[0].split(" (")[0]
         return _Entry(Item(name, dataset.shape, kind, None, 0, problem), False)
-    return _Entry(_dataset_item(name, dataset), len(dataset.shape) == 2 and 0 not in dataset.shape)
+    elsewhere = values_elsewhere(dataset)
+    item, matrix = _dataset_item(name, dataset), len(dataset.shape) == 2 and 0 not in dataset.shape
+    if elsewhere is not None:
+        return _Entry(dataclasses.replace(item, detail=elsewhere), False, matrix)
+    return _Entry(item, matrix)
 
 
 def _dataset_item(name: str, dataset: Any) -> Item:
@@ -129,6 +146,8 @@ def _only(file: Any, path: str) -> str:
         raise InputError("this file holds factors, not a matrix", where=path, hint="use lowrank reconstruct")
     entries = _entries(file, path)
     found = [entry.item.path for entry in entries if entry.candidate]
+    # reading one whose values lie elsewhere says best why it cannot be read
+    found = found or [entry.item.path for entry in entries if entry.elsewhere]
     if len(found) == 1 and found[0] is not None:
         return found[0]
     _refuse(path, f"holds {len(found)} matrices" if found else "holds no 2-D numeric dataset", entries)

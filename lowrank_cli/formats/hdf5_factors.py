@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, LowrankError, ResourceError
+from ..errors import DamagedError, InputError, LowrankError, ResourceError
 from ..lazy import np
 from . import factor_meta
 from .container import ArrayInfo, Container
@@ -95,7 +95,7 @@ def _opened(path: str) -> Iterator[h5py.File]:
     except Exception as err:
         # h5py gives the errors of the library as OSError, RuntimeError, KeyError, ValueError, TypeError and more
         line = " ".join(str(err).split())[:160] or type(err).__name__
-        raise InputError(f"is not a readable HDF5 file ({line})", where=path, hint=_DAMAGED) from err
+        raise DamagedError(f"is not a readable HDF5 file ({line})", where=path, hint=_DAMAGED) from err
 
 
 def _read_meta(file: h5py.File, path: str) -> Any:
@@ -125,7 +125,7 @@ def _datasets(file: h5py.File, path: str) -> dict[str, h5py.Dataset]:
     import h5py
 
     if len(file) > DATASET_CAP:
-        raise InputError(f"holds {len(file)} objects, more than {DATASET_CAP}", where=path, hint=_DAMAGED)
+        raise DamagedError(f"holds {len(file)} objects, more than {DATASET_CAP}", where=path, hint=_DAMAGED)
     size = os.stat(path).st_size
     found = {}
     for name in file:

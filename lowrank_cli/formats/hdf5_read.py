@@ -80,29 +80,29 @@ def value_problem(dataset: Any) -> str | None:
     return None
 
 
-def check(dataset: Any, where: str) -> None:
-    """Everything that can be known before a byte of data is read. InputError, or ResourceError for its size."""
+def values_elsewhere(dataset: Any) -> str | None:
+    """That the values lie in other files, which are never opened; None when they are in this one."""
     import h5py
 
+    plist = dataset.id.get_create_plist()
+    if plist.get_layout() == h5py.h5d.VIRTUAL:
+        return "is a virtual dataset, made of other files, which are not followed"
+    if plist.get_external_count():
+        return "keeps its values in another file (external storage), which is not followed"
+    return None
+
+
+def check(dataset: Any, where: str) -> None:
+    """Everything that can be known before a byte of data is read. InputError, or ResourceError for its size."""
     with guarded(where, "the dataset cannot be examined"):
         problem = value_problem(dataset)
         if problem is not None:
             raise InputError(problem, where=where, hint="name a numeric dataset")
         if dataset.shape is None:
             raise InputError("holds no values at all (null dataspace)", where=where, hint="name a numeric dataset")
-        plist = dataset.id.get_create_plist()
-        if plist.get_layout() == h5py.h5d.VIRTUAL:
-            raise InputError(
-                "is a virtual dataset, made of other files, which are not followed",
-                where=where,
-                hint="copy it into one file, for example with h5repack",
-            )
-        if plist.get_external_count():
-            raise InputError(
-                "keeps its values in another file (external storage), which is not followed",
-                where=where,
-                hint="copy it into one file, for example with h5repack",
-            )
+        elsewhere = values_elsewhere(dataset)
+        if elsewhere is not None:
+            raise InputError(elsewhere, where=where, hint="copy it into one file, for example with h5repack")
         for code in _filters(dataset):
             if code not in _FILTERS:
                 raise InputError(

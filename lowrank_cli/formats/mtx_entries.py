@@ -32,6 +32,11 @@ class Entries:
     lost: int = 0
     upper: bool = False
 
+    @property
+    def indices(self) -> tuple[numpy.ndarray, numpy.ndarray] | None:
+        """Rows and columns; None in array layout."""
+        return None if self.rows is None or self.cols is None else (self.rows, self.cols)
+
     def notes(self, header: Header) -> tuple[str, ...]:
         """What the user should know about how the file was read."""
         notes = []
@@ -167,8 +172,9 @@ def _entries_of(parsed: Any, header: Header) -> Entries:
 def _copy(part: Entries, all_of: Entries, at: int) -> None:
     stop = at + part.values.size
     all_of.values[at:stop] = part.values
-    if part.rows is not None:
-        all_of.rows[at:stop], all_of.cols[at:stop] = part.rows, part.cols
+    if part.indices is not None and all_of.indices is not None:
+        for taken, given in zip(all_of.indices, part.indices, strict=True):
+            taken[at:stop] = given
 
 
 def _first_wrong(
@@ -183,8 +189,8 @@ def _first_wrong(
             wrong.append((int(np.argmax(mask)), what))
 
     note(~np.isfinite(part.values), None)
-    if header.layout == "coordinate":
-        for found, limit in ((part.rows, header.rows), (part.cols, header.cols)):
+    if part.indices is not None:
+        for found, limit in zip(part.indices, (header.rows, header.cols), strict=True):
             if found.size and (found.min() < 0 or found.max() >= limit):
                 note((found < 0) | (found >= limit), None)
     if header.symmetry != "general" and part.values.size:
@@ -194,7 +200,7 @@ def _first_wrong(
 
 def _note_symmetry(header: Header, part: Entries, done: int, seen: list[bool], note: Any) -> None:
     real = "the diagonal of a hermitian matrix is real"
-    if header.layout == "array":
+    if part.indices is None:
         if header.symmetry == "hermitian":
             diagonal = np.zeros(part.values.size, bool)
             j = np.arange(header.rows, dtype=np.int64)
@@ -202,7 +208,8 @@ def _note_symmetry(header: Header, part: Entries, done: int, seen: list[bool], n
             diagonal[at[(at >= 0) & (at < part.values.size)]] = True
             note(diagonal & (part.values.imag != 0), real)
         return
-    below, above = part.rows > part.cols, part.rows < part.cols
+    rows, cols = part.indices
+    below, above = rows > cols, rows < cols
     diagonal = ~(below | above)
     if header.symmetry == "skew-symmetric":
         note(diagonal, "a skew-symmetric matrix stores no diagonal")

@@ -261,7 +261,7 @@ def check_line(raw: bytes, kinds: tuple[str, ...], where: str, line: int) -> lis
         return []
     if tokens[0].startswith(b"%"):
         refuse(where, line, "comment after the size line", "comments may stand only between banner and size line")
-    names = ("row index", "column index") if kinds[0] == "index" else ()
+    names: tuple[str, ...] = ("row index", "column index") if kinds[0] == "index" else ()
     names += {0: (), 1: ("value",), 2: ("real part", "imaginary part")}[len(kinds) - len(names)]
     for kind, name, token in zip(kinds, names, tokens, strict=False):
         if TOKEN[kind].fullmatch(token) is None:

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, LowrankError
+from ..errors import DamagedError, InputError, LowrankError
 from ..lazy import np
 from . import factor_meta, npy_header
 from .container import ArrayInfo, Container
@@ -133,13 +133,13 @@ def _opened(path: str) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipI
     except Exception as err:
         # zipfile and zlib raise a dozen kinds for damaged archives
         line = " ".join(str(err).split())[:120] or type(err).__name__
-        raise InputError(f"is not a readable archive ({line})", where=path, hint=_DAMAGED) from err
+        raise DamagedError(f"is not a readable archive ({line})", where=path, hint=_DAMAGED) from err
 
 
 def _members(archive: zipfile.ZipFile, file_size: int, path: str) -> dict[str, zipfile.ZipInfo]:
     infos = archive.infolist()
     if len(infos) > MEMBER_CAP:
-        raise InputError(f"has {len(infos)} members, more than {MEMBER_CAP}", where=path, hint=_DAMAGED)
+        raise DamagedError(f"has {len(infos)} members, more than {MEMBER_CAP}", where=path, hint=_DAMAGED)
     members: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
         name = info.filename if info.filename == META else info.filename.removesuffix(".npy")
@@ -147,12 +147,12 @@ def _members(archive: zipfile.ZipFile, file_size: int, path: str) -> dict[str, z
         if not known:
             raise InputError(f"holds a member {info.filename!r} that is none of a factor file's", where=path)
         if name in members:
-            raise InputError(f"holds the member {info.filename!r} twice", where=path, hint=_DAMAGED)
+            raise DamagedError(f"holds the member {info.filename!r} twice", where=path, hint=_DAMAGED)
         if info.file_size > EXPANSION_CAP * info.compress_size or info.flag_bits & 1:
             raise InputError(f"member {info.filename!r} is encrypted or expands too far", where=path)
         members[name] = info
     if sum(info.compress_size for info in infos) > file_size:
-        raise InputError("its members are larger than the file", where=path, hint=_DAMAGED)
+        raise DamagedError("its members are larger than the file", where=path, hint=_DAMAGED)
     if META not in members:
         raise InputError("holds no factors written by lowrank", where=path, hint=f"it has no {META}")
     return members
@@ -160,7 +160,7 @@ def _members(archive: zipfile.ZipFile, file_size: int, path: str) -> dict[str, z
 
 def _read_meta(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], path: str) -> Any:
     if members[META].file_size > factor_meta.SIZE_CAP:
-        raise InputError("the metadata are larger than 16 MiB", where=path, hint=_DAMAGED)
+        raise DamagedError("the metadata are larger than 16 MiB", where=path, hint=_DAMAGED)
     return factor_meta.parse(archive.read(members[META]), path)
 
 
@@ -169,9 +169,9 @@ def _read_header(stream: Any, size: int, name: str, path: str) -> npy_header.Hea
     try:
         head = npy_header.read_header(stream, path)
     except InputError as err:
-        raise InputError(f"array {name}: {err.what}", where=path, hint=_DAMAGED) from None
+        raise DamagedError(f"array {name}: {err.what}", where=path, hint=_DAMAGED) from None
     if head.fortran or head.dtype.newbyteorder("<").str not in STORED or size != head.start + head.nbytes:
-        raise InputError(f"array {name} is not stored the way lowrank does", where=path, hint=_DAMAGED)
+        raise DamagedError(f"array {name} is not stored the way lowrank does", where=path, hint=_DAMAGED)
     return head
 
 
@@ -184,11 +184,11 @@ def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path
         while done < head.nbytes:
             got = stream.readinto(view[done : done + (1 << 20)])
             if not got:
-                raise InputError(f"array {name} ends after {done} of {head.nbytes} bytes", where=path, hint=_DAMAGED)
+                raise DamagedError(f"array {name} ends after {done} of {head.nbytes} bytes", where=path, hint=_DAMAGED)
             done += got
         # the checksum is compared when the end is met
         if stream.read(1):
-            raise InputError(f"array {name} is longer than its header says", where=path, hint=_DAMAGED)
+            raise DamagedError(f"array {name} is longer than its header says", where=path, hint=_DAMAGED)
     return array.astype(head.dtype.newbyteorder("="), copy=False)
 
 

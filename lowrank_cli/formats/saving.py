@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import stat
+from collections.abc import Iterator
 from typing import Any
 
 from .. import factors
-from ..errors import InputError, OutputError, UsageError
+from ..errors import DamagedError, InputError, OutputError, UsageError
 from ..factors.base import Factorization
 from . import WRITERS, atomic, factor_meta
 from .container import ArrayInfo, Container
@@ -47,8 +49,8 @@ def check_suffix(target: str) -> Container:
         return WRITERS[".npz"].load()
     suffix = os.path.splitext(target)[1].lower()
     if suffix not in WRITERS:
-        said = f"suffix {suffix!r}" if suffix else "no suffix"
-        raise UsageError(f"{said} does not name a format of factors", where=target, hint=f"use {' or '.join(WRITERS)}")
+        said = f"suffix {suffix!r} names no" if suffix else "the name has no suffix that tells the"
+        raise UsageError(f"{said} format of factors", where=target, hint=f"use {' or '.join(WRITERS)}")
     return WRITERS[suffix].load()
 
 
@@ -85,12 +87,15 @@ def write_array_to(fd: int, array: Any) -> None:
 def load_factors(path: str) -> Saved:
     """Read factors back. Every value, name, shape and the stored report are held against their digests.
 
-    Raises InputError when the file is not one of factors, is damaged, or its arrays make no factorization.
+    Raises DamagedError when a file of factors is not what was written, InputError when it is none, or is of a later
+    layout, or its arrays make no factorization.
     """
-    meta, flat = _container(path).decode(path)
-    factor_meta.check(meta, path)
-    factor_meta.check_arrays(meta, flat, path)
-    arrays = factor_meta.assemble_sparse(flat, path)
+    container = _container(path)
+    with _damage_of_ours(container, path):
+        meta, flat = container.decode(path)
+        factor_meta.check(meta, path)
+        factor_meta.check_arrays(meta, flat, path)
+        arrays = factor_meta.assemble_sparse(flat, path)
     try:
         factor = factors.assemble(meta["kind"], arrays)
     except InputError as err:
@@ -99,11 +104,13 @@ def load_factors(path: str) -> Saved:
 
 
 def load_headers(path: str) -> SavedHeaders:
-    """Read what a file of factors says about itself, not its values. Raises InputError like ``load_factors``."""
-    meta, infos = _container(path).headers(path)
-    factor_meta.check(meta, path)
-    if sorted(infos) != sorted(meta["digests"]):
-        raise InputError("its arrays are not those its metadata name", where=path, hint="the file is damaged")
+    """Read what a file of factors says about itself, not its values. Raises errors like ``load_factors``."""
+    container = _container(path)
+    with _damage_of_ours(container, path):
+        meta, infos = container.headers(path)
+        factor_meta.check(meta, path)
+        if sorted(infos) != sorted(meta["digests"]):
+            raise DamagedError("its arrays are not those its metadata name", where=path, hint="the file is damaged")
     return SavedHeaders(meta["kind"], meta["product"], meta["report"], path, infos, meta["digests"])
 
 
@@ -113,6 +120,17 @@ def is_factors(path: str) -> bool:
         return _container(path).holds(path)
     except InputError:
         return False
+
+
+@contextlib.contextmanager
+def _damage_of_ours(container: Container, path: str) -> Iterator[None]:
+    """DamagedError only about a file that claims to be ours: any other is merely unreadable, an InputError."""
+    try:
+        yield
+    except DamagedError as err:
+        if container.holds(path):
+            raise
+        raise InputError(err.what, where=path, hint=err.hint) from err
 
 
 def _encode(container: Container, factor: Factorization, report: dict[str, Any]) -> list[Any]:

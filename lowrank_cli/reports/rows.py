@@ -94,11 +94,15 @@ def _optimal(report: dict[str, Any], full: bool) -> Iterator[Row]:
     low, high = report["optimal"]["relative_lower"], report["optimal"]["relative_upper"]
     if low is None and high is None:
         return
-    if low is not None and low == high:
-        value = number(low, full)
+    note = f"Smallest relative error of any rank {report['rank']}."
+    shown = number(high, full)
+    if low is None or high is None:
+        value = f"at most {shown}" if low is None else f"at least {number(low, full)}"
+    elif number(low, full) == shown:
+        value = shown
     else:
-        value = f"{number(low, full)} to {number(high, full)}"
-    yield Row("best possible", value, f"Smallest relative error of any rank {report['rank']}.")
+        value = f"at most {shown}, at least {number(low, full)}"
+    yield Row("best possible", value, note)
 
 
 def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:

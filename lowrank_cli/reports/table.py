@@ -64,7 +64,8 @@ def _one(report: dict[str, Any], style: Style) -> str:
         legacy_windows=False,
     )
     console.print(table)
-    text = sink.getvalue()
+    # rich pads a title to the width of the table
+    text = "".join(f"{line.rstrip()}\n" for line in sink.getvalue().splitlines())
     return text.encode("ascii", "backslashreplace").decode() if style.ascii else text
 
 

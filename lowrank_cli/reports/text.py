@@ -25,12 +25,12 @@ def _escaped(char: str) -> str:
 
 
 def number(value: float | int | None, full: bool) -> str:
-    """A number for a reader (six digits) or, when ``full``, the shortest text that reads back to the same value."""
+    """A number for a reader (four digits) or, when ``full``, the shortest text that reads back to the same value."""
     if value is None:
         return "unknown"
     if isinstance(value, int):
         return str(value)
-    return repr(value) if full else f"{value:.6g}"
+    return repr(value) if full else f"{value:.4g}"
 
 
 def size(count: int | None, full: bool) -> str:
@@ -45,4 +45,5 @@ def size(count: int | None, full: bool) -> str:
 
 
 def shape(dims: list[int] | tuple[int, ...]) -> str:
-    return " x ".join(str(d) for d in dims)
+    """ "60 x 40"; "single" for the shape of one number."""
+    return " x ".join(str(d) for d in dims) or "single"

@@ -78,7 +78,7 @@ def test_with_neither_rank_nor_tolerance_the_tolerance_is_one_percent(lowrank, l
 
 
 def test_a_product_has_no_default_tolerance(lowrank, library, matrix):
-    lowrank("product", matrix, matrix)
+    lowrank("product", matrix, matrix, "-r", "3")
     assert not library.job.budget.has_tolerance
 
 
@@ -182,3 +182,11 @@ def test_no_clobber_keeps_the_existing_output(lowrank, library, tmp_path, matrix
     target.write_bytes(b"precious")
     assert lowrank("approx", matrix, "-o", str(target), "--no-clobber").code == 5
     assert target.read_bytes() == b"precious" and library.jobs == []
+
+
+@pytest.mark.parametrize(
+    "argv", [["product", "no-X.npy", "no-Y.npy"], ["approx", "no-X.npy", "--times", "no-Y.npy", "--method", "cr"]]
+)
+def test_a_product_without_a_rank_is_refused_before_its_files_are_opened(lowrank, argv):
+    refused(lowrank(*argv), "--rank")
+    refused(lowrank(*argv, "--rtol", "0.1"), "no tolerance", "--rank")

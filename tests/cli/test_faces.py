@@ -67,7 +67,7 @@ def test_the_table_of_a_usual_run_fits_eighty_columns():
 
 def test_a_terminal_sees_short_numbers_and_colour_and_a_pipe_neither():
     seen = render("table", [run_of("x")], Style(width=80, full=False, colour=True))
-    assert "0.333333 " in seen and repr(samples.THIRD) not in seen and "\x1b[" in seen
+    assert "0.3333 " in seen and repr(samples.THIRD) not in seen and "\x1b[" in seen
     assert "\x1b" not in render("table", [run_of("x")], Style())
 
 
@@ -131,3 +131,32 @@ def test_safe_text_is_printable_on_one_line(text):
 def test_sizes_are_said_in_decimal_units(count, said):
     assert size(count, full=False) == said
     assert size(count, full=True) == f"{count} bytes"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.25, 0.5, "at most 0.5, at least 0.25 "),
+        (None, 0.5, "at most 0.5 "),
+        (0.25, None, "at least 0.25 "),
+        (0.5, 0.5, "0.5 "),
+        (0.33331, 0.33332, "0.3333 "),
+    ],
+)
+def test_the_best_possible_error_is_said_as_an_enclosure(low, high, said):
+    report = run_of("x")
+    report["optimal"] = {"relative_lower": low, "relative_upper": high}
+    text = render("table", [report], Style(width=80, full=False))
+    row = next(line for line in text.splitlines() if "best possible" in line)
+    assert row.split("│")[2].lstrip().startswith(said)
+
+
+def test_no_line_of_a_table_ends_in_blanks():
+    text = render("table", [run_of("x")], Style())
+    assert text == "".join(line.rstrip() + "\n" for line in text.splitlines())
+
+
+def test_nothing_known_of_the_best_possible_error_is_null_and_not_shown():
+    report = run_of("x")
+    report["optimal"] = {"relative_lower": None, "relative_upper": None}
+    assert "best possible" not in render("table", [report], Style())

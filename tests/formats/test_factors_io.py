@@ -9,13 +9,14 @@ import zipfile
 
 import numpy as np
 import pytest
-from factor_samples import CASES, REPORT, SUFFIXES, assert_same, svd, values
 from scipy.sparse import csc_array, csr_array
 
 from lowrank_cli.errors import InputError
 from lowrank_cli.factors.interpolative import ColumnID
 from lowrank_cli.factors.svd import SVD
 from lowrank_cli.formats import npz_factors, saving
+
+from .factor_samples import CASES, REPORT, SUFFIXES, assert_same, svd, values
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -6,12 +6,13 @@ import zipfile
 
 import numpy as np
 import pytest
-from factor_samples import SUFFIXES, assert_same, svd
 from scipy.sparse import csr_array
 
-from lowrank_cli.errors import InputError
+from lowrank_cli.errors import DamagedError, InputError
 from lowrank_cli.factors.interpolative import ColumnID
 from lowrank_cli.formats import factor_meta, hdf5_factors, saving
+
+from .factor_samples import SUFFIXES, assert_same, svd
 
 
 def small():
@@ -243,3 +244,18 @@ def test_an_ordinary_h5_and_an_ordinary_npz_hold_no_factors(tmp_path):
         assert not saving.is_factors(path)
         with pytest.raises(InputError):
             saving.load_factors(path)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_damage_is_told_from_a_file_that_was_never_ours(suffix, tmp_path):
+    path = tmp_path / f"f{suffix}"
+    saving.save(small(), {"rank": 1}, str(path))
+    content = bytearray(path.read_bytes())
+    content[content.index(np.float64(3.5).tobytes())] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedError, match="damaged"):
+        saving.load_factors(str(path))
+    path.write_bytes(bytes(content[:8]) + b" and nothing of ours")
+    with pytest.raises(InputError) as caught:
+        saving.load_factors(str(path))
+    assert not isinstance(caught.value, DamagedError)

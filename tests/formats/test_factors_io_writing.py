@@ -5,11 +5,12 @@ import os
 
 import numpy as np
 import pytest
-from factor_samples import REPORT, svd
 
 from lowrank_cli.errors import LowrankError, OutputError, ResourceError, UsageError
 from lowrank_cli.factors.svd import SVD
 from lowrank_cli.formats import hdf5_factors, saving
+
+from .factor_samples import REPORT, svd
 
 
 @pytest.mark.parametrize("name", ("f", "f.txt", "f.npz.bak", "f.npy", ".npz", "dir.h5/f"))

@@ -210,3 +210,13 @@ def test_a_file_a_writer_holds_is_refused_as_in_use(path):
         writer.communicate("\n")
     assert "in use" in line
     assert hdf5.load(path).shape == (1, 1)
+
+
+def test_a_dataset_with_its_values_elsewhere_is_no_candidate_beside_a_readable_one(tmp_path, path):
+    with h5py.File(path, "w") as file:
+        file["here"] = np.ones((2, 2))
+        file.create_dataset("there", (2, 2), "f8", external=[(str(tmp_path / "raw.bin"), 0, 32)])
+    loaded = hdf5.load(path)
+    assert loaded.item.path == "/here"
+    listed = {item.path: item.detail for item in hdf5.items(path)}
+    assert "another file" in listed["/there"]

@@ -6,9 +6,10 @@ import io
 import numpy as np
 import pytest
 import scipy.sparse
-from mtx_read import array, coordinate, dense, read
 
 from lowrank_cli.formats import mtx, mtx_entries, mtx_grammar, mtx_lines
+
+from .mtx_read import array, coordinate, dense, read
 
 
 def test_a_coordinate_file_becomes_a_canonical_csr_array(tmp_path):

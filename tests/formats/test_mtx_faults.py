@@ -6,10 +6,11 @@ import subprocess
 import sys
 
 import pytest
-from mtx_read import Pipe, array, coordinate, read, refusal
 
 from lowrank_cli.errors import InputError, ResourceError
 from lowrank_cli.formats import mtx, mtx_grammar, mtx_header, mtx_lines
+
+from .mtx_read import Pipe, array, coordinate, read, refusal
 
 BAD_VALUES = ["1,5", "1/3", "0x10", "1_000", "1 000", "1e", "1.5abc", "1.2.3", "5;", ".", "-", "+", "--1", "+-1",
               "1e+", "1e1.5", "1d", "e5", ".e5", "1e5e5", "1.5f", "1\x000", "1\x0b2", "\xb2", "1\xa02", "1-2", "0b1",

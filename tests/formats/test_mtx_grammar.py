@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from mtx_read import coordinate, read
 
 from lowrank_cli.errors import InputError
 from lowrank_cli.formats import mtx_grammar
 from lowrank_cli.formats.mtx_grammar import Scan, check_line, scan
+
+from .mtx_read import coordinate, read
 
 KINDS = [("index", "index", "real"), ("index", "index", "integer"), ("index", "index", "real", "real"),
          ("index", "index"), ("real",), ("integer",), ("real", "real")]  # fmt: skip

@@ -6,10 +6,11 @@ import tracemalloc
 import zlib
 
 import pytest
-from mtx_read import Pipe, coordinate, refusal
 
 from lowrank_cli.errors import InputError
 from lowrank_cli.formats import mtx
+
+from .mtx_read import Pipe, coordinate, refusal
 
 TEXT = coordinate(*(f"{i} {i} {i * 0.37!r}" for i in range(1, 14)), size="40 40").encode()
 

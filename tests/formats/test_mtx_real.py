@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import scipy.io
-from mtx_read import dense
 
 from lowrank_cli.errors import InputError
 from lowrank_cli.formats import mtx
+
+from .mtx_read import dense
 
 #: refused, and what the message says of why
 REFUSED = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -79,3 +81,17 @@ def test_the_gathered_block_is_a_copy_even_of_the_whole():
     out = gather_columns(X, np.arange(23))
     out[:] = 0
     assert X.any() and not np.shares_memory(gather_rows(X, np.arange(37)), X)
+
+
+@pytest.mark.parametrize("gather", [gather_columns, gather_rows])
+@pytest.mark.parametrize("order", ["C", "F", "strided"])
+def test_gathering_few_vectors_copies_no_whole_matrix(gather, order):
+    X = np.zeros((1000, 2000))
+    stored = {"C": X, "F": np.asfortranarray(X), "strided": X[::2, ::2]}[order]
+    tracemalloc.start()
+    try:
+        gather(stored, np.array([3, 1]))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < stored.nbytes / 20

@@ -191,3 +191,10 @@ def test_debug_shows_the_traceback_and_nothing_else_does(shell, tmp_path):
     assert b"Traceback" in shell("L info missing.npy --debug").stderr
     assert b"Traceback" in shell("L info missing.npy", LOWRANK_DEBUG="1").stderr
     assert COMMAND[0] == sys.executable
+
+
+def test_a_full_stderr_does_not_change_the_exit_code(shell, matrix):
+    assert shell("S approx A.npy -k 0 2>/dev/full").returncode == 2
+    assert shell("L approx missing.npy 2>/dev/full").returncode == 4
+    done = shell("S approx A.npy --json -v 2>/dev/full")
+    assert done.returncode == 0 and json.loads(done.stdout)["rank"] == 2
