@@ -17,7 +17,8 @@ class Budget:
 
     rank: number of stored columns (cr: sampled pairs). rtol, atol: error in ``norm``, relative to the norm of the
     matrix or absolute. certify: how the reported error is obtained; "exact" measures it against the matrix in one
-    pass, "none" measures nothing and reports no error.
+    pass, "probes" bounds it from Gaussian probes, "none" measures nothing and reports no error. failure_probability:
+    how often a bound may be wrong.
     """
 
     rank: int | None = opt(
@@ -36,13 +37,15 @@ class Budget:
         flags=("--tol",),
     )
     atol: float | None = opt(None, "Largest absolute error.", above=0.0, panel="Accuracy")
-    norm: str = opt("fro", "Norm of the tolerance and of the report.", choices=("fro",), panel="Accuracy")
+    norm: str = opt("fro", "Norm of the tolerance and of the report.", choices=("fro", "spectral"), panel="Accuracy")
     certify: str = opt(
         "exact",
-        "How the error is obtained: measured against the matrix, or not at all.",
-        choices=("exact", "none"),
+        "How the error is obtained: measured against the matrix (spectral norm of a large one: a two-sided bound), "
+        "bounded by stored Gaussian probes with no further pass, or not at all.",
+        choices=("exact", "probes", "none"),
         panel="Accuracy",
     )
+    failure_probability: float = opt(1e-6, "How often a bound may be wrong.", above=0.0, max=0.1, panel="Accuracy")
 
     def __post_init__(self) -> None:
         if isinstance(self.rank, bool) or (self.rank is not None and not isinstance(self.rank, int)):

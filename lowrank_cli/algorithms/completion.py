@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..budget import Budget
 from ..certificates.certificate import Certificate
-from ..certificates.residual import exact, residual
-from ..matrices.facts import MatrixFacts, ldexp
+from .assessment import Assessment, Assessor
 from .outcome import Status
 from .scaling import Scaled
-from .tolerance import rank_for, settle
+from .tolerance import rank_for, search, settle
 
 if TYPE_CHECKING:
     import numpy
@@ -23,54 +22,42 @@ class Ordered:
     """An approximation that can be cut at any rank k: build(k) is its factor on the scaled matrix.
 
     gains (K,): by how much the squared error falls from rank j to j + 1; beyond: estimate of the squared error at
-    rank K.
+    rank K. optimal_lower(k): a proven lower bound of the best relative error of rank k, or None.
     """
 
     build: Callable[[int], Any]
     gains: numpy.ndarray
     beyond: float
+    optimal_lower: Callable[[int], float | None] = lambda k: None
 
 
 @dataclasses.dataclass(frozen=True)
 class Completed:
-    """The rank taken, the residual measured there on the scaled matrix (None: not measured), and the status."""
+    """The rank taken, what is known of the error there, and the status."""
 
     rank: int
-    error: MatrixFacts | None
+    certificate: Certificate
     status: Status
 
 
-def complete(pieces: Ordered, scaled: Scaled, budget: Budget, target: float | None) -> Completed:
-    """Cut at the rank asked for, or at the smallest whose error meets the target.
-
-    With certify "exact" every answer is measured against the matrix, one pass each. When no rank meets the target for
-    rounding, the smallest that is as good.
-    """
+def complete(
+    pieces: Ordered, scaled: Scaled, budget: Budget, target: float | None, assess: Assessor | None
+) -> Completed:
+    """Cut at the rank asked for, or at the smallest whose assessed error meets the target."""
     cap = max(1, min(budget.rank or len(pieces.gains), len(pieces.gains)))
-    measured = budget.certify == "exact"
+    if assess is None:
+        return Completed(cap, Certificate(matrix_norm=scaled.facts.norm), Status.CONVERGED)
 
-    def measure(factor: Any) -> MatrixFacts:
-        return residual(scaled.matrix, factor)
+    def judge(k: int) -> Assessment:
+        return assess(pieces.build(k), pieces.optimal_lower(k))
 
     if target is None or not len(pieces.gains):
-        return Completed(cap, measure(pieces.build(cap)) if measured else None, Status.CONVERGED)
-    guess = rank_for(target, pieces.beyond, pieces.gains)
-    if not measured:
-        return Completed(min(guess, cap), None, _status(guess <= cap, cap, budget))
-    settled = settle(guess, cap, target, pieces.gains, pieces.build, measure)
-    return Completed(settled.factor.rank, settled.error, _status(settled.met, settled.factor.rank, budget))
-
-
-def _status(met: bool, rank: int, budget: Budget) -> Status:
-    if met:
-        return Status.CONVERGED
-    capped = budget.rank is not None and rank >= budget.rank
-    return Status.RANK_REACHED if capped else Status.STAGNATED
-
-
-def certify(done: Completed, scaled: Scaled, optimal_lower: float | None = None) -> Certificate:
-    """The certificate on the scale of the given matrix."""
-    if done.error is None:
-        return Certificate(matrix_norm=scaled.facts.norm)
-    found = exact(done.error, scaled.work_facts, optimal_lower)
-    return dataclasses.replace(found, absolute=ldexp(done.error.norm, scaled.exponent), matrix_norm=scaled.facts.norm)
+        return Completed(cap, judge(cap).certificate, Status.CONVERGED)
+    capped = budget.rank is not None and cap >= budget.rank
+    if assess.identity:
+        guess = rank_for(target, pieces.beyond, pieces.gains)
+        found = settle(guess, cap, target, pieces.gains, judge, capped)
+    else:
+        found = search(assess.guess(target, pieces.beyond, pieces.gains), cap, target, judge)
+    status = Status.CONVERGED if found.met else Status.RANK_REACHED if capped else Status.STAGNATED
+    return Completed(found.rank, found.assessment.certificate, status)

@@ -75,6 +75,11 @@ def run(matrix: Metered, budget: Budget, options: CROptions, streams: Streams) -
         raise UsageError("--method cr takes no tolerance yet", hint="give the number of sampled pairs with --rank")
     if budget.rank is None:
         raise UsageError("--method cr needs --rank, the number of sampled pairs")
+    if budget.certify == "probes" or budget.norm != "fro":
+        raise UsageError(
+            "--method cr measures its error exactly, in the Frobenius norm",
+            hint="drop --norm and --certify, or use --certify none",
+        )
     l = product.X.shape[1]
     check_rank(budget.rank, l, f"an inner dimension of {l}")
     r = budget.rank

@@ -15,7 +15,8 @@ from ..matrices.blocks import orthonormalize
 from ..matrices.metered import Metered
 from ..options import check, opt
 from ..streams import Streams
-from .completion import Ordered, certify, complete
+from .assessment import Assessor, assessor
+from .completion import Ordered, complete
 from .krylov import BlockKrylov, multiple_of_32
 from .method import Method
 from .outcome import Outcome
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Pivot the matrix itself up to this many entries and this smaller side; above, pivot a sketch.
 _SMALL_ENTRIES, _SMALL_SIDE = 1_000_000, 500
+#: A sketch cannot see columns below its rounding; up to this many entries the matrix itself is pivoted then.
+_DIRECT_ENTRIES = 16_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,14 +75,15 @@ def run(matrix: Metered, budget: Budget, options: IDOptions, streams: Streams) -
     check_tolerance(budget, matrix.dtype)
     scaled = bring_to_scale(matrix)
     work: Metered | Adjoint = scaled.matrix if options.axis == "cols" else Adjoint(scaled.matrix)
-    target = target_square(budget, scaled)
+    assess = assessor(scaled, budget, streams)
+    target = None if assess is None else target_square(budget, scaled, assess.norm)
     if m * n <= _SMALL_ENTRIES and min(m, n) <= _SMALL_SIDE:
         chosen = _pivot_matrix(work, budget.rank)
     elif target is None:
         chosen = _pivot_sketch(work, budget.rank or 1, options, streams)
     else:
-        chosen = _pivot_to_tolerance(work, target, budget.rank, streams)
-    return _finish(chosen, matrix, scaled, budget, options, target)
+        chosen = _pivot_to_tolerance(work, target * (1.0 if assess is None else assess.margin), budget.rank, streams)
+    return _finish(chosen, matrix, scaled, budget, options, target, assess)
 
 
 def _pivot_matrix(matrix: Metered | Adjoint, rank: int | None) -> Selection:
@@ -109,6 +113,8 @@ def _pivot_sketch(matrix: Metered | Adjoint, k: int, options: IDOptions, streams
     basis.start(l, fused=False)
     use = jit.pays(pivoting.seconds_saved(l, n, k))
     qr = pivoting.pivoted_qr(_projection(basis), k, compiled=use)
+    if len(qr.pivots) < k and m * n <= _DIRECT_ENTRIES:
+        return _pivot_matrix(matrix, k)
     return _least_squares(matrix, qr.pivots, 0.0, use)
 
 
@@ -136,8 +142,9 @@ def _pivot_to_tolerance(matrix: Metered | Adjoint, target: float, cap: int | Non
         qr = pivoting.pivoted_qr(Y, basis.size, compiled=use)
         squares = np.square(qr.trail)
         k = rank_for(target, beyond + float(squares[-1]), squares[:-1] - squares[1:])
-        full = basis.exhausted or len(qr.pivots) < basis.size
-        if full or k <= 0.75 * basis.size or (cap is not None and 0.75 * basis.size > cap):
+        if k > basis.size and basis.exhausted and m * n <= _DIRECT_ENTRIES:
+            return _pivot_matrix(matrix, cap)
+        if basis.exhausted or k <= 0.75 * basis.size or (cap is not None and 0.75 * basis.size > cap):
             reach = min(len(qr.pivots), k + k // 8 + 8, cap or n)
             return _least_squares(matrix, qr.pivots[:reach], beyond, use)
         basis.expand(min(multiple_of_32(basis.size), n - basis.size), fused=True)
@@ -150,10 +157,11 @@ def _finish(
     budget: Budget,
     options: IDOptions,
     target: float | None,
+    assess: Assessor | None,
 ) -> Outcome:
     by_rows = options.axis == "rows"
     pieces = Ordered(lambda k: _factor(chosen, k, scaled.matrix, by_rows), chosen.gains, chosen.beyond)
-    done = complete(pieces, scaled, budget, target)
+    done = complete(pieces, scaled, budget, target, assess)
     factor = _factor(chosen, done.rank, matrix, by_rows)
     Z = factor.W if isinstance(factor, RowID) else factor.Z
     ran = jit.flavour(chosen.compiled)
@@ -161,7 +169,7 @@ def _finish(
         "kernels": [f"pivoted_qr {ran}", f"coefficients {ran}", f"sweep {scaled.facts.kernel}"],
         "max_abs_Z": float(np.abs(Z).max(initial=0.0)),
     }
-    return Outcome(factor, done.status, certify(done, scaled), matrix.ledger, facts)
+    return Outcome(factor, done.status, done.certificate, matrix.ledger, facts)
 
 
 def _factor(chosen: Selection, k: int, source: Metered, by_rows: bool) -> ColumnID | RowID:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 _GRAM_REACH = {4: 3e-2, 8: 1e-6}
 
 
+#: Rounding of a product A^H w, in units of eps |A| |w|.
+_NOISE = 8.0
+
+
 def multiple_of_32(width: float) -> int:
     """Block widths that BLAS kernels like: 60 columns cost more than 64."""
     return 32 * max(1, math.ceil(width / 32))
@@ -36,7 +40,8 @@ def multiple_of_32(width: float) -> int:
 class BlockKrylov:
     """The growing basis of an m x n matrix; best when n <= m, since V costs the most.
 
-    ``start(b)`` opens it, ``expand(b)`` adds a block; both need one product A^H (block) and one A (block).
+    ``start(b)`` opens it, ``expand(b)`` adds a block; both need one product A^H (block) and one A (block). A column
+    that rounding cannot tell from the span of those before it is not added, so a block may come out narrower.
     """
 
     def __init__(self, matrix: Metered | Adjoint, streams: Streams):
@@ -45,34 +50,49 @@ class BlockKrylov:
         n = matrix.shape[1]
         self.V = np.empty((n, 0), matrix.dtype)
         self.W = np.empty((matrix.shape[0], 0), matrix.dtype)
+        #: A fresh sketch found nothing outside the basis, or it is full: A = W V^H to rounding.
+        self.exhausted = False
         self._gram = np.empty((0, 0))
         self._sketched = 0
         self._fused: numpy.ndarray | None = None
         self._last = 0
-        self._filled = 0
-        #: A fresh sketch found nothing outside the basis, or it is full: A = W V^H to rounding.
-        self.exhausted = False
+        self._scale = 0.0
 
     @property
     def size(self) -> int:
         """Columns of the basis."""
         return int(self.V.shape[1])
 
+    @property
+    def last(self) -> int:
+        """Columns of the last block."""
+        return self._last
+
     def start(self, b: int, fused: bool) -> None:
         """The first block, from a Gaussian sketch A^H Omega. fused: the next expansion will come, so compute its
         product in the same pass."""
-        self._append(self._fresh(b), fused)
+        self._append(np.empty((self.matrix.shape[1], 0), self.V.dtype), np.empty(0), b, fused)
 
     def expand(self, b: int, fused: bool) -> None:
-        """The next block: A^H W_last, widened by sketch columns when b is more than the last block was."""
-        if self.size >= self.matrix.shape[1]:
+        """The next block: A^H W_last, widened by sketch columns when b is more than that has news."""
+        if self.exhausted:
             return
-        if self._fused is None:
-            self._fused = self.matrix.rmatmat(np.ascontiguousarray(self.W[:, -self._last :]))
-        Z = self._fused
-        if b > Z.shape[1]:
-            Z = np.hstack([Z, self._fresh(b - Z.shape[1])])
-        self._append(Z, fused)
+        last = np.ascontiguousarray(self.W[:, self.size - self._last :])
+        Z = self._fused if self._fused is not None else self.matrix.rmatmat(last)
+        noise = _NOISE * float(np.finfo(Z.dtype).eps) * self._scale
+        self._append(Z, noise * _lengths(last, self.matrix.engine), b - Z.shape[1], fused)
+
+    def pad(self, k: int) -> None:
+        """Fill the basis up to k columns with random directions, where an exhausted matrix has no more to give."""
+        n, have = self.matrix.shape[1], self.size
+        if have >= k:
+            return
+        Q = gaussian(self.streams, "krylov filling", n, k - have, self.V.dtype)
+        for _ in range(3):
+            Q = np.ascontiguousarray(Q)
+            subtract_product(Q, self.V, cross(self.V, Q, self.matrix.engine), self.matrix.engine)
+            Q = orthonormalize(Q, self.matrix.engine)[0]
+        self._take(Q, fused=False)
 
     def _fresh(self, b: int) -> numpy.ndarray:
         m = self.matrix.shape[0]
@@ -80,16 +100,31 @@ class BlockKrylov:
         self._sketched += b
         return self.matrix.rmatmat(np.ascontiguousarray(Omega))
 
-    def _append(self, Z: numpy.ndarray, fused: bool) -> None:
-        Z = np.ascontiguousarray(Z[:, : self.matrix.shape[1] - self.size])
-        if self.size:
-            Z = self._news(Z)
-        Q = self._orthogonal_to_basis(Z)
+    def _append(self, Z: numpy.ndarray, floor: numpy.ndarray, fresh: int, fused: bool) -> None:
+        """Add what is new in Z, whose columns carry rounding noise of length floor, and in fresh sketch columns:
+        those asked for, and one for each column of Z that turns out to say nothing new."""
+        engine = self.matrix.engine
+        room = self.matrix.shape[1] - self.size
+        Q = self._news(Z, floor)
+        fresh = min(max(fresh, 0) + Z.shape[1] - Q.shape[1], room - Q.shape[1])
+        if fresh > 0:
+            F = self._fresh(fresh)
+            noise = _NOISE * float(np.finfo(F.dtype).eps) * float(_lengths(F, engine).max(initial=0.0))
+            known = Q.shape[1]
+            Q = self._news(np.hstack([Z, F]), np.append(floor, np.full(fresh, noise)))
+            self.exhausted = Q.shape[1] < known + fresh
+        Q = np.ascontiguousarray(Q[:, :room])
+        if Q.shape[1]:
+            self._take(Q, fused)
+        self.exhausted = self.exhausted or self.size >= self.matrix.shape[1]
+
+    def _take(self, Q: numpy.ndarray, fused: bool) -> None:
+        """Join Q, orthonormal and orthogonal to V, and A Q to the basis."""
+        engine = self.matrix.engine
         if fused:
             W, self._fused = self.matrix.normal_matmat(Q)
         else:
             W, self._fused = self.matrix.matmat(Q), None
-        engine = self.matrix.engine
         corner = gram(W, engine)
         if self.size:
             wide = np.result_type(W.dtype, np.float64)
@@ -97,56 +132,32 @@ class BlockKrylov:
             self._gram = np.block([[self._gram, side], [side.conj().T, corner]])
         else:
             self._gram = corner
+            self._scale = math.sqrt(float(corner.diagonal().real.sum()))
         self.V, self.W = np.hstack([self.V, Q]), np.hstack([self.W, W])
         self._last = W.shape[1]
-        self.exhausted = self.exhausted or self.size >= self.matrix.shape[1]
 
-    def _news(self, Z: numpy.ndarray) -> numpy.ndarray:
-        """Z, or a fresh sketch when all of Z lies in V: the Krylov space is invariant, which it is too early when
-        singular values repeat more often than a block is wide."""
-        if not self._lost(Z).all():
-            return Z
-        Z = np.ascontiguousarray(self._fresh(Z.shape[1]))
-        self.exhausted = bool(self._lost(Z).all())
-        return Z
+    def _news(self, Z: numpy.ndarray, floor: numpy.ndarray) -> numpy.ndarray:
+        """An orthonormal basis, orthogonal to V, of what the columns of Z add to V.
 
-    def _lost(self, Z: numpy.ndarray) -> numpy.ndarray:
-        """Which columns lie in V to rounding."""
-        engine = self.matrix.engine
-        Q = _normalised(Z, _lengths(Z, engine))
-        subtract_product(Q, self.V, cross(self.V, Q, engine), engine)
-        return _lengths(Q, engine) <= 64 * float(np.finfo(Z.dtype).eps)
-
-    def _orthogonal_to_basis(self, Z: numpy.ndarray) -> numpy.ndarray:
-        """An orthonormal basis of Z made orthogonal to V: project and orthonormalise until V^H Q is rounding noise.
-
-        A column that lies in V, or in the columns before it, to rounding says nothing new and is replaced by a random
-        one.
+        Columns are weighed so that their rounding noise, of length floor, has length 1; directions that do not stand
+        out of it are dropped. Then project and orthonormalise until V^H Q is noise.
         """
         engine = self.matrix.engine
-        eps = float(np.finfo(Z.dtype).eps)
-        Q = _normalised(Z, _lengths(Z, engine))
-        for sweep in range(8):
+        lengths = _lengths(Z, engine)
+        seen = lengths > floor
+        # unit columns first: a column may lie in V but for the last digits, which the projection needs exactly
+        Q = np.ascontiguousarray(Z[:, seen] / lengths[seen].astype(Z.real.dtype))
+        for sweep in range(6):
             H = cross(self.V, Q, engine)
             subtract_product(Q, self.V, H, engine)
-            left = _lengths(Q, engine)
-            lost = left <= (64 * eps if sweep == 0 else 0.01)
-            if lost.any():
-                left[lost] = 1.0
-                Q[:, lost] = self._random_columns(int(lost.sum()))
-            Q, R = orthonormalize(_normalised(Q, left), engine)
-            # columns that depended on those before them came back as arbitrary ones, which may lie in V
-            settled = np.abs(R.diagonal()).min() > 64 * eps and not lost.any()
-            if settled and float(np.abs(H).max(initial=0.0)) <= 0.5 and (sweep > 0 or not self.size):
+            if sweep == 0:
+                Q = _above_noise(Q, lengths[seen] / floor[seen], engine)
+            if not Q.shape[1]:
+                return Q
+            Q = orthonormalize(Q, engine)[0]
+            if sweep > 0 and float(np.abs(H).max(initial=0.0)) <= 0.5:
                 break
         return Q
-
-    def _random_columns(self, count: int) -> numpy.ndarray:
-        """Columns to go on with where the Krylov space has nothing new; of about unit length."""
-        n = self.matrix.shape[1]
-        Omega = gaussian(self.streams, "krylov filling", n, self._filled + count, self.V.dtype)
-        self._filled += count
-        return Omega[:, self._filled - count :] / np.sqrt(n).astype(Omega.real.dtype)
 
     def ritz_squares(self) -> numpy.ndarray:
         """Squared Ritz values, non-increasing, from the Gram matrix of W: right to eps times the largest."""
@@ -181,5 +192,13 @@ def _lengths(Z: numpy.ndarray, engine: Engine) -> numpy.ndarray:
     return np.sqrt(gram(Z, engine).diagonal().real)
 
 
-def _normalised(Z: numpy.ndarray, lengths: numpy.ndarray) -> numpy.ndarray:
-    return Z / np.where(lengths > 0, lengths, 1.0).astype(Z.real.dtype)
+def _above_noise(Q: numpy.ndarray, weights: numpy.ndarray, engine: Engine) -> numpy.ndarray:
+    """The left singular directions of Q diag(weights) that are longer than noise of unit length a column can be."""
+    lengths = _lengths(Q, engine) * weights
+    # a column within its noise would only add noise
+    Q, weights = Q[:, lengths > 1], weights[lengths > 1]
+    if not Q.shape[1]:
+        return Q
+    basis, R = orthonormalize(np.ascontiguousarray(Q * weights.astype(Q.real.dtype)), engine)
+    P, s, _ = np.linalg.svd(R.astype(np.result_type(R.dtype, np.float64)))
+    return times(basis, P[:, s > math.sqrt(len(s))], engine)

@@ -14,14 +14,15 @@ from ..matrices.metered import Metered
 from ..memory import require
 from ..options import check, opt
 from ..streams import Streams
-from .completion import Ordered, certify, complete
+from .assessment import Assessor, assessor
+from .completion import Ordered, complete
 from .krylov import BlockKrylov, multiple_of_32
 from .method import Method
 from .outcome import Outcome
 from .probes import Probes
 from .scaling import Scaled, bring_to_scale, check_rank
 from .svd_sources import Full, Projected, Source, signed
-from .tolerance import check_tolerance, rank_for, target_square
+from .tolerance import check_tolerance, target_square
 
 if TYPE_CHECKING:
     import numpy
@@ -69,14 +70,15 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
     scaled = bring_to_scale(matrix)
     work = scaled.matrix
     tall: Metered | Adjoint = work if m >= n else Adjoint(work)
-    target = target_square(budget, scaled)
+    assess = assessor(scaled, budget, streams)
+    target = None if assess is None else target_square(budget, scaled, assess.norm)
     if wants_lapack(work, budget.rank, options):
         source: Source = Full(tall)
-    elif target is None:
+    elif assess is None or target is None:
         source = _fixed_rank(tall, budget.rank or 1, scaled.squares, options, streams)
     else:
-        source = _to_tolerance(tall, target, scaled.squares, budget.rank, options, streams)
-    return _finish(source, scaled, budget, target, transposed=m < n)
+        source = _to_tolerance(tall, assess, target, budget.rank, options, streams)
+    return _finish(source, scaled, budget, target, assess, transposed=m < n)
 
 
 def wants_lapack(matrix: Metered, rank: int | None, options: SVDOptions) -> bool:
@@ -104,7 +106,7 @@ def _fixed_rank(matrix: Metered | Adjoint, k: int, total: float, options: SVDOpt
     basis.start(b, fused=_LEAST_BLOCKS > 1)
     captured: list[float] = []
     for blocks in range(2, options.max_blocks + 1):
-        if basis.exhausted and basis.size >= min(k + 8, matrix.shape[1]):
+        if basis.exhausted:
             break
         if blocks >= _LEAST_BLOCKS:
             b += _FRESH
@@ -115,6 +117,7 @@ def _fixed_rank(matrix: Metered | Adjoint, k: int, total: float, options: SVDOpt
         captured.append(float(np.sum(squares[:k])))
         if blocks >= _LEAST_BLOCKS and _settled(captured, squares, k, total, basis.size):
             break
+    basis.pad(k)
     return Projected(basis, 0.0)
 
 
@@ -133,9 +136,14 @@ def _settled(captured: list[float], squares: numpy.ndarray, k: int, total: float
 
 
 def _to_tolerance(
-    matrix: Metered | Adjoint, target: float, total: float, cap: int | None, options: SVDOptions, streams: Streams
+    matrix: Metered | Adjoint,
+    assess: Assessor,
+    target: float,
+    cap: int | None,
+    options: SVDOptions,
+    streams: Streams,
 ) -> Source:
-    """Grow a basis until the smallest rank that it offers for the tolerance no longer falls."""
+    """Grow a basis until the rank that it offers for the tolerance no longer falls."""
     m, n = matrix.shape
     probes = Probes(matrix, streams)
     basis = BlockKrylov(matrix, streams)
@@ -146,17 +154,22 @@ def _to_tolerance(
     while True:
         beyond = probes.beyond(basis)
         squares = basis.ritz_squares()
-        rank = rank_for(target, beyond, squares)
-        settled = rank <= basis.size and found - rank <= max(1, rank // 50)
-        if settled or basis.exhausted or (cap is not None and basis.size >= 4 * (cap + 8) and found == rank):
+        rank = assess.guess(target, beyond, squares)
+        inside = rank <= basis.size - (0 if assess.identity else 1 + rank // 8)
+        if (inside and found - rank <= max(1, rank // 50)) or basis.exhausted or _enough(basis, cap, found, rank):
             return Projected(basis, beyond)
-        found = rank if rank <= basis.size else n + 1
-        if options.block is None and rank > basis.size:
+        found = rank if inside else n + 1
+        if options.block is None and not inside:
             b = max(b, multiple_of_32(basis.size / 2))
         if basis.size + b > limit and m * n <= _LAPACK_ENTRIES:
             return Full(matrix)
         _require_basis(matrix, basis.size + b)
         basis.expand(b, fused=True)
+
+
+def _enough(basis: BlockKrylov, cap: int | None, found: int, rank: int) -> bool:
+    """Whether a rank cap will come before the tolerance, and the basis is good for that rank."""
+    return cap is not None and basis.size >= 4 * (cap + 8) and min(found, rank) > cap
 
 
 def _require_basis(matrix: Metered | Adjoint, columns: int) -> None:
@@ -166,25 +179,28 @@ def _require_basis(matrix: Metered | Adjoint, columns: int) -> None:
     require(need, f"a Krylov basis of {columns} columns for a {m}x{n} matrix", "loosen --rtol, or lower the rank")
 
 
-def _finish(source: Source, scaled: Scaled, budget: Budget, target: float | None, transposed: bool) -> Outcome:
+def _finish(
+    source: Source, scaled: Scaled, budget: Budget, target: float | None, assess: Assessor | None, transposed: bool
+) -> Outcome:
+    squares = source.squares()
+
     def build(k: int) -> SVD:
         U, s, V = source.triplets(k)
         return signed(V, s, U) if transposed else signed(U, s, V)
 
-    squares = source.squares()
-    done = complete(Ordered(build, squares, source.beyond), scaled, budget, target)
+    def optimal_lower(k: int) -> float:
+        # Ritz values never exceed singular values: the tail inside the basis is below the best possible error
+        tail = float(np.sum(squares[k:]))
+        return (tail / scaled.squares) ** 0.5 if tail > source.noise else 0.0
+
+    done = complete(Ordered(build, squares, source.beyond, optimal_lower), scaled, budget, target, assess)
     factor = build(done.rank)
     if scaled.exponent:
         factor = dataclasses.replace(factor, s=np.ldexp(factor.s, scaled.exponent))
         if not np.all(np.isfinite(factor.s)):
             raise NumericalError(f"the largest singular value overflows {factor.s.dtype}", hint="scale the matrix down")
-    # Ritz values never exceed singular values: the tail inside the basis is below the best possible error
-    tail = float(np.sum(squares[done.rank :]))
-    if tail <= source.noise:
-        tail = 0.0
-    lower = (tail / scaled.squares) ** 0.5 if scaled.squares else 0.0
     facts = {"kernels": [*source.kernels, f"sweep {scaled.facts.kernel}"], **source.facts}
-    return Outcome(factor, done.status, certify(done, scaled, lower), scaled.matrix.ledger, facts)
+    return Outcome(factor, done.status, done.certificate, scaled.matrix.ledger, facts)
 
 
 METHOD = Method(

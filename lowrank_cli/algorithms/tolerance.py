@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from ..budget import Budget
 from ..errors import UsageError
-from ..factors.base import Factorization
 from ..lazy import np
-from ..matrices.facts import MatrixFacts, ldexp
+from ..matrices.facts import ldexp
 
 if TYPE_CHECKING:
     import numpy
 
+    from .assessment import Assessment
     from .scaling import Scaled
 
 #: Measurements before we settle for the last rank that met the tolerance; each costs a pass.
@@ -31,11 +31,14 @@ def check_tolerance(budget: Budget, dtype: numpy.dtype) -> None:
         )
 
 
-def target_square(budget: Budget, scaled: Scaled) -> float | None:
-    """Squared absolute error to reach on the scaled matrix; None when no tolerance was given."""
+def target_square(budget: Budget, scaled: Scaled, norm: float) -> float | None:
+    """Squared absolute error to reach on the scaled matrix; None when no tolerance was given.
+
+    norm: that of the scaled matrix, in the norm of the tolerance.
+    """
     targets = []
     if budget.rtol is not None:
-        targets.append(budget.rtol**2 * scaled.squares)
+        targets.append((budget.rtol * norm) ** 2)
     if budget.atol is not None:
         targets.append(ldexp(budget.atol, -scaled.exponent) ** 2)
     return min(targets) if targets else None
@@ -43,15 +46,11 @@ def target_square(budget: Budget, scaled: Scaled) -> float | None:
 
 @dataclasses.dataclass(frozen=True)
 class Settled:
-    """A factor, its measured residual (of the scaled matrix), and whether that met the target."""
+    """A rank, what was found of its error, and whether that met the target."""
 
-    factor: Factorization
-    error: MatrixFacts
+    rank: int
+    assessment: Assessment
     met: bool
-
-
-def absolute_square(error: MatrixFacts) -> float:
-    return float(np.ldexp(error.squares, 2 * error.exponent))
 
 
 def rank_for(target: float, beyond: float, gains: numpy.ndarray) -> int:
@@ -65,29 +64,23 @@ def rank_for(target: float, beyond: float, gains: numpy.ndarray) -> int:
 
 
 def settle(
-    guess: int,
-    cap: int,
-    target: float,
-    gains: numpy.ndarray,
-    build: Callable[[int], Factorization],
-    measure: Callable[[Factorization], MatrixFacts],
+    guess: int, cap: int, target: float, gains: numpy.ndarray, judge: Callable[[int], Assessment], capped: bool
 ) -> Settled:
     """The smallest rank <= cap whose measured squared error is at most target.
 
     One measurement tells the error at the neighbouring ranks too, since rank j + 1 lowers the squared error by
     gains[j]: so a guess is measured, moved where those say, and measured again only if it moved. With met False when
-    no rank up to cap meets the target: cap, or, when that is all there is and the rest is rounding, the smallest
-    rank within 5 % of its error.
+    no rank up to cap meets the target: cap, or, unless it was asked for (capped), the smallest rank within 5 % of its
+    error, as the rest is rounding.
     """
     cap = min(cap, len(gains))
     rank, lowest = min(max(guess, 1), cap), 1
     best: Settled | None = None
     for _ in range(_TRIALS):
-        factor = build(rank)
-        error = measure(factor)
-        square = absolute_square(error)
+        found = judge(rank)
+        square = found.square
         if square <= target:
-            best = Settled(factor, error, True)
+            best = Settled(rank, found, True)
             fewer = rank
             while fewer > lowest and square + gains[fewer - 1] <= target:
                 fewer -= 1
@@ -100,28 +93,33 @@ def settle(
             return best
         lowest = rank + 1
         if rank >= cap:
-            reached = Settled(factor, error, False)
-            return reached if cap < len(gains) else _without_noise(reached, gains, build, measure, target)
-        more = rank
-        while more < cap and square > target:
-            square -= gains[more]
-            more += 1
-        rank = more
-    return best if best is not None else Settled(factor, error, False)
+            reached = Settled(rank, found, False)
+            return reached if capped else _without_noise(reached, gains, judge, target)
+        while rank < cap and square > target:
+            square -= gains[rank]
+            rank += 1
+    return best if best is not None else Settled(rank, judge(rank), False)
 
 
-def _without_noise(
-    full: Settled,
-    gains: numpy.ndarray,
-    build: Callable[[int], Factorization],
-    measure: Callable[[Factorization], MatrixFacts],
-    target: float,
-) -> Settled:
+def _without_noise(full: Settled, gains: numpy.ndarray, judge: Callable[[int], Assessment], target: float) -> Settled:
     """The smallest rank about as good as ``full``: what rounding left of the rest is not worth storing."""
-    floor = absolute_square(full.error)
-    rank = rank_for(1.1 * floor, floor, gains[: full.factor.rank])
-    if rank >= full.factor.rank:
+    floor = full.assessment.square
+    rank = rank_for(1.1 * floor, floor, gains[: full.rank])
+    if rank >= full.rank:
         return full
-    factor = build(rank)
-    error = measure(factor)
-    return Settled(factor, error, absolute_square(error) <= target)
+    found = judge(rank)
+    return Settled(rank, found, found.square <= target)
+
+
+def search(guess: int, cap: int, target: float, judge: Callable[[int], Assessment]) -> Settled:
+    """The first rank of a fixed schedule whose bound meets the target: guess, then 5 % more each time, up to cap.
+
+    The schedule is fixed before the first look, so that a bound that may fail, its probability divided over the
+    calls, keeps its promise; one that followed what the probes said would not.
+    """
+    rank = min(max(guess, 1), cap)
+    while True:
+        found = judge(rank)
+        if found.square <= target or rank >= cap:
+            return Settled(rank, found, found.square <= target)
+        rank = min(cap, rank + max(1, rank // 20))

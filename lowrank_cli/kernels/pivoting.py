@@ -58,8 +58,8 @@ def pivoted_qr(Y: numpy.ndarray, k: int, rtol: float = 0.0, compiled: bool = Fal
     """Column-pivoted QR of Y (l, n), real or complex floating.
 
     Each step takes the column of largest remaining norm, the lowest index on ties. Stops after k steps, when the
-    residual is at most rtol |Y|_F, or when it is rounding noise: its largest column below max(10, l) eps times the
-    largest column of Y. So r may be less than k. Norms are downdated, and formed anew when half their digits are lost
+    residual is at most rtol |Y|_F, or when it is rounding noise: its largest column below max(8, sqrt(l) / 2) eps times
+    the largest of Y. So r may be less than k. Norms are downdated, and formed anew when half their digits are lost
     (Drmac and Bujanovic, ACM TOMS 35, 2008); pivot columns are orthogonalised at least twice. Outside the range of
     squares Y is scaled by a power of two, and only residual_squares may then overflow or vanish.
 
@@ -83,7 +83,7 @@ def pivoted_qr(Y: numpy.ndarray, k: int, rtol: float = 0.0, compiled: bool = Fal
     squares = facts.column_squares.copy()
     eps = float(np.finfo(Y.dtype).eps)
     goal = float(rtol) ** 2 * float(squares.sum())
-    noise = (max(10, l) * eps) ** 2 * float(squares.max(initial=0.0))
+    noise = (max(8.0, 0.5 * math.sqrt(l)) * eps) ** 2 * float(squares.max(initial=0.0))
     limits = Limits(goal, noise, math.sqrt(eps), (16 * eps) ** 2 * float(squares.max(initial=0.0)))
     module = jit.compiled() if compiled else None
     if module is not None and Y.dtype.char in "fd":
