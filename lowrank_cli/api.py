@@ -86,16 +86,15 @@ def verify(
     and ``reason`` (None, or a sentence). A matrix of another shape does not hold; so does one of another digest whose
     error differs. Cost: two passes.
     """
-    from .certificates.residual import relative, residual
+    from .certificates.residual import relative, residual, residual_and_norm
     from .engines.blas import single_threaded
     from .engines.threads import engine_for
     from .matrices.metered import Metered
     from .matrices.product import Product
 
     engine = engine_for(threads)
-    A: Matrix = tiled(matrix, engine)
-    if times is not None:
-        A = Product(A, tiled(times, engine), engine)
+    parts = [tiled(loaded, engine) for loaded in (matrix, times) if loaded is not None]
+    A: Matrix = parts[0] if len(parts) == 1 else Product(*parts, engine)
     claim = (report.get("error") or {}).get("relative")
     kind = (report.get("error") or {}).get("kind")
     said: dict[str, Any] = {"claimed": claim, "measured": None, "holds": False, "kind": kind, "reason": None}
@@ -103,8 +102,11 @@ def verify(
         said["reason"] = f"the factors make a {_by(factor.shape)} matrix, the matrix given is {_by(A.shape)}"
         return said
     with single_threaded(blas_pinned):
-        norm = A.sweep()
-        error = residual(Metered(A), factor)
+        facts = [part.sweep() for part in parts]
+        if len(parts) == 1:
+            error, norm = residual(Metered(A), factor), facts[0]
+        else:
+            error, norm = residual_and_norm(Metered(A), factor)
     measured = relative(error, norm)
     said["measured"] = measured
     if claim is None:

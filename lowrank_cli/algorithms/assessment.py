@@ -71,7 +71,7 @@ class Measured:
         error = residual.residual(self.scaled.matrix, factor)
         found = residual.exact(error, self.scaled.work_facts, optimal_lower)
         square = float(np.ldexp(error.squares, 2 * error.exponent))
-        return Assessment(square, _unscaled(found, self.scaled))
+        return Assessment(square, _unscaled(found, self.scaled, self.norm))
 
     def guess(self, target: float, beyond: float, gains: numpy.ndarray) -> int:
         return rank_for(target, beyond, gains)
@@ -80,8 +80,8 @@ class Measured:
 class Probed:
     """A bound of the Frobenius or the spectral error from probes stored before; no pass.
 
-    A relative spectral error is that over a lower bound of the spectral norm of the matrix, taken from the probes
-    too: |A G|_F^2 / (upper quantile) would be loose, so the norm is |A G|_2 over |G|_2, which holds always.
+    A relative spectral error is that over a lower bound of the spectral norm of the matrix, |A^H Q|_2 for Q a basis
+    of A G: always true, and one more pass.
     """
 
     identity = False
@@ -91,8 +91,9 @@ class Probed:
         self.delta = self.left = budget.failure_probability
         self.stored = probes.store(scaled.matrix, streams)
         self.complex = self.stored.G.dtype.kind == "c"
-        self.norm = math.sqrt(scaled.squares) if budget.norm == "fro" else self.stored.spectral_lower()
-        self.margin = probes.chi_square_quantile(self.delta / 2, probes.COUNT, self.complex) / probes.COUNT
+        self.norm = math.sqrt(scaled.squares) if budget.norm == "fro" else self.stored.spectral_lower(scaled.matrix)
+        # as if this were the fourth call: each has half the probability of the one before
+        self.margin = probes.chi_square_quantile(self.delta / 16, probes.COUNT, self.complex) / probes.COUNT
 
     def __call__(self, factor: Factorization, optimal_lower: float | None) -> Assessment:
         self.left /= 2
@@ -113,7 +114,7 @@ class Probed:
             optimal_lower=optimal_lower if known else None,
             optimal_upper=self._relative(upper) if known else None,
         )
-        return Assessment(upper**2, _unscaled(found, self.scaled))
+        return Assessment(upper**2, _unscaled(found, self.scaled, self.norm))
 
     def _relative(self, absolute: float) -> float:
         return absolute / self.norm if self.norm else 0.0
@@ -158,8 +159,10 @@ class Spectral:
             relative_estimate=None if self.exact or not self.norm else lower / self.norm,
             failure_probability=None if self.exact else self.delta,
             probes=None if self.exact else spectral.STARTS,
+            optimal_lower=optimal_lower if self.exact else None,
+            optimal_upper=upper / self.norm if self.exact and self.norm and optimal_lower is not None else None,
         )
-        return Assessment(upper**2, _unscaled(found, self.scaled))
+        return Assessment(upper**2, _unscaled(found, self.scaled, self.norm))
 
     def guess(self, target: float, beyond: float, gains: numpy.ndarray) -> int:
         """For an SVD gains are squared singular values, and the error of rank k is the next one; for other kinds it
@@ -168,7 +171,7 @@ class Spectral:
         return max(1, int(fits[0])) if len(fits) else len(gains)
 
 
-def _unscaled(found: Certificate, scaled: Scaled) -> Certificate:
+def _unscaled(found: Certificate, scaled: Scaled, norm: float) -> Certificate:
     """The certificate on the scale of the matrix as given; relative numbers stay."""
     absolute = ldexp(found.absolute or 0.0, scaled.exponent)
-    return dataclasses.replace(found, absolute=absolute, matrix_norm=scaled.facts.norm)
+    return dataclasses.replace(found, absolute=absolute, matrix_norm=ldexp(norm, scaled.exponent))

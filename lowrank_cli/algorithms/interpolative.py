@@ -79,10 +79,10 @@ def run(matrix: Metered, budget: Budget, options: IDOptions, streams: Streams) -
     target = None if assess is None else target_square(budget, scaled, assess.norm)
     if m * n <= _SMALL_ENTRIES and min(m, n) <= _SMALL_SIDE:
         chosen = _pivot_matrix(work, budget.rank)
-    elif target is None:
+    elif assess is None or target is None:
         chosen = _pivot_sketch(work, budget.rank or 1, options, streams)
     else:
-        chosen = _pivot_to_tolerance(work, target * (1.0 if assess is None else assess.margin), budget.rank, streams)
+        chosen = _pivot_to_tolerance(work, assess, target, budget.rank, streams)
     return _finish(chosen, matrix, scaled, budget, options, target, assess)
 
 
@@ -129,8 +129,11 @@ def _least_squares(matrix: Metered | Adjoint, pivots: numpy.ndarray, beyond: flo
     return _selection(pivots, B, beyond, compiled)
 
 
-def _pivot_to_tolerance(matrix: Metered | Adjoint, target: float, cap: int | None, streams: Streams) -> Selection:
+def _pivot_to_tolerance(
+    matrix: Metered | Adjoint, assess: Assessor, target: float, cap: int | None, streams: Streams
+) -> Selection:
     """Grow the sketch until its pivots reach the tolerance well before they run out."""
+    target *= assess.margin
     m, n = matrix.shape
     probes = Probes(matrix, streams)
     basis = BlockKrylov(matrix, streams)
@@ -145,7 +148,8 @@ def _pivot_to_tolerance(matrix: Metered | Adjoint, target: float, cap: int | Non
         if k > basis.size and basis.exhausted and m * n <= _DIRECT_ENTRIES:
             return _pivot_matrix(matrix, cap)
         if basis.exhausted or k <= 0.75 * basis.size or (cap is not None and 0.75 * basis.size > cap):
-            reach = min(len(qr.pivots), k + k // 8 + 8, cap or n)
+            spare = k // 8 + 8 if assess.identity else n
+            reach = min(len(qr.pivots), k + spare, cap or n)
             return _least_squares(matrix, qr.pivots[:reach], beyond, use)
         basis.expand(min(multiple_of_32(basis.size), n - basis.size), fused=True)
 

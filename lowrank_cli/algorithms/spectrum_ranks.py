@@ -254,11 +254,12 @@ def numeric_rank(found: Spectrum) -> NumericRank:
     if found.complete:
         return NumericRank(known, known, threshold, above, below)
     rest = rest_of(found)
-    if max(rest.cap, rest.coupling) <= threshold:
-        return NumericRank(known, known, threshold, above, below)
-    room = rest.high**2 / threshold**2 if threshold else math.inf
-    more = rest.count if room >= rest.count else int(room)
-    return NumericRank(known, known + more, threshold, above, below)
+    sure = int(np.count_nonzero(s - found.radii > threshold))
+    maybe = int(np.count_nonzero(s + found.radii > threshold))
+    if max(rest.cap, rest.coupling) > threshold:
+        room = rest.high**2 / threshold**2 if threshold else math.inf
+        maybe += rest.count if room >= rest.count else int(room)
+    return NumericRank(sure, maybe, threshold, above, below)
 
 
 def condition_number(found: Spectrum) -> Interval | None:

@@ -189,9 +189,10 @@ def _finish(
         return signed(V, s, U) if transposed else signed(U, s, V)
 
     def optimal_lower(k: int) -> float:
-        # Ritz values never exceed singular values: the tail inside the basis is below the best possible error
-        tail = float(np.sum(squares[k:]))
-        return (tail / scaled.squares) ** 0.5 if tail > source.noise else 0.0
+        # Ritz values never exceed singular values: what the basis has beyond k is below the best possible error
+        beyond = float(np.sum(squares[k : k + 1] if budget.norm == "spectral" else squares[k:]))
+        norm = 0.0 if assess is None else assess.norm
+        return beyond**0.5 / norm if beyond > source.noise and norm else 0.0
 
     done = complete(Ordered(build, squares, source.beyond, optimal_lower), scaled, budget, target, assess)
     factor = build(done.rank)

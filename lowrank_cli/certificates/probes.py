@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..lazy import np
+from ..matrices.blocks import orthonormalize
 from ..matrices.metered import Metered
 from ..matrices.protocols import Operator
 from ..sketches.gaussian import gaussian
@@ -31,10 +32,10 @@ class StoredProbes:
         left = self.AG - factor.matmat(self.G)
         return float(np.sum(np.square(np.abs(left).astype(np.float64))))
 
-    def spectral_lower(self) -> float:
-        """A lower bound of |A|_2 that always holds: |A G|_2 <= |A|_2 |G|_2."""
-        size = float(np.linalg.norm(self.G, 2))
-        return float(np.linalg.norm(self.AG, 2)) / size if size else 0.0
+    def spectral_lower(self, matrix: Metered) -> float:
+        """A lower bound of |A|_2 that always holds: |A^H Q|_2 for Q an orthonormal basis of A G. One pass."""
+        Q = orthonormalize(np.ascontiguousarray(self.AG[:, : min(self.AG.shape)]), matrix.engine)[0]
+        return float(np.linalg.norm(matrix.rmatmat(Q), 2))
 
 
 def store(matrix: Metered, streams: Streams, purpose: str = "certificate") -> StoredProbes:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy
 
 #: Residuals up to this size are formed and decomposed: then the norm is exact.
-DENSE_ENTRIES, DENSE_SIDE = 1_000_000, 500
+DENSE_ENTRIES, DENSE_SIDE = 4_000_000, 1000
 #: Starting vectors and steps of the block Lanczos iteration.
 STARTS, STEPS = 32, 10
 
