@@ -69,11 +69,12 @@ def rest_of(found: Spectrum) -> Rest:
 
     |A - A_K|^2 is |R|^2 + sum c_j^2, so t is enclosed without any difference of squares of large numbers.
     """
-    slack = found.rounding
-    low = max(0.0, math.sqrt(max(found.remainder**2 - found.coupling**2, 0.0)) - slack)
-    high = found.remainder + slack
-    cap = min(high, found.cap + found.coupling + slack)
-    return Rest(found.full - len(found.values), low, high, max(cap, low), found.coupling, slack)
+    rounding, error = found.rounding, found.remainder_error
+    count = found.full - len(found.values)
+    low = max(0.0, math.sqrt(max(found.remainder**2 - found.coupling**2, 0.0)) - error)
+    high = found.remainder + error
+    cap = max(min(high, found.cap + found.coupling + rounding), low / math.sqrt(count))
+    return Rest(count, low, high, cap, found.coupling, rounding)
 
 
 def norms(found: Spectrum) -> dict[str, Interval]:
