@@ -94,7 +94,7 @@ def verify(
 
     engine = engine_for(threads)
     parts = [tiled(loaded, engine) for loaded in (matrix, times) if loaded is not None]
-    A: Matrix = parts[0] if len(parts) == 1 else Product(*parts, engine)
+    A: Matrix = parts[0] if len(parts) == 1 else Product(parts[0], parts[1], engine)
     claim = (report.get("error") or {}).get("relative")
     kind = (report.get("error") or {}).get("kind")
     said: dict[str, Any] = {"claimed": claim, "measured": None, "holds": False, "kind": kind, "reason": None}

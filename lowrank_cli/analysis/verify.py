@@ -1,0 +1,207 @@
+"""Hold saved factors against what they claim: their structure, their orthogonality, their error."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ..api import tiled
+from ..budget import Budget
+from ..errors import UsageError
+from ..lazy import np
+from ..streams import Streams
+
+if TYPE_CHECKING:
+    import numpy
+
+    from ..engines.threads import Engine
+    from ..factors.base import Factorization
+    from ..formats.loaded import Loaded
+    from ..matrices.facts import MatrixFacts
+    from ..matrices.protocols import Matrix
+
+#: Orthogonality is judged as LAPACK's own tests judge it: |Q^H Q - I| / (length eps) at most this.
+THRESHOLD = 30.0
+
+
+def verify(
+    factor: Factorization,
+    report: dict[str, Any],
+    matrix: Loaded | None = None,
+    times: Loaded | None = None,
+    *,
+    sample: bool = False,
+    orthogonality: bool = False,
+    failure_probability: float = 1e-6,
+    seed: int = 0,
+    threads: int = 1,
+    blas_pinned: bool = False,
+) -> dict[str, Any]:
+    """Whether a factorization holds: ``claimed``, ``measured`` (relative errors), ``holds``, ``reason``.
+
+    Without a matrix: the structure of the kind alone (an SVD's values ordered, an ID's identity exact). With one: the
+    error is recomputed, in the norm of the claim, with random numbers of its own. An exact claim holds when |measured -
+    claimed| <= 1e-6 claimed + 4 sqrt(max(m, n)) eps, a bound when measured <= claimed; of a measured interval the end
+    that speaks for the claim counts. sample: an interval from 20 probes instead of a full comparison, which contains
+    the error except with failure_probability. orthogonality: the ratios |Q^H Q - I| / (length eps) of an SVD, at most
+    30. Cost: two passes; sampled, one.
+    """
+    from ..engines.blas import single_threaded
+    from ..engines.threads import engine_for
+
+    error = report.get("error") or {}
+    if sample and error.get("norm") == "spectral":
+        raise UsageError(
+            "a sample judges Frobenius errors, and these factors claim a spectral one", hint="drop --sample"
+        )
+    said: dict[str, Any] = {
+        "claimed": error.get("relative"),
+        "measured": None,
+        "holds": False,
+        "kind": error.get("kind"),
+        "norm": error.get("norm"),
+        "reason": None,
+    }
+    with single_threaded(blas_pinned):
+        reasons = structure(factor)
+        if orthogonality:
+            said["orthogonality"] = ratios = orthogonality_ratios(factor)
+            reasons += [f"{name} is not orthonormal: ratio {r:.3g}" for name, r in ratios.items() if not r <= THRESHOLD]
+        if matrix is not None and not reasons:
+            engine = engine_for(threads)
+            parts = [tiled(loaded, engine) for loaded in (matrix, times) if loaded is not None]
+            reasons += _against(factor, parts, engine, said, sample, failure_probability, seed)
+    said["holds"] = not reasons
+    said["reason"] = "; ".join(reasons) or None
+    return said
+
+
+def structure(factor: Factorization) -> list[str]:
+    """What is wrong with the factors whatever the matrix; nothing when their structure is that of their kind."""
+    arrays = factor.arrays()
+    wrong = [f"{name} has entries that are not finite" for name, a in arrays.items() if not _finite(a)]
+    if wrong:
+        return wrong
+    if factor.kind == "svd":
+        s = arrays["s"]
+        if np.any(s < 0) or np.any(s[1:] > s[:-1]):
+            wrong.append("the singular values are not non-negative and non-increasing")
+    for index, side in (("cols", "Z"), ("rows", "W")):
+        if index in arrays and side in arrays:
+            chosen, Z = arrays[index], arrays[side] if side == "Z" else arrays[side].T
+            if len(np.unique(chosen)) < len(chosen) or chosen.min() < 0 or chosen.max() >= Z.shape[1]:
+                wrong.append(f"{index} does not name distinct {index}")
+            elif not np.array_equal(Z[:, chosen], np.eye(len(chosen))):
+                wrong.append(f"{side} is not the identity at {index}")
+    return wrong
+
+
+def _finite(array: Any) -> bool:
+    values = array.data if hasattr(array, "indptr") else array
+    return bool(np.all(np.isfinite(values)))
+
+
+def orthogonality_ratios(factor: Factorization) -> dict[str, float]:
+    """|Q^H Q - I| / (length eps), largest entry, for each factor that should be orthonormal."""
+    arrays = factor.arrays()
+    found = {}
+    for name, Q in (("U", arrays.get("U")), ("Vh", arrays.get("Vh"))):
+        if factor.kind != "svd" or Q is None:
+            continue
+        Q = Q if name == "U" else Q.conj().T
+        deviation = float(np.abs(Q.conj().T @ Q - np.eye(Q.shape[1])).max(initial=0.0))
+        found[name] = deviation / (Q.shape[0] * float(np.finfo(Q.dtype).eps))
+    return found
+
+
+def _against(
+    factor: Factorization,
+    parts: list[Matrix],
+    engine: Engine,
+    said: dict[str, Any],
+    sample: bool,
+    delta: float,
+    seed: int,
+) -> list[str]:
+    """Measure the error and say what speaks against the claim."""
+    from ..matrices.metered import Metered
+    from ..matrices.product import Product
+
+    A: Matrix = parts[0] if len(parts) == 1 else Product(parts[0], parts[1], engine)
+    if tuple(A.shape) != tuple(factor.shape):
+        by = ["x".join(map(str, shape)) for shape in (factor.shape, A.shape)]
+        return [f"the factors make a {by[0]} matrix, the matrix given is {by[1]}"]
+    facts = [part.sweep() for part in parts]
+    matrix = Metered(A)
+    wrong = _not_its_own(factor, A) if len(parts) == 1 else []
+    if sample:
+        norm = facts[0] if len(parts) == 1 else A.sweep()
+        lower, upper = _sampled(matrix, norm, factor, delta, seed)
+        said |= {"measured": upper, "measured_lower": lower, "failure_probability": delta}
+    elif said["norm"] == "spectral":
+        lower, upper = _spectral(matrix, facts[0], factor, delta, seed)
+        said |= {"measured": upper, "measured_lower": lower}
+    else:
+        lower = upper = _exact(matrix, facts, factor)
+        said["measured"] = upper
+    claim = said["claimed"]
+    if claim is None:
+        return [*wrong, "the factors claim no error"]
+    eps = float(np.finfo(np.result_type(A.dtype, factor.dtype)).eps)
+    slack = 1e-6 * claim + 4 * math.sqrt(max(A.shape)) * eps
+    if lower > claim + slack or (said["kind"] == "exact" and upper < claim - slack):
+        wrong.append(f"the claimed relative error is {claim:.6g}, the measured one {upper:.6g}")
+    return wrong
+
+
+def _not_its_own(factor: Factorization, A: Matrix) -> list[str]:
+    """Columns and rows that should be the matrix's own, bit for bit, and are not."""
+    arrays = factor.arrays()
+    wrong = []
+    for name, index, read in (("C", "cols", A.cols), ("R", "rows", A.rows)):
+        if factor.kind == "id" and name in arrays and index in arrays:
+            kept, own = arrays[name], read(arrays[index])
+            same = abs(kept - own).max() == 0 if hasattr(own, "indptr") else np.array_equal(kept, own)
+            if not same:
+                wrong.append(f"{name} is not the {'columns' if name == 'C' else 'rows'} {index} of the matrix")
+    return wrong
+
+
+def _exact(matrix: Any, facts: list[MatrixFacts], factor: Factorization) -> float:
+    from ..certificates.residual import relative, residual, residual_and_norm
+
+    if len(facts) == 1:
+        return relative(residual(matrix, factor), facts[0])
+    return relative(*residual_and_norm(matrix, factor))
+
+
+def _sampled(matrix: Any, norm: MatrixFacts, factor: Factorization, delta: float, seed: int) -> tuple[float, float]:
+    """An interval for the relative Frobenius error: it misses with probability at most delta, half on either side."""
+    from ..certificates import probes
+
+    G = probes.gaussian(Streams(seed), "verify", matrix.shape[1], probes.COUNT, matrix.dtype)
+    square = probes.StoredProbes(G, matrix.matmat(G)).residual_square(factor)
+    complex_ = G.dtype.kind == "c"
+    total = norm.norm
+    low, high = (probes.chi_square_quantile(d, probes.COUNT, complex_) for d in (delta / 2, 1 - delta / 2))
+    if not total:
+        return (0.0, 0.0) if square == 0 else (math.inf, math.inf)
+    return math.sqrt(square / high) / total, math.sqrt(square / low) / total
+
+
+def _spectral(matrix: Any, facts: MatrixFacts, factor: Factorization, delta: float, seed: int) -> tuple[float, float]:
+    """An interval for the relative spectral error, over the same lower bound of the norm that claims are over."""
+    from ..algorithms.assessment import Spectral
+    from ..algorithms.scaling import Scaled
+
+    assess = Spectral(Scaled(matrix, facts, 0), Budget(norm="spectral", failure_probability=delta), _Apart(seed))
+    found = assess(factor, None).certificate
+    upper = found.relative or 0.0
+    return (upper if found.relative_estimate is None else found.relative_estimate), upper
+
+
+class _Apart(Streams):
+    """Streams whose purposes no approximation uses."""
+
+    def generator(self, purpose: str, block: int = 0) -> numpy.random.Generator:
+        return super().generator(f"verify {purpose}", block)
