@@ -149,7 +149,7 @@ def approx(
     job = Job("approx", method, Budget(rank=rank, rtol=rtol, atol=atol, certify=certify), options, seed)
     loaded = _load(A, item)
     other = None if times is None else _load(times, None)
-    return run(job, loaded, other, threads=threads or available_threads(), digests=False)[0]
+    return run(job, loaded, other, threads=available_threads() if threads is None else threads, digests=False)[0]
 
 
 def _load(A: Any, item: str | None) -> Loaded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from .errors import UsageError
-from .options import check, opt
+from .options import check, opt, real, whole
 
 #: Relative Frobenius tolerance when neither a rank nor a tolerance is asked for.
 DEFAULT_RTOL = 0.01
@@ -48,8 +48,11 @@ class Budget:
     failure_probability: float = opt(1e-6, "How often a bound may be wrong.", above=0.0, max=0.1, panel="Accuracy")
 
     def __post_init__(self) -> None:
-        if isinstance(self.rank, bool) or (self.rank is not None and not isinstance(self.rank, int)):
-            raise UsageError(f"rank must be a whole number, not {self.rank!r}")
+        if self.rank is not None:
+            object.__setattr__(self, "rank", whole(self.rank, "rank"))
+        for name in ("rtol", "atol", "failure_probability"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, real(getattr(self, name), name))
         check(self)
         if self.certify == "none" and self.rank is None:
             raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from typing import Any
 
 from .errors import UsageError
@@ -39,6 +40,23 @@ def described(kind: type) -> dict[str, tuple[dataclasses.Field, Opt]]:
 def flag(name: str) -> str:
     """The long flag of a field: ``power_iters`` is spelt ``--power-iters``."""
     return "--" + name.replace("_", "-")
+
+
+def whole(value: Any, name: str) -> int:
+    """value as an int, NumPy's included. Raises UsageError for anything else, bool too."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise UsageError(f"{flag(name)} must be a whole number, not {value!r}") from None
+
+
+def real(value: Any, name: str) -> float:
+    """value as a float. Raises UsageError for anything that is not a real number."""
+    if isinstance(value, (bool, complex)) or not hasattr(value, "__float__"):
+        raise UsageError(f"{flag(name)} must be a number, not {value!r}")
+    return float(value)
 
 
 def check(values: Any) -> None:

@@ -25,8 +25,10 @@ class Entry:
 
 def find(table: Mapping[str, Entry], name: str, what: str) -> Any:
     """Load the entry called ``name``, or raise UsageError naming what exists and what was probably meant."""
-    if name in table:
+    if isinstance(name, str) and name in table:
         return table[name].load()
+    if not isinstance(name, str):
+        raise UsageError(f"the {what} must be a name, not {name!r}", hint=f"choose one of {', '.join(table)}")
     near = difflib.get_close_matches(name, table, n=1)
     hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(table)}"
     raise UsageError(f"unknown {what} {name!r}", hint=hint)

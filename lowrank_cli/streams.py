@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from .errors import UsageError
 from .lazy import np
+from .options import whole
 
 if TYPE_CHECKING:
     import numpy
@@ -29,8 +30,9 @@ class Streams:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**64:
-            raise UsageError(f"--seed must be a whole number from 0 to 2**64 - 1, not {self.seed!r}")
+        object.__setattr__(self, "seed", whole(self.seed, "seed"))
+        if not 0 <= self.seed < 2**64:
+            raise UsageError(f"--seed must be from 0 to 2**64 - 1, not {self.seed}")
 
     def generator(self, purpose: str, block: int = 0) -> numpy.random.Generator:
         """The generator of one block of the stream called ``purpose``."""

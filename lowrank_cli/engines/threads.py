@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from ..errors import UsageError
+from ..options import whole
 
 T = TypeVar("T")
 
@@ -83,4 +84,6 @@ def available_threads() -> int:
 
 
 def engine_for(threads: int) -> Engine:
+    """The engine of so many threads. Raises UsageError unless that is a whole number of at least 1."""
+    threads = whole(threads, "threads")
     return SerialEngine() if threads == 1 else ThreadEngine(threads)
