@@ -131,22 +131,26 @@ def approx(
     times: Any = None,
     item: str | None = None,
     seed: int = 0,
+    norm: str = "fro",
     certify: str = "exact",
+    failure_probability: float = 1e-6,
     threads: int | None = None,
 ) -> Outcome:
     """Approximate a matrix; with ``times``, the product A times (method "cr").
 
     A, times: a 2-D array, a SciPy sparse array, or a path (``item`` names a dataset inside A's container). rank, rtol,
     atol: when to stop, whichever comes first; with none of them, rtol 0.01. method: "svd", "id" or "cr". options: the
-    method's options, e.g. ``IDOptions(axis="rows")``. certify: "exact" measures the error against A, one pass;
-    "none" does not. threads: default, the cores this process may run on; no bit of the result depends on it.
+    method's options, e.g. ``IDOptions(axis="rows")``. norm: "fro" or "spectral". certify: "exact" measures the error
+    against A, one pass; "probes" bounds it with no further pass, except with failure_probability; "none" does neither.
+    threads: default, the cores this process may run on; no bit of the result depends on it.
 
     Returns an Outcome: factor, status, certificate, ledger, facts. Raises UsageError for parameters out of range,
     InputError for a file or an array that is not a finite, numeric matrix, NumericalError when LAPACK fails.
     """
     from .engines.threads import available_threads
 
-    job = Job("approx", method, Budget(rank=rank, rtol=rtol, atol=atol, certify=certify), options, seed)
+    budget = Budget(rank, rtol, atol, norm, certify, failure_probability)
+    job = Job("approx", method, budget, options, seed)
     loaded = _load(A, item)
     other = None if times is None else _load(times, None)
     return run(job, loaded, other, threads=available_threads() if threads is None else threads, digests=False)[0]

@@ -54,7 +54,7 @@ class Budget:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, real(getattr(self, name), name))
         check(self)
-        if self.certify == "none" and self.rank is None:
+        if self.certify == "none" and (self.rank is None or self.has_tolerance):
             raise UsageError(
                 "a tolerance is a promise about a measured error, which --certify none leaves out",
                 hint="give a rank with -k, or drop --certify none",

@@ -14,10 +14,15 @@ from ..matrices.adjoint import Adjoint
 from ..matrices.metered import Metered
 from ..memory import require
 from ..streams import Streams
-from . import svd
 from .krylov import BlockKrylov, multiple_of_32
 from .probes import Probes
 from .scaling import Scaled, bring_to_scale
+from .svd import _FRESH as FRESH
+from .svd import _FULL_SHARE as FULL_SHARE
+from .svd import _LAPACK_ENTRIES as LAPACK_ENTRIES
+from .svd import _LEAST_BLOCKS as LEAST_BLOCKS
+from .svd import SVDOptions, wants_lapack
+from .svd import _width as width
 from .svd_sources import Full, Projected, Source, signed
 from .tolerance import check_tolerance, rank_for
 
@@ -78,7 +83,7 @@ def trace(matrix: Metered, rtols: Sequence[float], ranks: Sequence[int], streams
     m, n = matrix.shape
     for rtol in rtols:
         check_tolerance(Budget(rtol=rtol), matrix.dtype)
-    lapack = svd.wants_lapack(matrix, max(ranks, default=None), svd.SVDOptions())
+    lapack = wants_lapack(matrix, max(ranks, default=None), SVDOptions())
     if not lapack:
         _require_basis(matrix, 128)
     scaled = bring_to_scale(matrix)
@@ -114,9 +119,9 @@ def _grow(
             return Projected(basis, beyond), reach
         if need > basis.size:
             b = max(b, multiple_of_32(basis.size / 2))
-        if blocks >= 3:
+        if blocks >= LEAST_BLOCKS - 1:
             # a Krylov space holds a repeated singular value at most as often as its first block is wide
-            b += 32
+            b += FRESH
         if m * n <= LAPACK_ENTRIES and basis.size + b > FULL_SHARE * n:
             return Full(matrix), n
         _require_basis(matrix, basis.size + b)
@@ -184,26 +189,25 @@ def predict(shape: tuple[int, int], entries: int, matrix_bytes: int, itemsize: i
     """The prediction from shapes alone. entries: stored ones; matrix_bytes: of the matrix in memory while computing;
     itemsize: of a value we compute with."""
     m, n = shape
-    options = svd.SVDOptions()
+    options = SVDOptions()
     seen: Any = types.SimpleNamespace(shape=shape)
     side = min(shape)
     factors = 2 * rank * (m + n) * itemsize
     last = 2.0 * m * n * rank
-    if svd.wants_lapack(seen, rank, options):
+    if wants_lapack(seen, rank, options):
         # the sweep, the whole, the residual; LAPACK's copy, vectors twice, and its workspace
         memory = matrix_bytes + itemsize * (4 * m * n + 6 * side**2) + factors
         return Prediction("lapack", 3, 3, 3, memory, 0.0, last)
-    b, fresh = svd.width(rank, options), svd.FRESH
-    # sweep and residual; sketch and product; two fused products; the fourth block with fresh columns
-    usual, columns = 2 + 2 + 1 + 1 + 2, 8 * b + 2 * fresh
-    size, most, blocks = 4 * b + fresh, usual + 3, 4
+    b, fresh = width(rank, options), FRESH
+    # sweep and residual; sketch and fused product; a fused product a block; the last block, with fresh columns
+    usual, columns = 2 + 2 + (LEAST_BLOCKS - 2) + 2, 2 * LEAST_BLOCKS * b + 2 * fresh
+    # a fresh sketch in each early block that lost columns, and filling up to the rank
+    most = usual + (LEAST_BLOCKS - 2) + 1
+    size, blocks = LEAST_BLOCKS * b + fresh, LEAST_BLOCKS
     while blocks < options.max_blocks and size < side:
         blocks += 1
-        size += b + (blocks - 3) * fresh
+        size += b + (blocks - LEAST_BLOCKS + 1) * fresh
         most += 3
-    held = min(4 * b + fresh, side)
+    held = min(LEAST_BLOCKS * b + fresh, side)
     memory = matrix_bytes + 2 * (m + n) * held * itemsize + factors
     return Prediction("block krylov", 4, usual, most, memory, 2.0 * entries * columns, last + 6.0 * (m + n) * held**2)
-
-
-LAPACK_ENTRIES, FULL_SHARE = svd.LAPACK_ENTRIES, svd.FULL_SHARE

@@ -16,11 +16,16 @@ def from_array(A: Any) -> Loaded:
     """A NumPy array (or nested lists) or SciPy sparse array as a matrix to compute with.
 
     An array in native float32, float64 or complex is used as it is, never written to; others are converted. Raises
-    InputError for another number of dimensions, an empty matrix, or a dtype that is not numeric.
+    InputError for another number of dimensions, an empty matrix, masked entries, or a dtype that is not numeric.
     """
     if hasattr(A, "tocsr"):
         return _from_sparse(A)
-    stored = np.asarray(A)
+    if np.ma.is_masked(A):
+        raise InputError("has masked entries", where=_WHERE, hint="fill them first, with A.filled(value)")
+    try:
+        stored = np.asarray(A)
+    except ValueError as error:
+        raise InputError("its rows have different lengths", where=_WHERE, hint="make it a 2-D array first") from error
     if not supported(stored.dtype):
         raise InputError(f"cannot compute with dtype {stored.dtype}", where=_WHERE, hint="convert it to float64")
     matrix_shape(stored.shape, _WHERE)
