@@ -22,7 +22,7 @@ def _params() -> tuple[Param, ...]:
     )
 
 
-def describe(path: str) -> dict[str, Any]:
+def describe(path: str, argv: list[str] | None = None) -> dict[str, Any]:
     """The report of one file, from its headers: of saved factors what they say of themselves, without checking."""
     from ..formats import opening, saving
     from ..reports.facts import plain, started, with_run
@@ -36,7 +36,7 @@ def describe(path: str) -> dict[str, Any]:
             {**_item(i.path, i.shape, i.dtype, i.nnz, i.bytes), **({"detail": i.detail} if i.detail else {})}
             for i in items
         ]
-    return with_run(plain(report), input_path=path)
+    return with_run(plain(report), argv=argv, input_path=path)
 
 
 def _factors(saved: Any) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _run(values: Values, terminal: Terminal) -> int:
     shared.check_inputs(list(values["files"]))
     for path in values["files"]:
         try:
-            reports.append(describe(path))
+            reports.append(describe(path, ["lowrank", *terminal.argv]))
         except LowrankError as error:
             failed = say(error, terminal)
             code = code or failed
