@@ -14,6 +14,7 @@ TABLE: Mapping[str, Entry] = {
     "json": Entry("lowrank_cli.reports.json:render", "one object per input; several inputs, one object a line"),
     "jsonl": Entry("lowrank_cli.reports.json:render_lines", "one object a line"),
     "tsv": Entry("lowrank_cli.reports.tsv:render", "a header line, then one line per input"),
+    "csv": Entry("lowrank_cli.reports.csv:render", "the same, comma-separated"),
     "md": Entry("lowrank_cli.reports.markdown:render", "a Markdown table"),
 }
 

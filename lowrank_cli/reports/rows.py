@@ -19,18 +19,31 @@ KINDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One line. tone: "" or "warning" or "good"; sentences may be wrapped, values may not."""
+    """One line. tone: "" or "warning" or "good"; sentences may be wrapped, values may not. ascii: the value for a
+    stream that carries no more than ASCII, None when that is the same."""
 
     label: str
     value: str
     note: str = ""
     tone: str = ""
+    ascii: str | None = None
+
+    def in_ascii(self, value: str) -> Row:
+        """This line, with another value for a stream that carries ASCII only."""
+        return dataclasses.replace(self, ascii=value)
 
 
 def rows(report: dict[str, Any], full: bool) -> list[Row]:
     """The lines of one report. Strings are safe to print; numbers read back when ``full``."""
-    reader = {"verify": _verify, "info": _info, "list": _list, "warmup": _warmup}.get(report["command"], _approximation)
+    readers = {"verify": _verify, "info": _info, "list": _list, "warmup": _warmup, "spectrum": _spectrum}
+    reader = readers.get(report["command"], _approximation)
     return list(reader(report, full))
+
+
+def _spectrum(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    from .spectrum_rows import spectrum_rows
+
+    return spectrum_rows(report, full)
 
 
 def title(report: dict[str, Any]) -> str:
@@ -38,7 +51,7 @@ def title(report: dict[str, Any]) -> str:
     return safe(" ".join(["lowrank", report["command"], *([] if path is None else [path])]))
 
 
-def _matrix(item: dict[str, Any], path: str | None, full: bool) -> tuple[str, str]:
+def matrix_cells(item: dict[str, Any], path: str | None, full: bool) -> tuple[str, str]:
     named = " ".join(safe(part) for part in (path, item.get("item") or item.get("path")) if part)
     entries = "" if item["nnz"] is None else f", {item['nnz']} stored entries"
     facts = f"{shape(item['shape'])} {safe(item['dtype'])}{entries}, {size(item['bytes'], full)}"
@@ -47,16 +60,16 @@ def _matrix(item: dict[str, Any], path: str | None, full: bool) -> tuple[str, st
 
 def _approximation(report: dict[str, Any], full: bool) -> Iterator[Row]:
     run = report.get("run") or {}
-    yield Row("matrix", *_matrix(report["input"], run.get("input_path"), full))
+    yield Row("matrix", *matrix_cells(report["input"], run.get("input_path"), full))
     if "times" in report:
-        yield Row("times", *_matrix(report["times"], run.get("times_path"), full))
+        yield Row("times", *matrix_cells(report["times"], run.get("times_path"), full))
     yield Row("method", f"{safe(report['method'])}, rank {report['rank']}")
     yield _status(report)
     yield from _error(report["error"], full)
     yield from _optimal(report, full)
     yield from _method_facts(report, full)
     yield from _compression(report, full)
-    yield from _cost(report, run, full)
+    yield from cost(report, run, full)
     yield from _warnings(report)
 
 
@@ -140,7 +153,7 @@ def _compression(report: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row("apply cost", f"{number(flops, full)} x", "flops of a product with a vector, matrix / factors")
 
 
-def _cost(report: dict[str, Any], run: dict[str, Any], full: bool) -> Iterator[Row]:
+def cost(report: dict[str, Any], run: dict[str, Any], full: bool) -> Iterator[Row]:
     ledger = report["ledger"]
     kernels = ", ".join(safe(k) for k in report["method_facts"].get("kernels") or ())
     work = f"{ledger['passes']} passes, {ledger['products']} block products, {ledger['flops']:.3g} flops"
@@ -184,7 +197,7 @@ def _info(report: dict[str, Any], full: bool) -> Iterator[Row]:
     if "factors" in report:
         yield from _factors(report, full)
     for item in report["items"]:
-        name, facts = _matrix(item, None, full)
+        name, facts = matrix_cells(item, None, full)
         detail = safe(item.get("detail") or "")
         yield Row("item" if item["path"] else "matrix", name, "; ".join(part for part in (facts, detail) if part))
 

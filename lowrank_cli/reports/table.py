@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import textwrap
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ def _one(report: dict[str, Any], style: Style) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    lines = rows(report, style.full)
+    lines = [_plain(row) if style.ascii else row for row in rows(report, style.full)]
     width = max(style.width or WIDTH, NARROWEST)
     label = max([len(row.label) for row in lines], default=0)
     room = max(width - label - 7, 20)
@@ -67,6 +68,10 @@ def _one(report: dict[str, Any], style: Style) -> str:
     # rich pads a title to the width of the table
     text = "".join(f"{line.rstrip()}\n" for line in sink.getvalue().splitlines())
     return text.encode("ascii", "backslashreplace").decode() if style.ascii else text
+
+
+def _plain(row: Row) -> Row:
+    return row if row.ascii is None else dataclasses.replace(row, value=row.ascii)
 
 
 def _cell(row: Row, room: int, watched: bool) -> list[str]:

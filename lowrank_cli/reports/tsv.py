@@ -10,13 +10,17 @@ from .text import safe
 
 
 def render(reports: Sequence[dict[str, Any]], style: Style) -> str:
-    """A header line, then one line per report (list: per entry; info of a container: per matrix)."""
+    return "".join("\t".join(line) + "\n" for line in cells(reports))
+
+
+def cells(reports: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """A header line, then one line per report (list: per entry; info of a container: per matrix; spectrum: per
+    singular value)."""
     lines = [line for report in reports for line in _lines(report)]
     if not lines:
-        return ""
+        return []
     header = list(dict.fromkeys(name for line in lines for name in line))
-    table = [header, *([_cell(line.get(name)) for name in header] for line in lines)]
-    return "".join("\t".join(cells) + "\n" for cells in table)
+    return [header, *([_cell(line.get(name)) for name in header] for line in lines)]
 
 
 def _cell(value: Any) -> str:
@@ -33,6 +37,8 @@ def _lines(report: dict[str, Any]) -> list[dict[str, Any]]:
         return _info(report)
     if command == "list":
         return [dict(entry) for what in ("methods", "formats") for entry in report.get(what, ())]
+    if command == "spectrum":
+        return _spectrum(report)
     if command == "warmup":
         return [{"kernel": name} for name in report["kernels"]]
     if command == "verify":
@@ -40,6 +46,15 @@ def _lines(report: dict[str, Any]) -> list[dict[str, Any]]:
         held = {name: report.get(name) for name in ("holds", "claimed", "measured", "reason")}
         return [{"file": run.get("input_path"), "against": run.get("against_path"), **held}]
     return [_approximation(report)]
+
+
+def _spectrum(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """One line a singular value, numbers only, as plotting programs like them."""
+    columns = {"value": "values", "radius": "radii", "energy": "energy", "tail": "tail"}
+    lists = [report[key] for key in columns.values()]
+    return [
+        dict(zip(("index", *columns), (i, *line), strict=True)) for i, line in enumerate(zip(*lists, strict=True), 1)
+    ]
 
 
 def _approximation(report: dict[str, Any]) -> dict[str, Any]:
