@@ -36,6 +36,7 @@ class Row:
 def rows(report: dict[str, Any], full: bool) -> list[Row]:
     """The lines of one report. Strings are safe to print; numbers read back when ``full``."""
     readers = {"verify": _verify, "info": _info, "list": _list, "warmup": _warmup, "spectrum": _spectrum}
+    readers |= {"plan": _plan, "compare": _compare}
     reader = readers.get(report["command"], _approximation)
     return list(reader(report, full))
 
@@ -44,6 +45,18 @@ def _spectrum(report: dict[str, Any], full: bool) -> Iterator[Row]:
     from .spectrum_rows import spectrum_rows
 
     return spectrum_rows(report, full)
+
+
+def _plan(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    from .plan_rows import rows as lines
+
+    return lines(report, full)
+
+
+def _compare(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    from .compare_rows import rows as lines
+
+    return lines(report, full)
 
 
 def title(report: dict[str, Any]) -> str:

@@ -39,6 +39,10 @@ def _lines(report: dict[str, Any]) -> list[dict[str, Any]]:
         return [dict(entry) for what in ("methods", "formats") for entry in report.get(what, ())]
     if command == "spectrum":
         return _spectrum(report)
+    if command == "plan":
+        return _plan(report)
+    if command == "compare":
+        return _compare(report)
     if command == "warmup":
         return [{"kernel": name} for name in report["kernels"]]
     if command == "verify":
@@ -54,6 +58,25 @@ def _spectrum(report: dict[str, Any]) -> list[dict[str, Any]]:
     lists = [report[key] for key in columns.values()]
     return [
         dict(zip(("index", *columns), (i, *line), strict=True)) for i, line in enumerate(zip(*lists, strict=True), 1)
+    ]
+
+
+def _plan(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """One line a rank of the curve, then one an answer; numbers of the curve come first, as plotting programs like."""
+    first = {"asked": "curve", "value": None, "ratio": None, "worth": None, "note": None}
+    answers = [{k: v for k, v in answer.items() if k != "predicted"} for answer in report["answers"]]
+    return [point | first for point in report["curve"]] + answers
+
+
+def _compare(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """One line a structure."""
+    path = (report.get("run") or {}).get("input_path")
+    marks = ("optimality_ratio", "pareto")
+    return [
+        {"structure": row["structure"], **_approximation(row), "file": path}
+        | {name: row[name] for name in marks}
+        | {"max_abs_Z": row["method_facts"].get("max_abs_Z")}
+        for row in report["rows"]
     ]
 
 

@@ -1,0 +1,123 @@
+"""lowrank plan: which rank to ask for, what it buys, and what the run will take."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Exit, InputError, UsageError
+from . import shared
+from .approx import SEED
+from .command import Command, Param, Values
+from .params import real, whole
+from .progress import patience
+from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..formats.loaded import Item
+
+_SIZE = re.compile(r"([0-9.eE+-]+?)\s*([kKMGTP]?)(i?)[bB]?")
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
+
+
+def _params() -> tuple[Param, ...]:
+    return (
+        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for a .npy on standard input.", metavar="A"),
+        shared.DATASET,
+        Param("rtol", "Relative tolerances, such as 0.1,0.01.", ("--rtol", "--tol"), "LIST", "Questions"),
+        Param("bytes", "Sizes the factors may take, such as 500k,10M,1.5GiB.", ("--bytes",), "LIST", "Questions"),
+        Param("ratio", "Compression ratios to reach, such as 2,10.", ("--ratio",), "LIST", "Questions"),
+        Param("dry_run", "Read only the header: no errors, no times.", ("--dry-run",), None, "Questions", "switch"),
+        SEED,
+        shared.THREADS,
+        *shared.REPORT,
+        *shared.TALK,
+    )
+
+
+def numbers(text: str | None, name: str) -> list[float]:
+    """The numbers of a comma-separated list; none when it was not given. Raises UsageError naming the flag."""
+    return [] if text is None else [real(part.strip(), name) for part in text.split(",")]
+
+
+def sizes(text: str | None, name: str) -> list[int]:
+    """The byte counts of a comma-separated list: 10M is 10 000 000, 10MiB is 10 times 2**20.
+
+    Raises UsageError for what is no size, or less than one byte.
+    """
+    return [] if text is None else [_bytes(part.strip(), name) for part in text.split(",")]
+
+
+def _bytes(text: str, name: str) -> int:
+    found = _SIZE.fullmatch(text)
+    if found is None or (found[3] and not found[2]):
+        raise UsageError(f"--{name} must be a size, not {text!r}", hint="write it like 500k, 10M or 1.5GiB")
+    count = real(found[1], name) * (1024 if found[3] else 1000) ** _POWERS[found[2].upper()]
+    if not 1 <= count < 2**63:
+        raise UsageError(f"--{name} is out of range: {text[:40]}", hint="write it like 500k, 10M or 1.5GiB")
+    return int(count)
+
+
+def header(path: str, dataset: str | None) -> Item:
+    """The one matrix a name stands for, from headers. Raises InputError when there is none, or more than one."""
+    from ..formats.opening import list_items, split_item
+
+    where, inside = split_item(path)
+    if dataset is not None and inside is not None:
+        raise UsageError(f"the item is named twice, as {inside!r} and as {dataset!r}", where=where, hint="name it once")
+    found = list_items(path)[1]
+    if dataset is not None:
+        found = [item for item in found if (item.path or "").strip("/") == dataset.strip("/")]
+    elif len(found) > 1:
+        found = [item for item in found if len(item.shape) == 2 and 0 not in item.shape]
+    if len(found) == 1:
+        return found[0]
+    what = f"no item {dataset!r}" if dataset is not None else f"holds {len(found)} matrices"
+    names = ", ".join(f"{where}:{item.path}" for item in found[:6]) or "lowrank info lists what the file holds"
+    raise InputError(what, where=where, hint=f"name one: {names}" if found else names)
+
+
+def _run(values: Values, terminal: Terminal) -> int:
+    from ..streams import Streams
+
+    rtols = numbers(values.get("rtol"), "rtol")
+    counts, ratios = sizes(values.get("bytes"), "bytes"), numbers(values.get("ratio"), "ratio")
+    seed = whole(values["seed"], "seed") if values.get("seed") is not None else 0
+    Streams(seed)
+    threads, face = shared.threads(values), shared.face(values)
+    dry, path = bool(values.get("dry_run")), values["matrix"]
+    if dry and rtols:
+        raise UsageError(
+            "--dry-run reads no data, so it cannot know the rank of a tolerance", hint="drop --rtol, or drop --dry-run"
+        )
+    shared.check_inputs([path])
+    started = time.perf_counter()
+    from ..analysis import plan
+    from ..reports.facts import with_run
+
+    plan.check(rtols, counts, ratios)
+    with patience(terminal, f"plan {path}"):
+        if dry:
+            report = plan.plan_from_header(header(path, values.get("dataset")), bytes_=counts, ratios=ratios)
+            more: dict[str, Any] = {}
+        else:
+            matrix = shared.load(path, values.get("dataset"), terminal)
+            asked: dict[str, Any] = {"rtols": rtols, "bytes_": counts, "ratios": ratios, "seed": seed}
+            report = plan.plan(matrix, **asked, threads=threads, blas_pinned=terminal.blas_pinned)
+            more = {"bytes_read": matrix.item.bytes, "threads": threads}
+    facts = shared.run_facts(values, terminal, input_path=path, seconds=shared.since(started), **more)
+    terminal.show(face, [with_run(report, **facts, **report["run"])])
+    return Exit.DONE
+
+
+COMMAND = Command(
+    help="Say which rank to ask for: error, bytes and cost of every rank, from one factorization or the header alone.",
+    params=_params,
+    run=_run,
+    epilog="""Examples:
+  lowrank plan A.npy --rtol 0.1,0.01 --bytes 10M
+  lowrank plan huge.h5:/X --dry-run --ratio 10
+
+With no question: tolerances 0.1, 0.01, 0.001 as far as 512 basis columns tell.""",
+)
