@@ -57,7 +57,8 @@ def _usage_error(error: Any, argv: list[str]) -> UsageError:
     elif near:
         hint = f"did you mean {sorted(near)[0]}?"
     else:
-        hint = f"see {context.command_path if context else 'lowrank'} --help"
+        verb = " ".join(["lowrank", *(a for a in argv[:1] if a in TABLE)])
+        hint = f"see {context.command_path if context else verb} --help"
     return UsageError(message[:1].lower() + message[1:], hint=hint)
 
 

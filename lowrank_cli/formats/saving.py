@@ -47,6 +47,8 @@ def check_suffix(target: str) -> Container:
     """The container the target's suffix names; .npz for a pipe or a device. Raises UsageError listing the suffixes."""
     if atomic.is_stream(target):
         return WRITERS[".npz"].load()
+    if not target:
+        raise UsageError("the output is an empty file name", hint="use - for standard output")
     suffix = os.path.splitext(target)[1].lower()
     if suffix not in WRITERS:
         said = f"suffix {suffix!r} names no" if suffix else "the name has no suffix that tells the"
@@ -148,6 +150,8 @@ def _size(chunks: list[Any]) -> int:
 
 def _container(path: str) -> Container:
     """The container a file's first bytes name. Raises InputError for anything that is no regular file of factors."""
+    if path == "-":
+        raise InputError("factors are not read from standard input", where=path, hint="name a .npz or .h5 file")
     head = None
     try:
         # a pipe without a writer would hold us for ever, and no container can be read from one

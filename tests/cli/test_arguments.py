@@ -190,3 +190,12 @@ def test_no_clobber_keeps_the_existing_output(lowrank, library, tmp_path, matrix
 def test_a_product_without_a_rank_is_refused_before_its_files_are_opened(lowrank, argv):
     refused(lowrank(*argv), "--rank")
     refused(lowrank(*argv, "--rtol", "0.1"), "no tolerance", "--rank")
+
+
+@pytest.mark.parametrize("argv", [["approx", "A.npy", "-k"], ["verify", "F.npz", "--against"]])
+def test_an_option_without_its_value_points_to_the_help_of_its_command(lowrank, argv):
+    refused(lowrank(*argv), argv[-1], f"lowrank {argv[0]} --help")
+
+
+def test_an_empty_output_name_is_refused(lowrank, matrix):
+    refused(lowrank("approx", matrix, "-k", "1", "-o", ""), "empty file name")

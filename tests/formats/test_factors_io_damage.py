@@ -259,3 +259,8 @@ def test_damage_is_told_from_a_file_that_was_never_ours(suffix, tmp_path):
     with pytest.raises(InputError) as caught:
         saving.load_factors(str(path))
     assert not isinstance(caught.value, DamagedError)
+
+
+def test_factors_are_not_read_from_standard_input():
+    with pytest.raises(InputError, match="standard input"):
+        saving.load_factors("-")
