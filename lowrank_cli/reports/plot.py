@@ -17,6 +17,8 @@ _MARKED = 200
 _POINTS = 1600
 #: Decades below the largest value that the axis reaches at most.
 _DECADES = 20
+#: Decades by which the axis is made longer to show the threshold of the numeric rank.
+_NEAR = 2
 # each colour is written twice: as an attribute for programs that know no style sheets, and as a variable for both
 # grounds for those that do
 _STYLE = """
@@ -63,11 +65,10 @@ class _Scale:
 
     def __init__(self, positive: Sequence[float], count: int, threshold: float | None):
         top, bottom = math.log10(max(positive)), math.log10(min(positive))
-        if threshold and bottom > math.log10(threshold) > top - _DECADES:
-            # the gap above the threshold belongs into the picture when it is near
-            bottom = max(math.log10(threshold), 1.5 * bottom - 0.5 * top - 1)
+        if threshold and bottom > math.log10(threshold) > bottom - _NEAR:
+            bottom = math.log10(threshold)
         bottom = max(bottom, top - _DECADES)
-        room = max(0.03 * (top - bottom), 0.02)
+        room = max(0.03 * (top - bottom), 0.15)
         self.top, self.bottom, self.count = top + room, bottom - room, count
         self.steps = _ticks(self.bottom, self.top)
 
@@ -81,11 +82,14 @@ class _Scale:
 
 
 def _ticks(bottom: float, top: float) -> list[float]:
-    """Values to mark: decades when there are two at least, else round numbers between."""
-    decades = range(math.ceil(bottom), math.floor(top) + 1)
-    if len(decades) >= 2:
-        step = max(1, math.ceil(len(decades) / 10))
-        return [_power(e) for e in decades if e % step == 0 and _power(e) > 0]
+    """Values to mark: decades, or 1, 2 and 5 of each when there are few, or else round numbers evenly apart."""
+    decades = range(math.floor(bottom), math.floor(top) + 1)
+    step = max(1, math.ceil(len(decades) / 10))
+    digits = (1, 2, 5) if len(decades) <= 4 else (1,)
+    marks = [digit * _power(e) for e in decades if e % step == 0 for digit in digits]
+    inside = [mark for mark in marks if 0 < mark < math.inf and bottom <= math.log10(mark) <= top]
+    if len(inside) >= 3:
+        return inside
     low, high = _power(bottom), _power(top)
     if not 0 < high - low < math.inf:
         return []
@@ -130,7 +134,8 @@ def _threshold(scale: _Scale, report: dict[str, Any]) -> Iterator[str]:
         'stroke-dasharray="6 4"/>'
     )
     words = "max(m, n) eps s_1" if report["numeric_rank"] is None else f"numeric rank {report['numeric_rank']}"
-    yield _label(_LEFT + 10, y - 6, words, "start", "note")
+    # on the right, where values that fall below the line have left room above it
+    yield _label(WIDTH - _RIGHT - 10, y - 6, words, "end", "note")
 
 
 def _curve(scale: _Scale, positive: Sequence[float]) -> Iterator[str]:

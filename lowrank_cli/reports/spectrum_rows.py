@@ -56,7 +56,8 @@ def _values(report: dict[str, Any], full: bool) -> Iterator[Row]:
         bars = Row("log plot", picture(values, _BARS), f"from {shown} down to {number(low, False)}")
         yield bars.in_ascii(picture(values, _ASCII_BARS))
     more = ", ..." if len(values) > FIRST else ""
-    yield Row("largest", ", ".join(number(v, full) for v in values[:FIRST]) + more)
+    rest = ", ".join(number(v, full) for v in values[1:FIRST])
+    yield Row("s_1", number(values[0], full), f"then {rest}{more}" if rest else "")
     if len(values) > FIRST:
         which = "the smallest" if len(values) == report["count"] else "the last one listed"
         yield Row(f"s_{len(values)}", number(values[-1], full), which)
@@ -69,8 +70,8 @@ def _energy(report: dict[str, Any]) -> Iterator[Row]:
     held = []
     for share in _SHARES:
         count = next((i for i, e in enumerate(report["energy"], 1) if e >= share), None)
-        held.append(f"{share:.4g}: {count if count else 'more than ' + str(len(report['values']))}")
-    yield Row("energy", "; ".join(held), "Share of the squared norm, and how many values hold it.")
+        held.append(f"{100 * share:.4g} % in {count if count else 'more than ' + str(len(report['values']))}")
+    yield Row("energy", "; ".join(held), "Shares of the squared norm, and how many values hold each.")
 
 
 def _norms(report: dict[str, Any], full: bool) -> Iterator[Row]:
