@@ -1,0 +1,236 @@
+"""Passes are money: what a method announces is what it takes, and what the ledger says is what was read."""
+
+from __future__ import annotations
+
+import gallery
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from lowrank_cli.algorithms import TABLE
+from lowrank_cli.algorithms.cr import CROptions
+from lowrank_cli.algorithms.interpolative import IDOptions
+from lowrank_cli.algorithms.svd import SVDOptions
+from lowrank_cli.budget import Budget
+from lowrank_cli.engines.threads import SerialEngine, ThreadEngine
+from lowrank_cli.matrices.dense import TiledMatrix
+from lowrank_cli.matrices.metered import Metered
+from lowrank_cli.matrices.product import Product
+from lowrank_cli.matrices.sparse import SparseMatrix
+from lowrank_cli.streams import Streams
+
+
+class Counted:
+    """A matrix that writes down every read of all its entries, and the flops of every product."""
+
+    def __init__(self, matrix, reads=None, products=None):
+        self.matrix = matrix
+        self.reads = [] if reads is None else reads
+        self.products = [] if products is None else products
+
+    def __getattr__(self, name):
+        return getattr(self.matrix, name)
+
+    def _multiplied(self, columns):
+        m, n = self.matrix.shape
+        self.products.append(2 * columns * (m * n if self.matrix.nnz is None else self.matrix.nnz))
+
+    def matmat(self, X):
+        self.reads.append("matmat")
+        self._multiplied(X.shape[1])
+        return self.matrix.matmat(X)
+
+    def rmatmat(self, Y):
+        self.reads.append("rmatmat")
+        self._multiplied(Y.shape[1])
+        return self.matrix.rmatmat(Y)
+
+    def normal_matmat(self, X):
+        self.reads.append("normal")
+        self._multiplied(X.shape[1])
+        self._multiplied(X.shape[1])
+        return self.matrix.normal_matmat(X)
+
+    def sweep(self, transposed=False):
+        self.reads.append("sweep")
+        return self.matrix.sweep(transposed)
+
+    def tiles(self, visit):
+        self.reads.append("tiles")
+        return self.matrix.tiles(visit)
+
+    def block(self, rows, cols):
+        m, n = self.matrix.shape
+        if (rows.stop - rows.start, cols.stop - cols.start) == (m, n):
+            self.reads.append("whole")
+        return self.matrix.block(rows, cols)
+
+    def scaled(self, exponent):
+        return Counted(self.matrix.scaled(exponent), self.reads, self.products)
+
+
+class CountedProduct(Product):
+    def __init__(self, X, Y):
+        super().__init__(X, Y)
+        self.reads: list[str] = []
+
+    def tiles(self, visit):
+        self.reads.append("tiles")
+        return super().tiles(visit)
+
+
+def run(method, A, options=None, **asked):
+    counted = Counted(SparseMatrix(A) if hasattr(A, "indptr") else TiledMatrix(A))
+    how = TABLE[method].load()
+    outcome = how.run(Metered(counted), Budget(**asked), options or how.options(), Streams(0))
+    return outcome, counted
+
+
+def product(X, Y, scheme="auto", **asked):
+    left, right = Counted(TiledMatrix(X)), Counted(TiledMatrix(Y))
+    counted = CountedProduct(left, right)
+    outcome = TABLE["cr"].load().run(Metered(counted), Budget(**asked), CROptions(scheme=scheme), Streams(0))
+    return outcome, left, right, counted
+
+
+SMALL = gallery.with_spectrum(60, 40, gallery.poly(40))[0]
+LARGE = gallery.with_spectrum(540, 510, gallery.poly(510))[0]
+SPARSE = csr_array(np.where(np.abs(LARGE) > np.quantile(np.abs(LARGE), 0.8), LARGE, 0.0))
+
+
+# What is announced
+
+
+@pytest.mark.parametrize("A", [SMALL, SMALL.T.copy(), csr_array(SMALL)], ids=["tall", "wide", "sparse"])
+@pytest.mark.parametrize("method", ["svd", "id"])
+@pytest.mark.parametrize("rank", [1, 7, 40])
+def test_a_small_matrix_is_swept_read_whole_and_measured(A, method, rank):
+    outcome, counted = run(method, A, rank=rank)
+    assert outcome.ledger.passes == 3 and outcome.ledger.products == 0
+    assert counted.reads == ["sweep", "whole", "tiles"]
+
+
+@pytest.mark.parametrize("method", ["svd", "id"])
+def test_leaving_the_error_out_saves_its_pass(method):
+    for A in (SMALL, LARGE):
+        with_error, without = run(method, A, rank=9)[0], run(method, A, rank=9, certify="none")[0]
+        assert without.ledger.passes == with_error.ledger.passes - 1
+        assert without.ledger.products == with_error.ledger.products
+        assert without.certificate.relative is None and without.certificate.kind == "none"
+
+
+@pytest.mark.parametrize("A", [LARGE, LARGE.T.copy(), SPARSE], ids=["tall", "wide", "sparse"])
+@pytest.mark.parametrize("blocks", [4, 5, 6])
+def test_krylov_takes_two_products_a_block_and_a_pass_a_block_while_it_may_plan_ahead(A, blocks):
+    """q + 2 passes for four blocks and two more for each further one, then the error: the sweep is among the two."""
+    outcome, _ = run("svd", A, SVDOptions(block=32, max_blocks=blocks), rank=30)
+    made = outcome.facts["basis"] // 32
+    assert 4 <= made
+    taken = min(blocks, 4) + 2 + 2 * (blocks - 4) + 1
+    assert outcome.ledger.passes <= taken + 2 * (blocks - 3)
+    assert outcome.ledger.products <= 3 * blocks
+
+
+def test_the_default_rank_mode_stays_within_twelve_passes_on_decaying_spectra():
+    for spectrum in (gallery.poly(510), gallery.inverse_sqrt(510), gallery.exponential(510, 0.05)):
+        A, _ = gallery.with_spectrum(540, 510, spectrum)
+        assert run("svd", A, rank=20)[0].ledger.passes <= 12
+
+
+@pytest.mark.parametrize("axis", ["cols", "rows"])
+@pytest.mark.parametrize("A", [LARGE, LARGE.T.copy(), SPARSE], ids=["tall", "wide", "sparse"])
+def test_an_interpolative_decomposition_takes_four_passes_and_one_for_the_error(A, axis):
+    outcome, counted = run("id", A, IDOptions(axis=axis), rank=20)
+    assert outcome.ledger.passes == 5 and outcome.ledger.products == 3
+    assert sorted(counted.reads) == sorted(["sweep", "tiles", "matmat", *(["rmatmat", "rmatmat"])]) or axis == "rows"
+
+
+@pytest.mark.parametrize("method", ["svd", "id"])
+@pytest.mark.parametrize("rtol", [0.3, 0.1, 0.05])
+def test_a_tolerance_costs_a_few_measurements_and_no_search(method, rtol):
+    for A in (SMALL, LARGE):
+        outcome, counted = run(method, A, rtol=rtol)
+        assert outcome.certificate.relative <= rtol
+        assert counted.reads.count("tiles") <= 3
+        assert outcome.ledger.passes <= 25
+
+
+@pytest.mark.parametrize("scheme", ["optimal", "without-replacement", "uniform", "top", "auto"])
+def test_a_product_is_swept_read_for_its_gram_matrices_and_measured_once(scheme):
+    rng = np.random.default_rng(0)
+    outcome, left, right, counted = product(
+        rng.standard_normal((40, 1200)), rng.standard_normal((1200, 30)), scheme, rank=9
+    )
+    assert left.reads == ["sweep", "whole"] and right.reads == ["sweep", "whole"]
+    assert counted.reads == ["tiles"]
+    assert outcome.ledger.passes == 5
+
+
+@pytest.mark.parametrize("scheme", ["optimal", "uniform", "top"])
+def test_for_a_long_inner_dimension_probes_replace_the_gram_matrices(scheme):
+    rng = np.random.default_rng(0)
+    outcome, left, right, counted = product(
+        rng.standard_normal((10, 5000)), rng.standard_normal((5000, 8)), scheme, rank=9
+    )
+    assert set(left.reads) == {"sweep", "matmat"} and left.reads.count("matmat") <= 2
+    assert right.reads == ["sweep", "matmat"]
+    assert outcome.ledger.passes == len(left.reads) + len(right.reads) + len(counted.reads)
+
+
+# What the ledger says
+
+
+CASES = {
+    "svd rank": ("svd", None, {"rank": 20}),
+    "svd narrow blocks": ("svd", SVDOptions(block=16), {"rank": 30}),
+    "svd tolerance": ("svd", None, {"rtol": 0.1}),
+    "svd tolerance and cap": ("svd", None, {"rtol": 0.01, "rank": 20}),
+    "svd unmeasured": ("svd", None, {"rank": 20, "certify": "none"}),
+    "id rank": ("id", None, {"rank": 20}),
+    "id rows": ("id", IDOptions(axis="rows"), {"rank": 20}),
+    "id tolerance": ("id", None, {"rtol": 0.1}),
+    "id deep": ("id", None, {"rank": 200}),
+}
+
+
+@pytest.mark.parametrize("A", [LARGE, SMALL, SPARSE, LARGE * 2.0**300], ids=["large", "small", "sparse", "scaled"])
+@pytest.mark.parametrize("case", CASES)
+def test_the_ledger_counts_every_read_and_every_product(case, A):
+    method, options, asked = CASES[case]
+    if asked.get("rank", 0) > min(A.shape):
+        asked = {"rank": min(A.shape)}
+    outcome, counted = run(method, A, options, **asked)
+    assert outcome.ledger.passes == len(counted.reads), counted.reads
+    assert outcome.ledger.products == len(counted.products)
+    assert outcome.ledger.flops >= sum(counted.products)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_matrix_and_its_adjoint_cost_the_same_passes(case):
+    method, options, asked = CASES[case]
+    if method == "id":
+        pytest.skip("pivoting follows the columns, so another matrix is pivoted")
+    here, there = run(method, LARGE, options, **asked)[0], run(method, LARGE.T.copy(), options, **asked)[0]
+    assert here.ledger.passes == there.ledger.passes and here.ledger.products == there.ledger.products
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_ledger_is_the_same_for_any_storage_and_any_threads(case):
+    method, options, asked = CASES[case]
+    how = TABLE[method].load()
+    ledgers = []
+    for engine in (SerialEngine(), ThreadEngine(4)):
+        for make in (np.ascontiguousarray, np.asfortranarray):
+            matrix = Metered(TiledMatrix(make(LARGE), engine))
+            ledgers.append(how.run(matrix, Budget(**asked), options or how.options(), Streams(0)).ledger)
+    assert all(ledger == ledgers[0] for ledger in ledgers)
+
+
+def test_reading_single_rows_and_columns_is_not_a_pass():
+    matrix = Metered(TiledMatrix(LARGE))
+    matrix.rows(np.array([1, 2]))
+    matrix.cols(np.array([1, 2]))
+    matrix.block(slice(0, 3), slice(0, 3))
+    assert matrix.ledger.passes == 0
+    matrix.scaled(3).matmat(np.ones((510, 2)))
+    assert (matrix.ledger.passes, matrix.ledger.products, matrix.ledger.flops) == (1, 1, 2 * 2 * LARGE.size)
