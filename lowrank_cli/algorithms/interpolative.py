@@ -115,43 +115,55 @@ def _pivot_sketch(matrix: Metered | Adjoint, k: int, options: IDOptions, streams
     qr = pivoting.pivoted_qr(_projection(basis), k, compiled=use)
     if len(qr.pivots) < k and m * n <= _DIRECT_ENTRIES:
         return _pivot_matrix(matrix, k)
-    return _least_squares(matrix, qr.pivots, 0.0, use)
+    return _least_squares(matrix, qr.pivots, use)
 
 
-def _least_squares(matrix: Metered | Adjoint, pivots: numpy.ndarray, beyond: float, compiled: bool) -> Selection:
-    """B = Q^H A for the chosen columns: one pass."""
+def _least_squares(
+    matrix: Metered | Adjoint, pivots: numpy.ndarray, compiled: bool, probes: Probes | None = None
+) -> Selection:
+    """B = Q^H A for the chosen columns: one pass. Probes estimate what is left of A outside their span."""
     n = matrix.shape[1]
     if not len(pivots):
-        return _selection(pivots, np.zeros((0, n), matrix.dtype), beyond, compiled)
+        return _selection(pivots, np.zeros((0, n), matrix.dtype), 0.0, compiled)
     Q, R = orthonormalize(np.ascontiguousarray(dense(matrix.cols(pivots))), matrix.engine)
     B = np.ascontiguousarray(matrix.rmatmat(Q).conj().T)
     B[:, pivots] = np.triu(R)
-    return _selection(pivots, B, beyond, compiled)
+    return _selection(pivots, B, 0.0 if probes is None else probes.outside(Q), compiled)
 
 
 def _pivot_to_tolerance(
     matrix: Metered | Adjoint, assess: Assessor, target: float, cap: int | None, streams: Streams
 ) -> Selection:
-    """Grow the sketch until its pivots reach the tolerance well before they run out."""
-    target *= assess.margin
+    """Grow the sketch, and the number of its pivots, until these reach the tolerance with some to spare.
+
+    The projection misses what lies outside the basis, so it only proposes a number; the columns themselves, projected
+    out of stored probes, say whether it is enough.
+    """
     m, n = matrix.shape
+    target *= assess.margin
     probes = Probes(matrix, streams)
     basis = BlockKrylov(matrix, streams)
     basis.start(min(64, m, n), fused=True)
+    reach = 0
     while True:
         beyond = probes.beyond(basis)
-        Y = _projection(basis)
         use = jit.pays(pivoting.seconds_saved(basis.size, n, basis.size))
-        qr = pivoting.pivoted_qr(Y, basis.size, compiled=use)
+        qr = pivoting.pivoted_qr(_projection(basis), basis.size, compiled=use)
         squares = np.square(qr.trail)
-        k = rank_for(target, beyond + float(squares[-1]), squares[:-1] - squares[1:])
-        if k > basis.size and basis.exhausted and m * n <= _DIRECT_ENTRIES:
-            return _pivot_matrix(matrix, cap)
-        if basis.exhausted or k <= 0.75 * basis.size or (cap is not None and 0.75 * basis.size > cap):
-            spare = k // 8 + 8 if assess.identity else n
-            reach = min(len(qr.pivots), k + spare, cap or n)
-            return _least_squares(matrix, qr.pivots[:reach], beyond, use)
-        basis.expand(min(multiple_of_32(basis.size), n - basis.size), fused=True)
+        proposed = rank_for(target, beyond + float(squares[-1]), squares[:-1] - squares[1:])
+        reach = max(reach, proposed + proposed // 8 + 8)
+        last = basis.exhausted or (cap is not None and 0.75 * basis.size > cap)
+        while last or reach <= 0.75 * basis.size:
+            most = min(len(qr.pivots), cap or n)
+            chosen = _least_squares(matrix, qr.pivots[: min(reach, most)], use, probes)
+            if chosen.beyond <= 0.8 * target or (last and reach >= most):
+                break
+            reach += reach // 4 + 8
+        else:
+            basis.expand(min(multiple_of_32(basis.size), n - basis.size), fused=True)
+            continue
+        short = chosen.beyond > target and (cap is None or len(chosen.pivots) < cap)
+        return _pivot_matrix(matrix, cap) if short and m * n <= _DIRECT_ENTRIES else chosen
 
 
 def _finish(

@@ -9,6 +9,8 @@ from ..sketches.gaussian import gaussian
 from ..streams import Streams
 
 if TYPE_CHECKING:
+    import numpy
+
     from ..matrices.adjoint import Adjoint
     from ..matrices.metered import Metered
     from .krylov import BlockKrylov
@@ -29,4 +31,9 @@ class Probes:
         |A|^2 - |A V|^2 would stall near eps |A|^2; this follows the truth down to rounding of the products.
         """
         left = self.AG - basis.W @ (basis.V.conj().T @ self.G)
+        return float(np.sum(np.square(np.abs(left).astype(np.float64)))) / self.COUNT
+
+    def outside(self, Q: numpy.ndarray) -> float:
+        """Estimated squared Frobenius norm of (I - Q Q^H) A for Q with orthonormal columns."""
+        left = self.AG - Q @ (Q.conj().T @ self.AG)
         return float(np.sum(np.square(np.abs(left).astype(np.float64)))) / self.COUNT

@@ -136,12 +136,21 @@ def _damage_of_ours(container: Container, path: str) -> Iterator[None]:
 
 
 def _encode(container: Container, factor: Factorization, report: dict[str, Any]) -> list[Any]:
-    stored = {name: value for name, value in report.items() if name != "run"}
+    stored = _of_the_values(report)
     try:
         flat = factor_meta.flatten(factor.arrays())
     except TypeError as err:
         raise OutputError(f"cannot store these factors: {err}", hint="convert them to float32 or float64") from None
     return container.encode(factor_meta.describe(factor.kind, factor.product, stored, flat), flat)
+
+
+def _of_the_values(report: dict[str, Any]) -> dict[str, Any]:
+    """The report without what says where the values lay: the same values give the same file from any container."""
+    kept = {name: value for name, value in report.items() if name != "run"}
+    for side in ("input", "times"):
+        if isinstance(kept.get(side), dict):
+            kept[side] = {**kept[side], "item": None}
+    return kept
 
 
 def _size(chunks: list[Any]) -> int:

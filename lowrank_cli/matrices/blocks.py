@@ -101,6 +101,9 @@ def orthonormalize(W: numpy.ndarray, engine: Engine) -> tuple[numpy.ndarray, num
         if not np.all(np.isfinite(T)):
             break
         diagonal = S.diagonal().real / lengths
+        if shifted and diagonal.min() < 1e-4:
+            # (nearly) dependent columns: R would carry the rounding of Q, divided by the shift
+            break
         Q = times(Q, T, engine)
         R = S @ R
         # the next Gram matrix would be I to rounding: CholeskyQR of a block this well conditioned is exact

@@ -33,7 +33,8 @@ class TiledMatrix:
 
     def __init__(self, array: numpy.ndarray, engine: Engine | None = None, exponent: int = 0, name: str | None = None):
         self.name = name
-        self.array = array
+        # NumPy multiplies misaligned arrays in a loop of its own, which rounds differently
+        self.array = array if array.flags.aligned else array.copy(order="K")
         self.engine = engine or SerialEngine()
         self._exponent = exponent
         self.shape: tuple[int, int] = (int(array.shape[0]), int(array.shape[1]))

@@ -73,13 +73,16 @@ def sweep(matrix: Matrix, transposed: bool = False) -> MatrixFacts:
 
     def look(_: int, rows: slice, cols: slice, tile: numpy.ndarray) -> tuple[slice, slice, kernel.TileFacts]:
         facts = kernel.tile_sweep(np.ascontiguousarray(tile.T) if transposed else tile, compiled=use)
+        if transposed and facts.bad:
+            # "first" means first by rows of A
+            facts = kernel.tile_sweep(tile, compiled=use)
         return rows, cols, facts
 
     seen = matrix.tiles(look)
     bad = []
     for rows, cols, facts in seen:
         if facts.first_bad is not None:
-            row, col = facts.first_bad[::-1] if transposed else facts.first_bad
+            row, col = facts.first_bad
             bad.append((rows.start + row, cols.start + col, facts.bad))
     if bad:
         refuse_not_finite(*min(bad)[:2], sum(count for *_, count in bad), getattr(matrix, "name", None))
