@@ -41,22 +41,31 @@ class Curve:
 
     errors (K + 1,): relative Frobenius errors, non-increasing. lower (K + 1,): what no approximation of that rank can
     go below. reach: up to this rank the errors are within about 0.3 % of the best; complete: K and reach are all there
-    is, and what is left at K is rounding.
+    is, and what is left at K is rounding. rounding: errors below this say nothing about the matrix.
     """
 
     errors: numpy.ndarray
     lower: numpy.ndarray
     reach: int
     complete: bool
+    rounding: float
     kernels: list[str]
+
+    @property
+    def floor(self) -> float:
+        """Errors up to this one are rounding."""
+        return max(self.rounding, 1.05 * float(self.errors[-1]) if self.complete else 0.0)
 
     @property
     def useful(self) -> int:
         """The rank from which on only rounding changes, or where the curve stops being close to the best."""
-        if not self.complete:
-            return self.reach
-        floor = 1.05 * float(self.errors[-1])
-        return max(1, int(np.flatnonzero(self.errors <= floor)[0]))
+        noise = np.flatnonzero(self.errors[: self.reach + 1] <= self.floor)
+        return max(1, int(noise[0])) if len(noise) else self.reach
+
+    @property
+    def exact(self) -> bool:
+        """Whether the matrix is reached to rounding at the useful rank."""
+        return bool(self.errors[self.useful] <= self.floor)
 
     def rank_for(self, rtol: float) -> int | None:
         """The smallest rank >= 1 with an error of at most rtol; None when the curve does not get there."""
@@ -148,16 +157,18 @@ def _measured(source: Source, scaled: Scaled, reach: int, transposed: bool) -> C
     K = len(source.squares())
     U, s, V = source.triplets(K)
     error = residual(scaled.matrix, signed(V, s, U) if transposed else signed(U, s, V))
-    gains = np.square(s[:K].astype(np.float64))
-    tails = np.append(np.cumsum(gains[::-1])[::-1], 0.0)
+    values = s[:K].astype(np.float64)
+    tails = np.append(np.cumsum(np.square(values)[::-1])[::-1], 0.0)
     squares = tails + float(np.ldexp(error.squares, 2 * error.exponent))
-    total = scaled.squares
-    lower = np.where(tails > source.noise, tails, 0.0)
-    scale = total if total > 0 else 1.0
-    complete = reach >= K
-    # K ranks may be exact to rounding while the identity would add up more than the whole by a few eps
-    errors = np.minimum(np.sqrt(squares / scale), 1.0)
-    return Curve(errors, np.minimum(np.sqrt(lower / scale), errors), min(reach, K), complete, source.kernels)
+    norm = scaled.squares**0.5 or 1.0
+    eps = float(np.finfo(scaled.matrix.dtype).eps)
+    # the identity may add up to more than the whole by a few eps
+    errors = np.minimum(np.sqrt(squares) / norm, 1.0)
+    # Ritz values never exceed singular values; each is known to a few eps of the largest
+    known = np.sqrt(tails) - 4 * eps * K**0.5 * float(values[0])
+    lower = np.minimum(np.where(tails > source.noise, np.maximum(known, 0.0), 0.0) / norm, errors)
+    rounding = 4 * max(scaled.matrix.shape) ** 0.5 * eps
+    return Curve(errors, lower, min(reach, K), reach >= K, rounding, source.kernels)
 
 
 def _require_basis(matrix: Metered | Adjoint, columns: int) -> None:

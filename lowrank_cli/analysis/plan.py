@@ -214,14 +214,14 @@ def _fitting(budget: float, sizes: Sizes, curve: Curve | None) -> tuple[int | No
         return fits, note
     if fits <= curve.useful:
         return fits, note
-    if curve.complete:
+    if curve.exact:
         return curve.useful, note or "a higher rank would fit, but what is left is rounding"
     return curve.useful, note + (note and "; ") + f"a higher rank would fit; the curve ends at {curve.useful}"
 
 
 def _unreached(curve: Curve, least: int) -> str:
     if curve.complete:
-        return f"rounding: no rank has an error below {float(curve.errors[-1]):.3g}"
+        return f"no rank has an error below {float(curve.errors[-1]):.3g}, which is rounding"
     return f"takes a rank of {max(least, curve.reach + 1)} or more, where the curve ends"
 
 
@@ -250,7 +250,7 @@ def _round_ranks(sizes: Sizes) -> list[int]:
 def _end(curve: Curve, sizes: Sizes) -> str:
     if curve.useful >= min(sizes.shape):
         return "all ranks"
-    return "rounding" if curve.complete else "basis"
+    return "rounding" if curve.exact else "basis"
 
 
 def _report(
