@@ -15,6 +15,8 @@ REPORT = {
     "input": {"item": "[/x] \x1b é \udcff", "shape": [6, 5]},
     "list": [1, [2.5, "three"], True],
 }
+#: What a file keeps of it: not where in its container the matrix lay.
+STORED = {**REPORT, "input": {**REPORT["input"], "item": None}}
 
 
 def values(shape, dtype, seed=0):

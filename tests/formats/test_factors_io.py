@@ -16,7 +16,7 @@ from lowrank_cli.factors.interpolative import ColumnID
 from lowrank_cli.factors.svd import SVD
 from lowrank_cli.formats import npz_factors, saving
 
-from .factor_samples import CASES, REPORT, SUFFIXES, assert_same, svd, values
+from .factor_samples import CASES, REPORT, STORED, SUFFIXES, assert_same, svd, values
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -26,7 +26,7 @@ def test_factors_come_back_bit_for_bit(case, suffix, tmp_path):
     saving.save(CASES[case], REPORT, path)
     saved = saving.load_factors(path)
     assert_same(CASES[case], saved.factor)
-    assert saved.report == REPORT
+    assert saved.report == STORED
     assert saved.kind == CASES[case].kind and saved.path == path
     assert all(text.startswith("sha256:") for text in saved.digests.values())
 
@@ -99,7 +99,7 @@ def test_npz_is_read_by_numpy(tmp_path):
         names = ["cols", "C.data", "C.indices", "C.indptr", "C.shape", "Z"]
         assert archive.files == ["meta.json", *names]
         assert np.array_equal(archive["Z"], factor.Z) and archive["cols"].dtype == np.int64
-        assert json.loads(archive["meta.json"])["report"] == REPORT
+        assert json.loads(archive["meta.json"])["report"] == STORED
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
@@ -114,7 +114,7 @@ def test_h5_is_read_by_h5py_with_its_metadata_as_text(tmp_path):
         assert np.array_equal(file["U"][...], svd().U)
         texts = {name: file.attrs[name].decode("utf-8") for name in file.attrs}
     assert texts["kind"] == "svd" and texts["product"] == "U diag(s) Vh" and texts["schema"] == "lowrank.factors/1"
-    assert json.loads(texts["report"]) == REPORT
+    assert json.loads(texts["report"]) == STORED
 
 
 @pytest.mark.parametrize("limit", (0, 300, 700))
@@ -151,7 +151,7 @@ def test_headers_say_names_types_and_shapes_without_the_values(suffix, tmp_path)
         "s": ("float64", (2,)),
         "Vh": ("complex64", (2, 5)),
     }
-    assert headers.report == REPORT and headers.kind == "svd"
+    assert headers.report == STORED and headers.kind == "svd"
     with pytest.raises(InputError):
         saving.load_factors(str(path))
 
