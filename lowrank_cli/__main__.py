@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
+# an interrupt while we are still being imported ends us in silence, not with a traceback
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import os
 import sys
 import warnings

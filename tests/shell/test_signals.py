@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -78,3 +79,10 @@ def test_an_ignored_hangup_stays_ignored(tmp_path):
     assert child.poll() is None
     os.kill(child.pid, signal.SIGTERM)
     assert ended(child) == 143
+
+
+@pytest.mark.parametrize(("before", "after"), [("default_int_handler", "SIG_DFL"), ("SIG_IGN", "SIG_IGN")])
+def test_an_interrupt_while_the_command_is_being_imported_leaves_no_traceback(before, after):
+    code = f"import signal; signal.signal(signal.SIGINT, signal.{before}); import lowrank_cli.__main__; "
+    code += f"assert signal.getsignal(signal.SIGINT) == signal.{after}"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
