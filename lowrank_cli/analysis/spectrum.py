@@ -56,7 +56,8 @@ def _report(found: Spectrum, known: dict[str, Any], options: dict[str, Any], see
     from ..reports.facts import plain, started
 
     exponent, listed = found.scaled.exponent, slice(0, found.listed)
-    values = np.ldexp(found.values, exponent)
+    with np.errstate(over="ignore"):
+        values, radii = np.ldexp(found.values, exponent), np.ldexp(found.radii, exponent)
     if not np.all(np.isfinite(values)):
         raise NumericalError("the largest singular value overflows float64", hint="scale the matrix down")
     share, tail = ranks.energy(found)
@@ -70,7 +71,7 @@ def _report(found: Spectrum, known: dict[str, Any], options: dict[str, Any], see
         "count": found.full,
         "known": len(values),
         "values": values[listed],
-        "radii": np.ldexp(found.radii, exponent)[listed],
+        "radii": radii[listed],
         "energy": share[listed],
         "tail": tail[listed],
         "norms": {name: i.value for name, i in sizes.items()} | {"spectral": values[0]},
