@@ -136,6 +136,12 @@ def _grow(
         _require_basis(matrix, basis.size + b)
         basis.expand(b, fused=True)
         before, blocks = squares, blocks + 1
+    noise = (16 * max(m, n) ** 0.5 * float(np.finfo(matrix.dtype).eps)) ** 2 * total
+    if probes.beyond(basis) > noise:
+        # the basis stopped for its own rounding, not for want of a matrix
+        if m * n <= LAPACK_ENTRIES:
+            return Full(matrix), n
+        return Projected(basis, 0.0), min(_settled(before, basis.ritz_squares(), noise), basis.size - 1)
     basis.pad(1)
     return Projected(basis, 0.0), basis.size
 

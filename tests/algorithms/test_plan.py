@@ -27,6 +27,7 @@ LARGE = {
     "step": gallery.step,
     "rank 7": lambda n: np.linspace(1.0, 0.5, 7),
     "flat": gallery.flat,
+    "1e-4 after 30": lambda n: 1e-4 + 1 / (1 + np.exp(np.minimum(np.arange(n) - 30.0, 300.0))),
 }
 
 
@@ -173,6 +174,14 @@ def test_the_answer_to_bytes_or_a_ratio_is_the_largest_rank_that_fits(dtype):
         assert answer["ratio"] == A.nbytes / answer["bytes"]
     for ratio, answer in zip(ratios, report["answers"][len(counts) :], strict=True):
         assert answer["ratio"] >= ratio
+
+
+@pytest.mark.parametrize("rtol", [1e-3, 4e-4, 2e-4])
+def test_a_long_flat_tail_is_not_taken_for_rounding(rtol):
+    A, s = large("1e-4 after 30")
+    answer = planned(A, rtols=[rtol])["answers"][0]
+    least = measure.smallest_rank(s, rtol)
+    assert answer["rank_least"] <= least <= answer["rank"] <= least + 1
 
 
 def test_a_krylov_plan_reaches_the_rank_that_fits():
