@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-_WIDER = {"float32": np.float64, "complex64": np.complex128, "complex128": np.clongdouble}
+_DOUBLE = {"float32": np.float64, "complex64": np.complex128}
 
 
 def dense(array: Any) -> np.ndarray:
@@ -20,7 +20,8 @@ def dense(array: Any) -> np.ndarray:
 def wide(array: Any) -> np.ndarray:
     """The array in a precision well above its own: extended for double, double for single."""
     array = dense(array)
-    return array.astype(_WIDER.get(str(array.dtype), np.longdouble))
+    complex_ = np.clongdouble if array.dtype.kind == "c" else np.longdouble
+    return array.astype(_DOUBLE.get(str(array.dtype), complex_))
 
 
 def eps(array: Any) -> float:

@@ -1,4 +1,4 @@
-"""NumPy and SciPy bring a BLAS each, whose idle threads spin against each other: tests that call both use one thread."""
+"""NumPy and SciPy bring a BLAS each, and idle threads of one slow the other down: here both have one thread."""
 
 from __future__ import annotations
 

@@ -1,0 +1,173 @@
+"""The promise: the same version, options, seed and values give the same bits, however they lay and whoever computed."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+
+import gallery
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+from contracts import cases
+from contracts.cases import CASES
+from scipy.sparse import csr_array
+
+from lowrank_cli.formats import WRITERS
+from lowrank_cli.formats.saving import save
+
+ASKED = {"rank": {"rank": 25}, "tolerance": {"rtol": 0.2}}
+#: cr takes a rank only
+WHAT = [(case, how) for case, how in itertools.product(CASES, ASKED) if how == "rank" or not CASES[case].of_product]
+DTYPES = ("float64", "float32", "complex128")
+
+
+def values(case, dtype="float64"):
+    A = cases.large(dtype)
+    return A, (cases.partner(A) if CASES[case].of_product else None)
+
+
+def found(case, A, Y, how, **more):
+    """Everything that must not change: the bits of the factors and the report."""
+    outcome, report = cases.run(CASES[case], A, Y, **ASKED[how], **more)
+    return cases.bits(outcome.factor), {name: value for name, value in report.items() if name != "input"}, report
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("case", "how"), WHAT)
+def test_no_bit_of_factors_or_report_depends_on_threads_or_order(case, how, dtype):
+    A, Y = values(case, dtype)
+    wanted = found(case, A, Y, how)
+    for threads, make in ((2, np.ascontiguousarray), (4, np.asfortranarray), (1, np.asfortranarray)):
+        assert found(case, make(A), None if Y is None else make(Y), how, threads=threads) == wanted, (threads, make)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", gallery.DTYPES)
+@pytest.mark.parametrize(("case", "how"), WHAT)
+def test_no_bit_of_a_larger_job_depends_on_threads_or_order(case, how, dtype):
+    A, _ = gallery.with_spectrum(1700, 1300, gallery.poly(1300), dtype=dtype)
+    Y = cases.partner(A) if CASES[case].of_product else None
+    wanted = found(case, A, Y, how)
+    for threads, make in itertools.product((1, 2, 3, 4), (np.ascontiguousarray, np.asfortranarray)):
+        assert found(case, make(A), None if Y is None else make(Y), how, threads=threads) == wanted, (threads, make)
+
+
+@pytest.mark.parametrize(("case", "how"), WHAT)
+def test_no_bit_depends_on_byte_order_alignment_or_strides(case, how):
+    A, Y = values(case)
+    buffer = np.empty(A.nbytes + 1, np.uint8)
+    misaligned = np.ndarray(A.shape, A.dtype, buffer=buffer.data, offset=1)
+    misaligned[...] = A
+    wide = np.zeros((2 * A.shape[0], A.shape[1] + 3))
+    wide[::2, 3:] = A
+    wanted = found(case, A, Y, how)
+    for other in (A.astype(">f8"), misaligned, wide[::2, 3:], A[::-1].copy()[::-1]):
+        assert found(case, other, Y, how) == wanted
+
+
+@pytest.mark.parametrize(("case", "how"), WHAT)
+def test_no_bit_depends_on_threads_for_sparse_matrices(case, how):
+    A, Y = values(case)
+    A = csr_array(np.where(np.abs(A) > np.quantile(np.abs(A), 0.7), A, 0))
+    wanted = found(case, A, Y, how)
+    for threads in (2, 4):
+        assert found(case, A, Y, how, threads=threads) == wanted
+
+
+@pytest.mark.parametrize("case", ["svd", "id", "id rows", "cr auto"])
+def test_small_matrices_keep_the_promise_too(case):
+    A, _ = gallery.with_spectrum(90, 70, gallery.poly(70))
+    Y = cases.partner(A) if CASES[case].of_product else None
+    wanted = found(case, A, Y, "rank")
+    for threads, make in itertools.product((1, 2, 4), (np.ascontiguousarray, np.asfortranarray)):
+        assert found(case, make(A), None if Y is None else make(Y), "rank", threads=threads) == wanted
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """The same values in every storage: name -> path."""
+    folder = tmp_path_factory.mktemp("storages")
+    A = cases.large()
+    Y = cases.partner(A)
+    paths = {}
+    for name, array in (("A", A), ("Y", Y)):
+        np.save(folder / f"{name}.c.npy", array)
+        np.save(folder / f"{name}.f.npy", np.asfortranarray(array))
+        np.save(folder / f"{name}.big.npy", array.astype(">f8"))
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            file.create_dataset("contiguous", data=array)
+            file.create_dataset("chunked", data=array, chunks=(37, 19))
+            file.create_dataset("compressed", data=array, chunks=(64, array.shape[1]), compression="gzip", shuffle=True)
+            file.create_dataset("big", data=array.astype(">f8"))
+        scipy.io.mmwrite(folder / f"{name}.mtx", array, precision=17)
+        paths[name] = [
+            *(str(folder / f"{name}.{kind}.npy") for kind in ("c", "f", "big")),
+            *(f"{folder / name}.h5:/{item}" for item in ("contiguous", "chunked", "compressed", "big")),
+            str(folder / f"{name}.mtx"),
+        ]
+    return paths
+
+
+@pytest.mark.parametrize(("case", "how"), WHAT)
+def test_no_bit_depends_on_the_file_format(case, how, files):
+    """.npy in either order and byte order, HDF5 contiguous, chunked, compressed and big-endian, Matrix Market array."""
+    results = []
+    for number, path in enumerate(files["A"]):
+        Y = files["Y"][-1 - number] if CASES[case].of_product else None
+        factors, _, report = found(case, path, Y, how, threads=1 + number % 2)
+        results.append((factors, report["error"], report["input"]["digest"], report["ledger"]))
+    assert all(result == results[0] for result in results), [r == results[0] for r in results]
+
+
+@pytest.mark.parametrize("suffix", sorted(WRITERS))
+@pytest.mark.parametrize("case", ["svd", "id", "id rows", "cr auto"])
+def test_output_files_are_byte_identical(case, suffix, files, tmp_path):
+    written = set()
+    for number, path in enumerate(files["A"][:3]):
+        Y = files["Y"][0] if CASES[case].of_product else None
+        outcome, report = cases.run(CASES[case], path, Y, rank=9, threads=1 + number)
+        target = tmp_path / f"F{number}{suffix}"
+        save(outcome.factor, report, str(target))
+        written.add(target.read_bytes())
+    assert len(written) == 1
+
+
+def command(*argv, cwd):
+    done = subprocess.run([sys.executable, "-m", "lowrank_cli", *argv], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("suffix", sorted(WRITERS))
+def test_the_command_writes_the_same_file_from_any_storage_with_any_threads(suffix, files, tmp_path):
+    inputs = [files["A"][0], files["A"][1], files["A"][5]]
+    for number, path in enumerate(inputs):
+        command(
+            "approx",
+            path,
+            "-k",
+            "9",
+            "-o",
+            f"F{number}{suffix}",
+            "--threads",
+            str((1, 2, 4)[number]),
+            "-q",
+            cwd=tmp_path,
+        )
+    first = (tmp_path / f"F0{suffix}").read_bytes()
+    # the item of a container is part of the request, and stored
+    assert (tmp_path / f"F1{suffix}").read_bytes() == first
+    if suffix == ".npz":
+        arrays = [dict(np.load(tmp_path / f"F{number}{suffix}")) for number in range(3)]
+        for name in ("U", "s", "Vh"):
+            assert len({a[name].tobytes() for a in arrays}) == 1
+
+
+def test_the_command_and_the_library_give_the_same_bits(files, tmp_path):
+    command("approx", files["A"][1], "--method", "id", "--rtol", "0.2", "-o", "F.npz", "-q", cwd=tmp_path)
+    outcome, _ = cases.run(CASES["id"], files["A"][0], rtol=0.2, threads=2)
+    stored = np.load(tmp_path / "F.npz")
+    for name, array in outcome.factor.arrays().items():
+        assert stored[name].tobytes() == np.ascontiguousarray(array).tobytes(), name
