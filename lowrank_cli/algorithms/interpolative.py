@@ -111,6 +111,8 @@ def _pivot_sketch(matrix: Metered | Adjoint, k: int, options: IDOptions, streams
     l = min(multiple_of_32(k + options.oversample), min(m, n))
     basis = BlockKrylov(matrix, streams)
     basis.start(l, fused=False)
+    if not basis.size:
+        return _least_squares(matrix, np.empty(0, np.int64), False)
     use = jit.pays(pivoting.seconds_saved(l, n, k))
     qr = pivoting.pivoted_qr(_projection(basis), k, compiled=use)
     if len(qr.pivots) < k and m * n <= _DIRECT_ENTRIES:
@@ -144,6 +146,8 @@ def _pivot_to_tolerance(
     probes = Probes(matrix, streams)
     basis = BlockKrylov(matrix, streams)
     basis.start(min(64, m, n), fused=True)
+    if not basis.size:
+        return _least_squares(matrix, np.empty(0, np.int64), False)
     reach = 0
     while True:
         beyond = probes.beyond(basis)

@@ -110,9 +110,9 @@ class BlockKrylov:
         if fresh > 0:
             F = self._fresh(fresh)
             noise = _NOISE * float(np.finfo(F.dtype).eps) * float(_lengths(F, engine).max(initial=0.0))
-            known = Q.shape[1]
             Q = self._news(np.hstack([Z, F]), np.append(floor, np.full(fresh, noise)))
-            self.exhausted = Q.shape[1] < known + fresh
+            # a fresh sketch is independent of V with probability one, as long as there is anything left
+            self.exhausted = Q.shape[1] < fresh
         Q = np.ascontiguousarray(Q[:, :room])
         if Q.shape[1]:
             self._take(Q, fused)

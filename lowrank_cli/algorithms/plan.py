@@ -37,11 +37,11 @@ MODEST = 512
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Curve:
-    """The error of one factorization cut at every rank k = 0 .. K.
+    """The error of one factorization with K triplets, cut at every rank.
 
-    errors (K + 1,): relative Frobenius errors, non-increasing. lower (K + 1,): what no approximation of that rank can
-    go below. reach: up to this rank the errors are within about 0.3 % of the best; complete: K and reach are all there
-    is, and what is left at K is rounding. rounding: errors below this say nothing about the matrix.
+    errors (reach + 1,): relative Frobenius errors at ranks 0 .. reach, non-increasing, within about 0.3 % of the best.
+    lower (K + 1,): what no approximation of that rank can go below. complete: K and reach are all there is, and what is
+    left there is rounding. rounding: errors below this say nothing about the matrix.
     """
 
     errors: numpy.ndarray
@@ -59,7 +59,7 @@ class Curve:
     @property
     def useful(self) -> int:
         """The rank from which on only rounding changes, or where the curve stops being close to the best."""
-        noise = np.flatnonzero(self.errors[: self.reach + 1] <= self.floor)
+        noise = np.flatnonzero(self.errors <= self.floor)
         return max(1, int(noise[0])) if len(noise) else self.reach
 
     @property
@@ -69,7 +69,7 @@ class Curve:
 
     def rank_for(self, rtol: float) -> int | None:
         """The smallest rank >= 1 with an error of at most rtol; None when the curve does not get there."""
-        fits = np.flatnonzero(self.errors[: self.reach + 1] <= rtol)
+        fits = np.flatnonzero(self.errors <= rtol)
         return max(1, int(fits[0])) if len(fits) else None
 
     def least_rank_for(self, rtol: float) -> int:
@@ -78,72 +78,91 @@ class Curve:
         return max(1, int(fits[0])) if len(fits) else len(self.lower)
 
 
-def trace(matrix: Metered, rtols: Sequence[float], ranks: Sequence[int], streams: Streams, modest: bool) -> Curve:
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What a curve must answer. rtols: relative tolerances whose ranks are sought; ranks: to be on the curve; modest:
+    stop at a basis of MODEST columns whatever the tolerances need; pays: a tolerance proven to need more than this
+    rank needs no rank found, when finding it takes more than LAPACK can do."""
+
+    rtols: Sequence[float] = ()
+    ranks: Sequence[int] = ()
+    modest: bool = False
+    pays: int = 0
+
+
+def trace(matrix: Metered, wanted: Wanted, streams: Streams) -> Curve:
     """The error curve, good at least up to the ranks given and to those that the tolerances need.
 
-    err_k^2 = err_K^2 + sum of s_j^2 over k < j <= K, an identity for orthogonal projections, with err_K measured
-    against the matrix. LAPACK's decomposition where ``svd.wants_lapack`` says so, or where the basis would grow past
-    half of the smaller side; else one block Krylov basis, grown until the ranks asked for are settled. modest: stop
-    at a basis of 512 columns, whatever the tolerances need.
+    err_k^2 = err_r^2 + sum of s_j^2 over k < j <= r, an identity for orthogonal projections, with the error at the
+    last rank r of the curve measured against the matrix. LAPACK's decomposition where ``svd.wants_lapack`` says so, or
+    where the basis would grow past half of the smaller side; else one block Krylov basis, grown until the ranks asked
+    for are settled.
 
     Raises UsageError (tolerance below eps), InputError (NaN, Inf), NumericalError, ResourceError. Cost: with LAPACK
     three passes; with a basis of K columns 2 to 3 passes a block, 4 m n K flops, memory 2 (m + n) K.
     """
     m, n = matrix.shape
-    for rtol in rtols:
+    for rtol in wanted.rtols:
         check_tolerance(Budget(rtol=rtol), matrix.dtype)
-    lapack = wants_lapack(matrix, max(ranks, default=None), SVDOptions())
+    lapack = wants_lapack(matrix, max(wanted.ranks, default=None), SVDOptions())
     if not lapack:
         _require_basis(matrix, 128)
     scaled = bring_to_scale(matrix)
     tall: Metered | Adjoint = scaled.matrix if m >= n else Adjoint(scaled.matrix)
-    if lapack:
-        return _measured(Full(tall), scaled, min(m, n), transposed=m < n)
-    source, reach = _grow(tall, scaled.squares, rtols, ranks, streams, modest)
+    source, reach = (Full(tall), min(m, n)) if lapack else _grow(tall, scaled.squares, wanted, streams)
     return _measured(source, scaled, reach, transposed=m < n)
 
 
-def _grow(
-    matrix: Metered | Adjoint,
-    total: float,
-    rtols: Sequence[float],
-    ranks: Sequence[int],
-    streams: Streams,
-    modest: bool,
-) -> tuple[Source, int]:
+def _grow(matrix: Metered | Adjoint, total: float, wanted: Wanted, streams: Streams) -> tuple[Source, int]:
     """A source of triplets and the rank up to which it is settled."""
     m, n = matrix.shape
+    dense = m * n <= LAPACK_ENTRIES
     probes = Probes(matrix, streams)
     basis = BlockKrylov(matrix, streams)
-    b = multiple_of_32(max(ranks, default=0) / 2 + 10)
+    b = multiple_of_32(max(wanted.ranks, default=0) / 2 + 10)
     basis.start(b, fused=True)
-    before = np.empty(0)
-    blocks = 1
+    before, blocks = np.empty(0), 1
     while not basis.exhausted:
         beyond, squares = probes.beyond(basis), basis.ritz_squares()
         reach = _settled(before, squares, beyond)
-        need = max([*ranks, *(rank_for(rtol**2 * total, beyond, squares) for rtol in rtols)], default=1)
+        need = _needed(wanted, total, beyond, squares)
         # the probes may be some percent off: the curve goes on a little beyond what they ask for
-        if need + 1 + need // 16 <= reach or (modest and basis.size + b > MODEST):
+        if need + 1 + need // 16 <= reach or (wanted.modest and basis.size + b > MODEST):
+            return Projected(basis, beyond), reach
+        if not dense and reach > max(wanted.ranks, default=0) and _hopeless(wanted, total, beyond, squares, reach):
             return Projected(basis, beyond), reach
         if need > basis.size:
             b = max(b, multiple_of_32(basis.size / 2))
         if blocks >= LEAST_BLOCKS - 1:
             # a Krylov space holds a repeated singular value at most as often as its first block is wide
             b += FRESH
-        if m * n <= LAPACK_ENTRIES and basis.size + b > FULL_SHARE * n:
+        if dense and basis.size + b > FULL_SHARE * n:
             return Full(matrix), n
         _require_basis(matrix, basis.size + b)
         basis.expand(b, fused=True)
         before, blocks = squares, blocks + 1
     noise = (16 * max(m, n) ** 0.5 * float(np.finfo(matrix.dtype).eps)) ** 2 * total
-    if probes.beyond(basis) > noise:
-        # the basis stopped for its own rounding, not for want of a matrix
-        if m * n <= LAPACK_ENTRIES:
-            return Full(matrix), n
-        return Projected(basis, 0.0), min(_settled(before, basis.ritz_squares(), noise), basis.size - 1)
-    basis.pad(1)
-    return Projected(basis, 0.0), basis.size
+    if probes.beyond(basis) <= noise:
+        basis.pad(1)
+        return Projected(basis, 0.0), basis.size
+    # the basis stopped for its own rounding, not for want of a matrix
+    if dense:
+        return Full(matrix), n
+    return Projected(basis, 0.0), max(1, min(_settled(before, basis.ritz_squares(), noise), basis.size - 1))
+
+
+def _needed(wanted: Wanted, total: float, beyond: float, squares: numpy.ndarray) -> int:
+    """The rank that the curve has to reach, as far as the basis can tell."""
+    found = (rank_for(rtol**2 * total, beyond, squares) for rtol in wanted.rtols)
+    return max([*wanted.ranks, *found], default=1)
+
+
+def _hopeless(wanted: Wanted, total: float, beyond: float, squares: numpy.ndarray, reach: int) -> bool:
+    """Whether every tolerance not yet met needs, provably, a rank that does not pay."""
+    targets = [rtol**2 * total for rtol in wanted.rtols]
+    unmet = [target for target in targets if rank_for(target, beyond, squares) > reach]
+    tails = _tails(squares)
+    return all(int(np.count_nonzero(tails > target)) > wanted.pays for target in unmet)
 
 
 def _settled(before: numpy.ndarray, squares: numpy.ndarray, beyond: float) -> int:
@@ -159,22 +178,36 @@ def _settled(before: numpy.ndarray, squares: numpy.ndarray, beyond: float) -> in
 
 
 def _measured(source: Source, scaled: Scaled, reach: int, transposed: bool) -> Curve:
-    """The curve with its end measured, one pass."""
-    K = len(source.squares())
-    U, s, V = source.triplets(K)
-    error = residual(scaled.matrix, signed(V, s, U) if transposed else signed(U, s, V))
-    values = s[:K].astype(np.float64)
-    tails = np.append(np.cumsum(np.square(values)[::-1])[::-1], 0.0)
-    squares = tails + float(np.ldexp(error.squares, 2 * error.exponent))
+    """The curve up to reach, its end measured in one pass."""
+    U, s, V = source.triplets(reach)
+    error = residual(scaled.matrix, signed(V, s[:reach], U) if transposed else signed(U, s[:reach], V))
+    values = s.astype(np.float64)
+    squares = _tails(np.square(values[:reach])) + float(np.ldexp(error.squares, 2 * error.exponent))
     norm = scaled.squares**0.5 or 1.0
     eps = float(np.finfo(scaled.matrix.dtype).eps)
     # the identity may add up to more than the whole by a few eps
     errors = np.minimum(np.sqrt(squares) / norm, 1.0)
-    # Ritz values never exceed singular values; each is known to a few eps of the largest
-    known = np.sqrt(tails) - 4 * eps * K**0.5 * float(values[0])
-    lower = np.minimum(np.where(tails > source.noise, np.maximum(known, 0.0), 0.0) / norm, errors)
+    lower = _lower(values, source.squares(), eps) / norm
+    lower[: reach + 1] = np.minimum(lower[: reach + 1], errors)
     rounding = 4 * max(scaled.matrix.shape) ** 0.5 * eps
-    return Curve(errors, lower, min(reach, K), reach >= K, rounding, source.kernels)
+    return Curve(errors, lower, reach, reach >= len(source.squares()), rounding, source.kernels)
+
+
+def _tails(squares: numpy.ndarray) -> numpy.ndarray:
+    """Sums of what follows each place: one entry more, the last one 0."""
+    return np.append(np.cumsum(squares[::-1])[::-1], 0.0)
+
+
+def _lower(values: numpy.ndarray, squares: numpy.ndarray, eps: float) -> numpy.ndarray:
+    """What no approximation of rank 0, 1, ... can go below: Ritz values never exceed singular values.
+
+    values: as many as were resolved, each to a few eps of the largest; squares: all, to a few eps of the largest
+    square, which says less of small ones but more of a long tail.
+    """
+    few = np.zeros(len(squares) + 1)
+    few[: len(values) + 1] = np.sqrt(_tails(np.square(values))) - 4 * eps * len(values) ** 0.5 * values[0]
+    noise = 4 * len(squares) * max(eps, float(np.finfo(np.float64).eps)) * float(squares[0])
+    return np.maximum(np.maximum(few, 0.0), np.sqrt(np.maximum(_tails(squares) - noise, 0.0)))
 
 
 def _require_basis(matrix: Metered | Adjoint, columns: int) -> None:

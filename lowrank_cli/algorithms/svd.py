@@ -154,9 +154,10 @@ def _to_tolerance(
     while True:
         beyond = probes.beyond(basis)
         squares = basis.ritz_squares()
-        rank = assess.guess(target, beyond, squares)
+        rank = 1 if not basis.size else assess.guess(target, beyond, squares)
         inside = rank <= basis.size - (0 if assess.identity else 1 + rank // 8)
         if (inside and found - rank <= max(1, rank // 50)) or basis.exhausted or _enough(basis, cap, found, rank):
+            basis.pad(1)
             return Projected(basis, beyond)
         found = rank if inside else n + 1
         if options.block is None and not inside:

@@ -50,13 +50,17 @@ def inclusion_probabilities(f: numpy.ndarray, r: int) -> numpy.ndarray:
         raise UsageError(f"cannot choose {r} of {n} without replacement", hint=f"ask for at most {n}")
     if r == 0:
         return np.zeros(n)
+    given = np.asarray(f, np.float64) > 0
     f = _weights(f, positive=False)
     positive = f > 0
     count = int(np.count_nonzero(positive))
     if count <= r:
         pi = positive.astype(np.float64)
-        if count < n:
-            pi[~positive] = (r - count) / (n - count)
+        # next come weights so small that scaling made them zero, then zeros
+        for others in (given & ~positive, ~given):
+            left = max(0.0, r - float(pi.sum()))
+            if others.any():
+                pi[others] = min(1.0, left / np.count_nonzero(others))
         return pi
     order = np.argsort(-f, kind="stable")
     g = f[order]

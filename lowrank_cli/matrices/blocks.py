@@ -79,6 +79,8 @@ def orthonormalize(W: numpy.ndarray, engine: Engine) -> tuple[numpy.ndarray, num
     orthonormal all the same. Cost: 4 m l^2 flops, 6 m l^2 shifted.
     """
     l = W.shape[1]
+    if l == 0:
+        return W, np.zeros((0, 0), W.dtype)
     wide = np.result_type(W.dtype, np.float64)
     eps = float(np.finfo(W.dtype).eps)
     R = np.eye(l, dtype=wide)
@@ -101,8 +103,8 @@ def orthonormalize(W: numpy.ndarray, engine: Engine) -> tuple[numpy.ndarray, num
         if not np.all(np.isfinite(T)):
             break
         diagonal = S.diagonal().real / lengths
-        if shifted and diagonal.min() < 1e-4:
-            # (nearly) dependent columns: R would carry the rounding of Q, divided by the shift
+        if diagonal.min() < (1e-4 if shifted or W.real.itemsize == 4 else 1e-7):
+            # (nearly) dependent columns: R would carry the rounding of Q, divided by this
             break
         Q = times(Q, T, engine)
         R = S @ R
