@@ -94,7 +94,7 @@ def plan(
     that makes no sense), InputError (NaN, Inf), NumericalError, ResourceError. Cost: one factorization and one pass.
     """
     from .. import api
-    from ..algorithms.plan import trace
+    from ..algorithms.plan import Wanted, trace
     from ..engines.blas import single_threaded
     from ..engines.threads import engine_for
     from ..matrices.metered import Metered
@@ -110,7 +110,8 @@ def plan(
     ranks = [sizes.fitting(b) for b in budgets if b < sizes.bytes_in]
     metered = Metered(A)
     with single_threaded(blas_pinned):
-        curve = trace(metered, asked_rtols, [k for k in ranks if k], streams, modest)
+        wanted = Wanted(asked_rtols, [k for k in ranks if k], modest, sizes.break_even["bytes_rank"])
+        curve = trace(metered, wanted, streams)
         rate = _product_rate(matrix.array.dtype)
         described = api.described(matrix, A, True)
     questions = _questions(asked_rtols, bytes_, ratios)
@@ -222,7 +223,7 @@ def _fitting(budget: float, sizes: Sizes, curve: Curve | None) -> tuple[int | No
 def _unreached(curve: Curve, least: int) -> str:
     if curve.complete:
         return f"no rank has an error below {float(curve.errors[-1]):.3g}, which is rounding"
-    return f"takes a rank of {max(least, curve.reach + 1)} or more, where the curve ends"
+    return f"takes a rank of {max(least, curve.reach + 1)} or more, beyond the end of the curve"
 
 
 def _dear(rank: int, sizes: Sizes) -> str:

@@ -239,6 +239,38 @@ def test_what_the_basis_does_not_reach_has_no_rank_but_a_proven_least_one():
         assert "or more" in answer["note"]
 
 
+@pytest.fixture
+def without_lapack(monkeypatch):
+    """As if matrices of a test's size were too large for LAPACK."""
+    from lowrank_cli.algorithms import plan as numerics
+
+    monkeypatch.setattr(numerics, "LAPACK_ENTRIES", 1000)
+
+
+def test_beyond_lapack_a_tolerance_that_cannot_pay_stops_the_basis_early(without_lapack):
+    A, s = gallery.with_spectrum(M, N, gallery.flat(N), seed=1)
+    report = planned(A.astype("float32"), rtols=[0.1])
+    (answer,) = report["answers"]
+    assert answer["rank"] is None and answer["worth"] is False and "not worth it" in answer["note"]
+    assert report["break_even"]["bytes_rank"] < answer["rank_least"] <= measure.smallest_rank(s, 0.1)
+
+
+def test_beyond_lapack_a_tolerance_that_pays_is_still_answered_beside_one_that_does_not(without_lapack):
+    s = np.append(gallery.exponential(60, 0.05), np.full(N - 60, 0.02))
+    A, s = gallery.with_spectrum(M, N, s, seed=1)
+    first, second = planned(A, rtols=[0.2, 0.01])["answers"]
+    least = measure.smallest_rank(s, 0.2)
+    assert first["rank_least"] <= least <= first["rank"] <= least + 1
+    assert second["rank"] is None or second["rank"] >= measure.smallest_rank(s, 0.01)
+    assert second["worth"] is False
+
+
+def test_beyond_lapack_bytes_are_answered_however_hopeless_a_tolerance_is(without_lapack):
+    A, _ = large("1/i^2")
+    answer = planned(A, rtols=[1e-15 * 4], bytes_=[90 * (M + N + 1) * 8])["answers"][1]
+    assert answer["rank"] == 90 and answer["worth"] is True
+
+
 # Break-even
 
 
