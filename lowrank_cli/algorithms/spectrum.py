@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..certificates.residual import residual
+from ..certificates.spectral import slack
 from ..errors import NumericalError, ResourceError, UsageError
 from ..factors.svd import SVD
 from ..lazy import np
@@ -173,13 +174,13 @@ def _gesvd(A: numpy.ndarray) -> numpy.ndarray:
 
 def _plausible(values: numpy.ndarray, scaled: Scaled) -> bool:
     """A cheap check of what LAPACK returned: ordered, and with the Frobenius norm and longest column of the matrix."""
-    slack = 16 * max(scaled.matrix.shape) * float(np.finfo(np.float64).eps)
+    share = 16 * max(scaled.matrix.shape) * float(np.finfo(np.float64).eps)
     if not np.all(np.isfinite(values)) or values[-1] < 0 or np.any(np.diff(values) > 0):
         return False
     total = float(np.sum(np.square(values)))
     facts = scaled.work_facts
     longest = float(np.ldexp(facts.column_squares.max(), 2 * facts.exponent))
-    return abs(total - scaled.squares) <= slack * scaled.squares and values[0] ** 2 >= (1 - slack) * longest
+    return abs(total - scaled.squares) <= share * scaled.squares and values[0] ** 2 >= (1 - share) * longest
 
 
 # Block Krylov
@@ -286,10 +287,9 @@ def _remainder(scaled: Scaled, found: _Triplets) -> tuple[float, float, str]:
 def _cap(basis: BlockKrylov, k: int, steps: int, b: int, n: int) -> float:
     """What the values beyond the leading k do not exceed, except with FAILURE_PROBABILITY; infinity: nothing said.
 
-    From one random start, q Lanczos steps on an n x n matrix find less than (1 - e) of its largest eigenvalue with
-    probability at most 1.648 sqrt(n) exp(-sqrt(e) (2 q - 1)) (Kuczynski and Wozniakowski 1992, Theorem 4.2). The
-    basis holds the Krylov spaces of b independent starts, so all b must fail. With the leading triplets converged,
-    hence deflated, this holds of each next eigenvalue of A^H A in turn: k + 1 statements share the probability.
+    The basis holds the Krylov spaces of b independent random starts, so ``certificates.spectral.slack`` bounds the
+    largest eigenvalue of A^H A by the largest Ritz value. With the leading triplets converged, hence deflated, it
+    bounds each next one in turn: k + 1 statements share the probability.
     """
     squares = basis.ritz_squares()
     eps = float(np.finfo(basis.V.dtype).eps)
@@ -298,9 +298,8 @@ def _cap(basis: BlockKrylov, k: int, steps: int, b: int, n: int) -> float:
         return math.sqrt(next_square)
     if steps < 1 or len(squares) <= k:
         return math.inf
-    delta = FAILURE_PROBABILITY / (k + 1)
-    root = (math.log(1.648 * math.sqrt(n)) + math.log(1 / delta) / b) / (2 * steps - 1)
-    return math.sqrt(next_square / (1 - root**2)) if root < 1 else math.inf
+    missed = slack(n, b, steps, FAILURE_PROBABILITY / (k + 1))
+    return math.sqrt(next_square / (1 - missed)) if missed < 1 else math.inf
 
 
 def _require_basis(tall: Metered | Adjoint, columns: int) -> None:

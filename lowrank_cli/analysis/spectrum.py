@@ -13,7 +13,7 @@ from ..streams import STREAM, Streams
 
 if TYPE_CHECKING:
     from ..algorithms.spectrum import Spectrum
-    from ..algorithms.spectrum_ranks import Interval
+    from ..algorithms.spectrum_ranks import Interval, NumericRank
     from ..formats.loaded import Loaded
 
 
@@ -64,7 +64,9 @@ def _report(found: Spectrum, known: dict[str, Any], options: dict[str, Any], see
     effective, rank = ranks.effective_ranks(found), ranks.numeric_rank(found)
     sizes, condition = ranks.norms(found), ranks.condition_number(found)
     sizes = {name: ranks.Interval(_ldexp(i.lower, exponent), _ldexp(i.upper, exponent)) for name, i in sizes.items()}
-    enclosed = {**sizes, **effective, "numeric": rank} | ({} if condition is None else {"condition": condition})
+    enclosed: dict[str, Interval | NumericRank] = {**sizes, **effective, "numeric": rank}
+    if condition is not None:
+        enclosed["condition"] = condition
     report = started("spectrum")
     report |= {"method": found.method, "status": found.status.value, "input": known}
     report |= {
@@ -105,7 +107,7 @@ def _condition(found: Spectrum, interval: Interval) -> float | None:
     return float(found.values[0] / found.values[-1])
 
 
-def _gap(rank: Any, exponent: int) -> dict[str, float | None]:
+def _gap(rank: NumericRank, exponent: int) -> dict[str, float | None]:
     """The values on either side of the threshold of the numeric rank, and how far apart they are."""
     above, below = rank.above, rank.below
     return {
