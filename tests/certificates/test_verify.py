@@ -1,0 +1,423 @@
+"""Verification: every kind of claim holds on its own matrix, and fails on another one or when a number was changed."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+
+import gallery
+import measure
+import numpy as np
+import pytest
+from certificates import coverage
+from scipy.sparse import csr_array, random_array
+
+import lowrank_cli
+from lowrank_cli import api
+from lowrank_cli.algorithms.cr import SCHEMES, CROptions
+from lowrank_cli.algorithms.interpolative import IDOptions
+from lowrank_cli.analysis.verify import THRESHOLD, orthogonality_ratios, structure, verify
+from lowrank_cli.budget import Budget
+from lowrank_cli.certificates import spectral
+from lowrank_cli.errors import UsageError
+from lowrank_cli.formats.memory import from_array
+
+SMALL, LARGE = (60, 50), (540, 530)
+
+
+def made(A, method: str = "svd", times=None, options=None, seed: int = 0, **asked):
+    """(factor, report) of an approximation, as a file would hold them."""
+    job = api.Job("approx", method, Budget(**asked), options, seed)
+    other = None if times is None else from_array(times)
+    done, report = api.run(job, from_array(A), other, digests=False)
+    return done.factor, report
+
+
+def held(factor, report, A=None, times=None, **how):
+    loaded = [None if X is None else from_array(X) for X in (A, times)]
+    return verify(factor, report, *loaded, **how)
+
+
+def matrix(shape=SMALL, dtype="float64", seed=7):
+    return gallery.with_spectrum(*shape, gallery.poly(min(shape)), seed=seed, dtype=dtype)[0]
+
+
+def changed(factor, **arrays):
+    return dataclasses.replace(factor, **arrays)
+
+
+def claiming(report, relative: float):
+    other = copy.deepcopy(report)
+    other["error"]["relative"] = relative
+    return other
+
+
+KINDS = {
+    "svd": {"method": "svd"},
+    "id": {"method": "id"},
+    "id rows": {"method": "id", "options": IDOptions(axis="rows")},
+}
+CLAIMS = {
+    "exact": {},
+    "bound": {"certify": "probes"},
+    "spectral": {"norm": "spectral"},
+    "spectral bound": {"norm": "spectral", "certify": "probes"},
+}
+
+
+# Claims hold on their own matrix
+
+
+@pytest.mark.parametrize("shape", [SMALL, LARGE])
+@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_claim_holds_on_its_own_matrix(kind, claim, shape):
+    A = matrix(shape)
+    for asked in ({"rank": 7}, {"rtol": 0.2}):
+        factor, report = made(A, **KINDS[kind], **CLAIMS[claim], **asked)
+        said = held(factor, report, A, orthogonality=True)
+        assert said["holds"] and said["reason"] is None
+        assert (said["kind"], said["norm"]) == (report["error"]["kind"], report["error"]["norm"])
+        E = A - factor.reconstruct()
+        true = (
+            np.linalg.norm(E) / np.linalg.norm(A)
+            if said["norm"] == "fro"
+            else np.linalg.norm(E, 2) / np.linalg.norm(A, 2)
+        )
+        assert said["measured"] == pytest.approx(true, rel=1e-9, abs=0)
+
+
+@pytest.mark.parametrize("dtype", gallery.DTYPES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_claims_hold_in_every_dtype(kind, dtype):
+    A = matrix(dtype=dtype)
+    for claim in CLAIMS.values():
+        factor, report = made(A, **KINDS[kind], **claim, rank=9)
+        assert held(factor, report, A)["holds"]
+
+
+@pytest.mark.parametrize("name", sorted(gallery.GALLERY))
+def test_claims_hold_on_the_gallery(name):
+    A, _ = gallery.GALLERY[name]()
+    k = max(1, min(A.shape) // 3)
+    for kind in KINDS.values():
+        for claim in CLAIMS.values():
+            factor, report = made(A, **kind, **claim, rank=k)
+            said = held(factor, report, A, orthogonality=True)
+            assert said["holds"], said["reason"]
+
+
+def test_claims_hold_on_a_sparse_matrix():
+    S = csr_array(random_array((560, 530), density=0.03, rng=np.random.default_rng(2)))
+    for kind in KINDS.values():
+        for claim in CLAIMS.values():
+            factor, report = made(S, **kind, **claim, rank=9)
+            assert held(factor, report, S)["holds"]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES[1:])
+def test_claims_hold_on_products_and_fail_on_another_second_factor(scheme):
+    rng = np.random.default_rng(3)
+    X, Y = rng.standard_normal((40, 70)), rng.standard_normal((70, 50))
+    factor, report = made(X, "cr", times=Y, options=CROptions(scheme=scheme), rank=20)
+    assert held(factor, report, X, Y)["holds"]
+    assert held(factor, report, X, Y, sample=True)["holds"]
+    assert not held(factor, report, X, Y[::-1].copy())["holds"]
+    assert not held(factor, report, X[:, ::-1].copy(), Y)["holds"]
+
+
+@pytest.mark.parametrize("scale", [1e-250, 1e-100, 1e100, 1e250])
+def test_claims_hold_at_extreme_scales(scale):
+    A = matrix() * scale
+    for claim in CLAIMS.values():
+        factor, report = made(A, **claim, rank=9)
+        said = held(factor, report, A)
+        assert said["holds"] and said["measured"] == pytest.approx(
+            held(*made(A / scale, **claim, rank=9), A / scale)["measured"], rel=1e-9, abs=0
+        )
+
+
+@pytest.fixture
+def unaffordable(monkeypatch):
+    """As if the matrix were too large to decompose: spectral errors are then intervals."""
+    monkeypatch.setattr(spectral, "affordable", lambda shape: False)
+
+
+@pytest.mark.parametrize("scale", [1e-250, 1.0, 1e250])
+@pytest.mark.parametrize("kind", KINDS)
+def test_spectral_intervals_verify_one_another(kind, scale, unaffordable):
+    """Two intervals from random numbers of their own, over norms that each found from below."""
+    A = matrix(LARGE) * scale
+    for seed in range(3):
+        factor, report = made(A, **KINDS[kind], norm="spectral", rank=9, seed=seed)
+        assert report["error"]["kind"] == "bound"
+        said = held(factor, report, A, seed=seed)
+        assert said["holds"] and said["measured_lower"] <= said["measured"] <= 1.1 * said["measured_lower"]
+        assert not held(factor, claiming(report, said["measured_lower"] / 1.1), A)["holds"]
+
+
+def test_verification_does_not_repeat_the_random_numbers_of_the_claim():
+    """A sample drawn with the seed of the factors would repeat their mistakes."""
+    A = matrix()
+    factor, report = made(A, certify="probes", rank=9)
+    said = held(factor, report, A, sample=True, seed=0)
+    assert said["measured"] != report["error"]["relative"]
+    assert said["measured"] != held(factor, report, A, sample=True, seed=1)["measured"]
+
+
+# Claims fail when something is wrong
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_claim_fails_on_another_matrix(kind, claim):
+    factor, report = made(matrix(), **KINDS[kind], **CLAIMS[claim], rank=20)
+    said = held(factor, report, matrix(seed=8))
+    assert not said["holds"] and said["reason"]
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_shape_is_named_in_the_reason(kind, claim):
+    factor, report = made(matrix(), **KINDS[kind], **CLAIMS[claim], rank=20)
+    for other in (matrix((50, 60)), matrix((61, 50)), matrix((60, 49))):
+        said = held(factor, report, other)
+        assert not said["holds"] and "60x50" in said["reason"] and "x".join(map(str, other.shape)) in said["reason"]
+        assert said["measured"] is None
+
+
+# Least squares coefficients and singular values are where the error is smallest: a change of relative size x adds about
+# x^2 / 2 of the piece it touches to it, which an exact claim, good to 1e-6, cannot see below x = 1e-3. The digests of
+# the arrays in a file see every bit.
+EDITS = {
+    "the last singular value 1 % larger": lambda f: changed(f, s=f.s * np.append(np.ones(len(f.s) - 1), 1.01)),
+    "all singular values scaled": lambda f: changed(f, s=f.s * 1.0001),
+    "a left vector rotated": lambda f: changed(f, U=np.roll(f.U, 1, axis=0)),
+    "two left vectors exchanged": lambda f: changed(f, U=f.U[:, [1, 0, *range(2, f.U.shape[1])]]),
+    "a sign": lambda f: changed(f, Vh=f.Vh * np.append(-1.0, np.ones(len(f.s) - 1))[:, None]),
+    "an entry of Vh": lambda f: changed(f, Vh=_with(f.Vh, (2, 3), 0.01)),
+    "the last singular value zero": lambda f: changed(f, s=f.s * (np.arange(len(f.s)) < len(f.s) - 1)),
+}
+
+
+def _with(array, where, more):
+    array = array.copy()
+    array[where] += more
+    return array
+
+
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("claim", ["exact", "spectral"])
+def test_an_svd_edited_by_hand_does_not_hold(claim, edit):
+    A = gallery.with_spectrum(*SMALL, gallery.exponential(50, 0.4), seed=7)[0]
+    factor, report = made(A, **CLAIMS[claim], rank=9)
+    # of a spectral error only the largest direction counts: changes that hide below it are no false claim
+    said = held(EDITS[edit](factor), report, A, orthogonality=True)
+    hidden = claim == "spectral" and edit in ("the last singular value 1 % larger", "all singular values scaled")
+    assert said["holds"] is False or hidden
+    if not hidden:
+        assert said["reason"]
+
+
+@pytest.mark.parametrize("axis", ["cols", "rows"])
+def test_an_interpolative_decomposition_edited_by_hand_does_not_hold(axis):
+    A = matrix()
+    factor, report = made(A, "id", options=IDOptions(axis=axis), rank=9)
+    kept, weights, index = ("C", "Z", "cols") if axis == "cols" else ("R", "W", "rows")
+    C, Z, chosen = (factor.arrays()[name] for name in (kept, weights, index))
+    other = np.setdiff1d(np.arange(max(SMALL)), chosen)
+    other = int(other[other < (50 if axis == "cols" else 60)][0])
+    at = (0, other) if axis == "cols" else (other, 0)
+    swapped = chosen[[1, 0, *range(2, 9)]]
+    edits = {
+        "an entry of the coefficients": {weights: _with(Z, at, 0.05)},
+        "an entry of the identity": {weights: _with(Z, (0, chosen[0]) if axis == "cols" else (chosen[0], 0), 1e-12)},
+        "an entry of a copy": {kept: _with(C, (0, 0), 1e-13)},
+        "two indices exchanged": {index: swapped},
+        "another index": {index: np.append(chosen[:-1], other)},
+        "an index twice": {index: np.append(chosen[:-1], chosen[0])},
+        "an index out of range": {index: np.append(chosen[:-1], 60)},
+        "a negative index": {index: np.append(chosen[:-1], -1)},
+    }
+    assert held(factor, report, A)["holds"]
+    for what, arrays in edits.items():
+        said = held(changed(factor, **arrays), report, A)
+        assert not said["holds"] and said["reason"], what
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_claim_smaller_than_the_error_does_not_hold_and_both_numbers_are_told(claim):
+    A = matrix()
+    factor, report = made(A, **CLAIMS[claim], rank=9)
+    true = held(factor, report, A)["measured"]
+    said = held(factor, claiming(report, true * 0.999), A)
+    assert not said["holds"] and f"{true * 0.999:.6g}" in said["reason"] and f"{true:.6g}" in said["reason"]
+
+
+@pytest.mark.parametrize("claim", ["exact", "spectral"])
+def test_an_exact_claim_larger_than_the_error_does_not_hold_and_a_bound_does(claim):
+    A = matrix()
+    factor, report = made(A, **CLAIMS[claim], rank=9)
+    larger = claiming(report, report["error"]["relative"] * 1.001)
+    assert not held(factor, larger, A)["holds"]
+    larger["error"]["kind"] = "bound"
+    assert held(factor, larger, A)["holds"]
+
+
+@pytest.mark.parametrize("claim", ["exact", "spectral"])
+def test_an_exact_claim_holds_within_a_millionth_and_not_beyond(claim):
+    A = matrix()
+    factor, report = made(A, **CLAIMS[claim], rank=9)
+    relative = report["error"]["relative"]
+    for off, holds in ((1 - 5e-7, True), (1 + 5e-7, True), (1 - 3e-6, False), (1 + 3e-6, False)):
+        assert held(factor, claiming(report, relative * off), A)["holds"] is holds
+
+
+def test_factors_that_claim_no_error_do_not_hold():
+    A = matrix()
+    factor, report = made(A, rank=9, certify="none")
+    said = held(factor, report, A)
+    assert not said["holds"] and said["reason"] == "the factors claim no error"
+    assert said["measured"] == pytest.approx(measure.relative(A, factor), rel=1e-9, abs=0)
+
+
+# Without the matrix
+
+
+@pytest.mark.parametrize("name", sorted(gallery.GALLERY))
+def test_factors_of_the_gallery_have_the_structure_of_their_kind(name):
+    A, _ = gallery.GALLERY[name]()
+    for kind in KINDS.values():
+        factor, report = made(A, **kind, rank=max(1, min(A.shape) // 3))
+        assert structure(factor) == [] and held(factor, report, orthogonality=True)["holds"]
+
+
+def test_structure_is_judged_without_the_matrix():
+    svd, report = made(matrix(), rank=9)
+    wrong = {
+        "not finite": changed(svd, U=_with(svd.U, (3, 3), np.nan)),
+        "non-increasing": changed(svd, s=svd.s[::-1].copy()),
+        "non-negative": changed(svd, s=svd.s * np.append(np.ones(8), -1)),
+    }
+    for word, factor in wrong.items():
+        said = held(factor, report)
+        assert not said["holds"] and word in said["reason"] and said["measured"] is None
+    column, report = made(matrix(), "id", rank=9)
+    Z = _with(column.Z, (0, int(column.cols[1])), 1e-15)
+    assert "identity" in held(changed(column, Z=Z), report)["reason"]
+    cols = column.cols[[0, 0, *range(2, 9)]]
+    assert "distinct" in held(changed(column, cols=cols), report)["reason"]
+
+
+def test_infinite_entries_of_a_sparse_factor_are_found():
+    S = csr_array(random_array((60, 50), density=0.2, rng=np.random.default_rng(2)))
+    column, report = made(S, "id", rank=9)
+    assert held(column, report, S)["holds"]
+    C = column.C.copy()
+    C.data[3] = np.inf
+    assert "C has entries that are not finite" in held(changed(column, C=C), report)["reason"]
+
+
+@pytest.mark.parametrize("dtype", gallery.DTYPES)
+@pytest.mark.parametrize("side", ["U", "Vh"])
+def test_a_loss_of_orthogonality_is_caught_on_either_side(side, dtype):
+    A = matrix(dtype=dtype)
+    factor, report = made(A, rank=9)
+    assert max(orthogonality_ratios(factor).values()) <= 10
+    array = factor.arrays()[side]
+    length = max(array.shape)
+    # a first vector longer by x / 2 moves Q^H Q by x
+    longer = np.ones(9)
+    longer[0] += 0.6 * THRESHOLD * length * float(np.finfo(dtype).eps)
+    array = array * (longer if side == "U" else longer[:, None]).astype(array.real.dtype)
+    said = held(changed(factor, **{side: array}), report, orthogonality=True)
+    assert (
+        not said["holds"] and said["orthogonality"][side] > THRESHOLD and f"{side} is not orthonormal" in said["reason"]
+    )
+    assert held(factor, report, orthogonality=True)["holds"]
+
+
+# Samples
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sample_contains_the_error_and_its_claim_holds(kind):
+    A = matrix(LARGE)
+    factor, report = made(A, **KINDS[kind], rank=12)
+    said = held(factor, report, A, sample=True)
+    true = measure.relative(A, factor)
+    assert said["holds"] and said["measured_lower"] <= true <= said["measured"]
+    assert said["failure_probability"] == 1e-6
+    assert said["measured"] / said["measured_lower"] < 6
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("kind", ["rank one", "flat"])
+@pytest.mark.parametrize("delta", [0.1, 1e-2])
+def test_sampled_intervals_miss_as_often_as_stated(kind, dtype, delta):
+    """Rank one is where they miss exactly that often, half on either side."""
+    A, F = coverage.with_residual(coverage.RESIDUALS[kind], dtype)
+    true = float(np.linalg.norm(coverage.RESIDUALS[kind]) / np.linalg.norm(A))
+    report, trials = {"error": {"norm": "fro", "kind": "bound", "relative": 1.0}}, 800
+    low = high = 0
+    for seed in range(trials):
+        said = held(F, report, A, sample=True, failure_probability=delta, seed=seed)
+        low += said["measured"] < true
+        high += said["measured_lower"] > true
+    assert low + high <= coverage.most(trials, delta)
+    assert max(low, high) <= coverage.most(trials, delta / 2)
+    if kind == "rank one" and delta == 0.1:
+        assert min(low, high) >= coverage.least(trials, delta / 2) > 0
+
+
+def test_a_true_claim_is_refused_by_a_sample_at_most_as_often_as_stated():
+    A, F = coverage.with_residual(coverage.RESIDUALS["rank one"])
+    true = float(1 / np.linalg.norm(A))
+    trials = 600
+    for kind in ("exact", "bound"):
+        report = {"error": {"norm": "fro", "kind": kind, "relative": true}}
+        refused = sum(
+            not held(F, report, A, sample=True, failure_probability=0.1, seed=seed)["holds"] for seed in range(trials)
+        )
+        assert refused <= coverage.most(trials, 0.1)
+
+
+def test_a_sample_refuses_claims_that_are_far_off():
+    A = matrix(LARGE)
+    factor, report = made(A, rank=12)
+    relative = report["error"]["relative"]
+    assert not held(factor, claiming(report, relative / 6), A, sample=True)["holds"]
+    assert not held(factor, claiming(report, relative * 6), A, sample=True)["holds"]
+    assert not held(factor, report, matrix(LARGE, seed=9), sample=True)["holds"]
+
+
+def test_a_sample_of_a_spectral_claim_is_refused_with_a_hint():
+    A = matrix()
+    factor, report = made(A, rank=5, norm="spectral")
+    with pytest.raises(UsageError, match="--sample"):
+        held(factor, report, A, sample=True)
+
+
+def test_a_sample_of_a_zero_matrix_is_exact():
+    A = np.zeros((30, 20))
+    factor, report = made(A, rank=1)
+    said = held(factor, report, A, sample=True)
+    assert said["holds"] and said["measured"] == said["measured_lower"] == 0.0
+    ones, of_ones = made(np.ones((30, 20)), rank=1)
+    said = held(ones, of_ones, A, sample=True)
+    assert not said["holds"] and math.isinf(said["measured"])
+
+
+def test_threads_change_nothing():
+    A = matrix(LARGE)
+    factor, report = made(A, rank=12)
+    for how in ({}, {"sample": True}):
+        assert held(factor, report, A, threads=1, **how) == held(factor, report, A, threads=3, **how)
+
+
+def test_the_public_front_makes_factors_that_verify():
+    A = matrix()
+    done = lowrank_cli.approx(A, rank=9)
+    report = {"error": {"norm": "fro", "kind": "exact", "relative": done.certificate.relative}}
+    assert held(done.factor, report, A)["holds"]
