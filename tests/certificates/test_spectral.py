@@ -12,18 +12,33 @@ import pytest
 from certificates import coverage
 from scipy.sparse import csr_array, random_array
 
+from lowrank_cli.algorithms.assessment import Spectral
+from lowrank_cli.algorithms.scaling import bring_to_scale
+from lowrank_cli.budget import Budget
 from lowrank_cli.certificates import spectral
 from lowrank_cli.factors.svd import SVD
-from lowrank_cli.matrices.difference import Difference
-from lowrank_cli.sketches.gaussian import gaussian
 from lowrank_cli.streams import Streams
 
 
-def interval(A, seed: int, delta: float = 1e-6, width: int = spectral.STARTS):
-    matrix = coverage.metered(A)
-    m = matrix.shape[0]
-    start = gaussian(Streams(seed), "test", m, min(width, m), matrix.dtype)
-    return spectral.interval(matrix, start, delta)
+@pytest.fixture(autouse=True)
+def unaffordable(monkeypatch):
+    """As if every matrix were too large to decompose."""
+    monkeypatch.setattr(spectral, "affordable", lambda shape: False)
+
+
+def zero_factor(shape, dtype) -> SVD:
+    m, n = shape
+    return SVD(np.zeros((m, 1), dtype), np.zeros(1, dtype).real, np.zeros((1, n), dtype))
+
+
+def interval(A, seed: int, delta: float = 1e-6, factor=None, threads: int = 1):
+    """(lower, upper) for |A - F|_2, F zero when not given, as a report has them; each call may fail with delta / 2."""
+    matrix = coverage.metered(A, threads)
+    budget = Budget(rank=1, norm="spectral", failure_probability=delta)
+    assess = Spectral(bring_to_scale(matrix), budget, Streams(seed))
+    found = assess(zero_factor(matrix.shape, matrix.dtype) if factor is None else factor, None).certificate
+    assert found.kind == "bound" and found.failure_probability == delta
+    return found.relative_estimate * found.matrix_norm, found.absolute
 
 
 def chebyshev(n: int, gap: float) -> np.ndarray:
@@ -94,7 +109,7 @@ def test_the_interval_contains_the_norm_and_is_finite_at_every_shape(shape):
 @pytest.mark.parametrize("shape", [(1, 1), (5, 9), (40, 33), (500, 40), (400, 390)])
 def test_the_norm_of_a_zero_matrix_is_zero(shape):
     lower, upper = interval(np.zeros(shape), 0)
-    assert lower == 0.0 and upper <= 1e-300
+    assert lower == upper == 0.0
 
 
 @pytest.mark.parametrize("rank", [1, 2, 5, 31, 32, 33, 64])
@@ -115,18 +130,19 @@ def test_two_equal_tops_in_orthogonal_blocks_are_seen_by_every_seed():
 
 
 @pytest.mark.parametrize("delta", [0.1, 0.01])
-@pytest.mark.parametrize("gap", [0.25, 0.7, 1.02, 1.5])
-def test_from_a_single_start_the_upper_end_fails_at_most_as_often_as_stated(gap, delta):
+@pytest.mark.parametrize("gap", [0.7, 1.02, 1.5])
+def test_from_a_single_start_the_upper_end_fails_at_most_as_often_as_stated(gap, delta, monkeypatch):
     """One start instead of 32, and a spectrum on which Lanczos is about as slow as the theorem allows: no slack is left
     but the theorem's own. gap is in units of the error that the theorem lets pass."""
-    s = chebyshev(120, gap * spectral.slack(130, 1, spectral.STEPS, delta))
-    A, _ = gallery.with_spectrum(130, 120, s, seed=9)
-    trials, below = 300, 0
+    monkeypatch.setattr(spectral, "STARTS", 1)
+    s = chebyshev(110, gap * spectral.slack(110, 1, spectral.STEPS, delta / 2))
+    A, _ = gallery.with_spectrum(120, 110, s, seed=9)
+    trials, below = 150, 0
     for seed in range(trials):
-        lower, upper = interval(A, seed, delta, width=1)
+        lower, upper = interval(A, seed, delta)
         assert lower <= s[0] * (1 + 1e-13)
         below += upper < s[0]
-    assert below <= coverage.most(trials, delta)
+    assert below <= coverage.most(trials, delta / 2)
 
 
 @pytest.mark.slow
@@ -143,9 +159,7 @@ def test_the_interval_of_a_residual_contains_its_norm():
     U, sv, Vh = np.linalg.svd(A, full_matrices=False)
     for k in (1, 20, 150):
         F = SVD(U[:, :k], sv[:k], Vh[:k])
-        lower, upper = spectral.interval(
-            Difference(coverage.metered(A), F), gaussian(Streams(k), "t", 420, 32, A.dtype), 1e-6
-        )
+        lower, upper = interval(A, k, factor=F)
         assert lower <= s[k] * (1 + 1e-12) and s[k] <= upper <= 1.05 * lower
         assert spectral.exact_norm(coverage.metered(A), F) == pytest.approx(s[k], rel=1e-12)
 
@@ -159,9 +173,7 @@ def test_sparse_storage_gives_an_interval_that_contains_the_norm():
 
 def test_the_interval_does_not_depend_on_threads():
     A, _ = specimen("1/i", 2500, 300)
-    start = gaussian(Streams(1), "t", 2500, 32, A.dtype)
-    found = {spectral.interval(coverage.metered(A, threads), start, 1e-6) for threads in (1, 2, 3)}
-    assert len(found) == 1
+    assert len({interval(A, 1, threads=threads) for threads in (1, 2, 3)}) == 1
 
 
 # The theorem's number
@@ -203,6 +215,7 @@ def test_the_exact_norm_is_that_of_a_dense_decomposition(dtype):
     assert spectral.exact_norm(coverage.metered(A), F) == pytest.approx(1.0, abs=50 * float(np.finfo(dtype).eps))
 
 
-def test_what_is_affordable_is_decided_by_the_shape_alone():
+def test_what_is_affordable_is_decided_by_the_shape_alone(monkeypatch):
+    monkeypatch.undo()
     assert spectral.affordable((1000, 4000)) and spectral.affordable((1, 4_000_000))
     assert not spectral.affordable((1001, 1001)) and not spectral.affordable((1000, 4001))
