@@ -257,8 +257,10 @@ def numeric_rank(found: Spectrum) -> NumericRank:
     rest = rest_of(found)
     sure = int(np.count_nonzero(s - found.radii > threshold))
     maybe = int(np.count_nonzero(s + found.radii > threshold))
-    if max(rest.cap, rest.coupling) > threshold:
-        room = rest.high**2 / threshold**2 if threshold else math.inf
+    # the threshold itself stands for rounding: the measured remainder meets it without a further allowance
+    beyond = found.remainder + found.coupling
+    if min(beyond, rest.cap) > threshold:
+        room = beyond**2 / threshold**2 if threshold else math.inf
         maybe += rest.count if room >= rest.count else int(room)
     return NumericRank(sure, maybe, threshold, above, below)
 

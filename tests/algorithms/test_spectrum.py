@@ -333,3 +333,52 @@ def test_a_large_sparse_matrix_is_not_expanded_for_its_remainder():
     low, high = report["intervals"]["nuclear"]
     assert np.sum(report["values"]) < low < high
     assert report["tail"][-1] == pytest.approx(math.sqrt(1 - report["energy"][-1]), rel=1e-9)
+
+
+# Paths that only large matrices take
+
+
+@pytest.fixture
+def too_large_for_lapack(monkeypatch):
+    monkeypatch.setattr(algorithm, "LAPACK_ENTRIES", 0)
+    monkeypatch.setattr(algorithm, "wants_lapack", lambda *_: False)
+
+
+@pytest.mark.parametrize("name", ["poly_1", "stairs", "exponential"])
+def test_all_values_of_a_very_tall_matrix_come_from_a_full_basis(too_large_for_lapack, name):
+    A, s = gallery.with_spectrum(2000, 20, gallery.SPECTRA[name](20), seed=2)
+    report = krylov(A)
+    assert report["known"] == report["count"] == 20 and report["failure_probability"] is None
+    assert_within_radii(report, s)
+    assert report["norms"]["nuclear"] == pytest.approx(s.sum(), rel=1e-12)
+    assert report["condition"] == pytest.approx(s[0] / s[-1], rel=1e-9)
+
+
+@pytest.mark.parametrize("make", [lambda: gallery.all_equal(90, 70), lambda: gallery.duplicate_columns(80, 30)])
+def test_a_matrix_with_fewer_directions_than_values_sought_has_zeros_for_the_rest(too_large_for_lapack, make):
+    A, s = make()
+    report = krylov(A, k=50)
+    assert_within_radii(report, s)
+    low, high = report["intervals"]["numeric"]
+    assert low == high == np.count_nonzero(s)
+
+
+def test_values_of_a_basis_cut_short_say_how_uncertain_they_are(too_large_for_lapack, monkeypatch):
+    monkeypatch.setattr(algorithm, "_MOST_BLOCKS", 2)
+    A, s = large("inverse_sqrt")
+    report = of(A, k=10)
+    values, radii = np.array(report["values"]), np.array(report["radii"])
+    assert report["status"] == "passes_spent" and max(radii) > 1e-4 * s[0]
+    for value, radius in zip(values, radii, strict=True):
+        assert np.min(np.abs(s - value)) <= radius
+    for name, truth in {"nuclear": s.sum(), "spectral": s[0], "stable": np.sum(s**2) / s[0] ** 2}.items():
+        low, high = report["intervals"][name]
+        assert low <= truth <= high, name
+
+
+def test_a_basis_that_memory_cannot_hold_is_refused(too_large_for_lapack, monkeypatch):
+    from lowrank_cli import memory
+
+    monkeypatch.setattr(memory, "available_memory", lambda: 100_000)
+    with pytest.raises(ResourceError, match="Krylov basis"):
+        of(large("poly_1")[0], k=10)
