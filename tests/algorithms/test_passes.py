@@ -205,11 +205,9 @@ def test_the_ledger_counts_every_read_and_every_product(case, A):
     assert outcome.ledger.flops >= sum(counted.products)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [name for name, case in CASES.items() if case[0] == "svd"])
 def test_a_matrix_and_its_adjoint_cost_the_same_passes(case):
     method, options, asked = CASES[case]
-    if method == "id":
-        pytest.skip("pivoting follows the columns, so another matrix is pivoted")
     here, there = run(method, LARGE, options, **asked)[0], run(method, LARGE.T.copy(), options, **asked)[0]
     assert here.ledger.passes == there.ledger.passes and here.ledger.products == there.ledger.products
 

@@ -54,7 +54,7 @@ def one_rank_less(A, factor) -> float:
     return float(np.linalg.norm(rest - Q @ (Q.conj().T @ rest)) / np.linalg.norm(A))
 
 
-@pytest.mark.parametrize("rtol", [1e-1, 1e-2, 1e-3, 1e-4, 1e-9])
+@pytest.mark.parametrize("rtol", [1e-1, 1e-3, 1e-9])
 @pytest.mark.parametrize("spectrum", SPECTRA)
 @pytest.mark.parametrize("method", METHODS)
 def test_the_error_recomputed_in_extended_precision_meets_the_tolerance(method, spectrum, rtol):
@@ -110,8 +110,14 @@ def test_a_long_flat_tail_below_the_tolerance_is_no_reason_to_stop():
         assert outcome.status is Status.CONVERGED and outcome.factor.rank == min(A.shape)
 
 
-@pytest.mark.parametrize("rtol", [1e-1, 1e-2, 1e-3, 1e-4])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("size", "rtol"),
+    [
+        *(("small", rtol) for rtol in (1e-1, 1e-2, 1e-3, 1e-4)),
+        ("large", 1e-1),
+        *(pytest.param("large", rtol, marks=pytest.mark.slow) for rtol in (1e-2, 1e-3, 1e-4)),
+    ],
+)
 @pytest.mark.parametrize("spectrum", SPECTRA)
 def test_the_rank_of_an_interpolative_decomposition_is_that_of_lapacks_pivoting_or_at_most_five_more(
     spectrum, size, rtol

@@ -73,6 +73,6 @@ def bits(factor: Any) -> dict[str, bytes]:
 
 @functools.cache
 def large(dtype: str = "float64") -> np.ndarray:
-    """Large enough that no method takes the way for small matrices, and more than one tile."""
+    """Large enough that no method takes the way for small matrices, and for two tiles and two pieces of a block."""
     with threadpool_limits(1, "blas"):
-        return gallery.with_spectrum(560, 530, gallery.poly(530), seed=4, dtype=dtype)[0]
+        return gallery.with_spectrum(1100, 510, gallery.poly(510), seed=4, dtype=dtype)[0]

@@ -17,9 +17,9 @@ from lowrank_cli.matrices.grid import cuts, ranges
 from lowrank_cli.matrices.metered import Metered
 from lowrank_cli.matrices.product import Product
 
-#: one tile, a grid of tiles, flat and tall ones; 1 and 40 columns take different ways through BLAS
-SHAPES = [(1, 1), (7, 5), (530, 1040), (1100, 37), (37, 1100)]
-SETTINGS = [(name, engine) for name in storage.STORAGES for engine in storage.ENGINES]
+#: one tile, a grid of two by two, tall and flat ones; 1 and 40 columns take different ways through BLAS
+SHAPES = [(1, 1), (7, 5), (780, 790), (1100, 37), (37, 1100)]
+SETTINGS = [*((name, "4 threads") for name in storage.STORAGES), ("F", "serial"), ("C", "2 threads")]
 
 
 def norm(A) -> float:
