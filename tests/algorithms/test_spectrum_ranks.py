@@ -233,3 +233,13 @@ def test_entropies_differ_by_no_more_than_audenaert_allows():
         q = p + rng.uniform(0, 1) * (q - p)
         distance = 0.5 * np.abs(p - q).sum()
         assert abs(ranks._shannon(p) - ranks._shannon(q)) <= ranks._continuity(distance, d) + 1e-12
+
+
+@given(spectra, st.floats(1e-6, 1.0), st.floats(1.0, 1e6), st.integers(1, 30))
+def test_no_total_of_the_rest_gives_an_entropy_outside_its_range(known, low, ratio, count):
+    known, high = np.array(known), low * ratio
+    least, most = ranks._entropy_range(known, (low, high), math.inf, count)
+    for total in np.geomspace(low, high, 40):
+        for cells in (1, count):
+            made = ranks._shannon(np.append(known, np.full(cells, total / cells)))
+            assert least - 1e-9 <= made <= most + 1e-9
