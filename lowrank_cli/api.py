@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 from . import algorithms, registry
 from .budget import Budget
 from .errors import InputError, UsageError
-from .lazy import np
 from .streams import Streams
 
 if TYPE_CHECKING:
     from .algorithms.method import Method
     from .algorithms.outcome import Outcome
     from .engines.threads import Engine
-    from .factors.base import Factorization
     from .formats.loaded import Loaded
     from .matrices.protocols import Matrix
 
@@ -68,56 +66,6 @@ def run(
         second = None if times is None or Y is None else described(times, Y, digests)
     report = facts.approximation(job.command, job.method, first, second, budget, options, job.seed, outcome)
     return outcome, report
-
-
-def verify(
-    factor: Factorization,
-    report: dict[str, Any],
-    matrix: Loaded,
-    times: Loaded | None = None,
-    *,
-    threads: int = 1,
-    blas_pinned: bool = False,
-) -> dict[str, Any]:
-    """Recompute the error of a factorization and hold it against the stored claim.
-
-    An exact claim holds when |measured - claimed| <= 1e-6 claimed + 4 sqrt(max(m, n)) eps, a bound when measured <=
-    claimed. Returns a report with ``claimed``, ``measured`` (relative errors; None where there is none), ``holds``,
-    and ``reason`` (None, or a sentence). A matrix of another shape does not hold; so does one of another digest whose
-    error differs. Cost: two passes.
-    """
-    from .certificates.residual import relative, residual, residual_and_norm
-    from .engines.blas import single_threaded
-    from .engines.threads import engine_for
-    from .matrices.metered import Metered
-    from .matrices.product import Product
-
-    engine = engine_for(threads)
-    parts = [tiled(loaded, engine) for loaded in (matrix, times) if loaded is not None]
-    A: Matrix = parts[0] if len(parts) == 1 else Product(parts[0], parts[1], engine)
-    claim = (report.get("error") or {}).get("relative")
-    kind = (report.get("error") or {}).get("kind")
-    said: dict[str, Any] = {"claimed": claim, "measured": None, "holds": False, "kind": kind, "reason": None}
-    if tuple(A.shape) != tuple(factor.shape):
-        said["reason"] = f"the factors make a {_by(factor.shape)} matrix, the matrix given is {_by(A.shape)}"
-        return said
-    with single_threaded(blas_pinned):
-        facts = [part.sweep() for part in parts]
-        if len(parts) == 1:
-            error, norm = residual(Metered(A), factor), facts[0]
-        else:
-            error, norm = residual_and_norm(Metered(A), factor)
-    measured = relative(error, norm)
-    said["measured"] = measured
-    if claim is None:
-        said["reason"] = "the factors claim no error"
-        return said
-    eps = float(np.finfo(np.result_type(A.dtype, factor.dtype)).eps)
-    slack = 1e-6 * claim + 4 * max(A.shape) ** 0.5 * eps
-    said["holds"] = measured <= claim if kind == "bound" else abs(measured - claim) <= slack
-    if not said["holds"]:
-        said["reason"] = f"the claimed relative error is {claim:.6g}, the measured one {measured:.6g}"
-    return said
 
 
 def approx(

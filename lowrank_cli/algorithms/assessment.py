@@ -11,41 +11,36 @@ from ..certificates import probes, residual, spectral
 from ..certificates.certificate import Certificate
 from ..factors.base import Factorization
 from ..lazy import np
-from ..matrices.difference import Difference
 from ..matrices.facts import ldexp
-from ..sketches.gaussian import gaussian
 from ..streams import Streams
 from .scaling import Scaled
-from .tolerance import rank_for
+from .spectral_interval import interval
+from .tolerance import Assessment, Judge, Settled, bracket, rank_for, search, settle
 
 if TYPE_CHECKING:
     import numpy
 
 
-@dataclasses.dataclass(frozen=True)
-class Assessment:
-    """square: the squared error or its bound, on the scaled matrix, to hold against a target."""
-
-    square: float
-    certificate: Certificate
-
-
 class Assessor(Protocol):
     """Judges factors, again and again; a bound that may fail divides its probability over the calls.
 
-    norm: that of the scaled matrix, in the norm of the tolerance. identity: the judged squares obey
-    |A - F_k|^2 = |A - F_{k+1}|^2 + gain, so one call tells of the neighbours. margin: how far below the target the
-    squared Frobenius error should be expected before a call is worth while.
+    norm: that of the scaled matrix, in the norm of the tolerance. margin: how far below the target the squared
+    Frobenius error should be expected before a call is worth while. trust: the share of a basis whose Ritz values are
+    taken for singular values.
     """
 
-    identity: bool
     norm: float
     margin: float
+    trust: float
 
     def __call__(self, factor: Factorization, optimal_lower: float | None) -> Assessment: ...
 
     def guess(self, target: float, beyond: float, gains: numpy.ndarray) -> int:
-        """The first rank to try."""
+        """The first rank to try; more than len(gains) when none will do."""
+        ...
+
+    def find(self, guess: int, cap: int, target: float, gains: numpy.ndarray, judge: Judge, capped: bool) -> Settled:
+        """The smallest rank that can be shown to meet the target."""
         ...
 
 
@@ -61,7 +56,7 @@ def assessor(scaled: Scaled, budget: Budget, streams: Streams) -> Assessor | Non
 class Measured:
     """The exact Frobenius error, one pass a call."""
 
-    identity, margin = True, 1.0
+    margin = trust = 1.0
 
     def __init__(self, scaled: Scaled):
         self.scaled = scaled
@@ -76,22 +71,28 @@ class Measured:
     def guess(self, target: float, beyond: float, gains: numpy.ndarray) -> int:
         return rank_for(target, beyond, gains)
 
+    def find(self, guess: int, cap: int, target: float, gains: numpy.ndarray, judge: Judge, capped: bool) -> Settled:
+        return settle(guess, cap, target, gains, judge, capped)
+
 
 class Probed:
     """A bound of the Frobenius or the spectral error from probes stored before; no pass.
 
     A relative spectral error is that over a lower bound of the spectral norm of the matrix, |A^H Q|_2 for Q a basis
-    of A G: always true, and one more pass.
+    of A times other probes: always true, and one more pass.
     """
 
-    identity = False
+    trust = 0.5
 
     def __init__(self, scaled: Scaled, budget: Budget, streams: Streams):
         self.scaled, self.kind = scaled, budget.norm
         self.delta = self.left = budget.failure_probability
         self.stored = probes.store(scaled.matrix, streams)
         self.complex = self.stored.G.dtype.kind == "c"
-        self.norm = math.sqrt(scaled.squares) if budget.norm == "fro" else self.stored.spectral_lower(scaled.matrix)
+        self.norm = math.sqrt(scaled.squares)
+        if budget.norm == "spectral":
+            # other probes: the factor depends on this norm, and must not have seen those that judge it
+            self.norm = probes.store(scaled.matrix, streams, "norm").spectral_lower(scaled.matrix)
         # as if this were the fourth call: each has half the probability of the one before
         self.margin = probes.chi_square_quantile(self.delta / 16, probes.COUNT, self.complex) / probes.COUNT
 
@@ -122,12 +123,15 @@ class Probed:
     def guess(self, target: float, beyond: float, gains: numpy.ndarray) -> int:
         return rank_for(self.margin * target, beyond, gains)
 
+    def find(self, guess: int, cap: int, target: float, gains: numpy.ndarray, judge: Judge, capped: bool) -> Settled:
+        return search(guess, cap, target, judge)
+
 
 class Spectral:
-    """The spectral error, relative to the spectral norm: exact where the matrix is small enough to decompose, else
-    an upper bound over a lower bound."""
+    """The spectral error, relative to the spectral norm: exact where the matrix is small enough to decompose, else an
+    upper bound over a lower bound."""
 
-    identity, margin = False, 1.0
+    margin, trust = 1.0, 0.5
 
     def __init__(self, scaled: Scaled, budget: Budget, streams: Streams):
         self.scaled, self.streams = scaled, streams
@@ -137,38 +141,44 @@ class Spectral:
         if self.exact:
             self.norm = float(np.linalg.norm(scaled.matrix.whole(), 2))
         else:
-            self.norm = spectral.interval(scaled.matrix, self._start(), 0.5)[0]
+            self.norm = self._interval(None, 0.5)[0]
 
-    def _start(self) -> numpy.ndarray:
+    def _interval(self, factor: Factorization | None, delta: float) -> tuple[float, float]:
         self.calls += 1
-        m = self.scaled.matrix.shape[0]
-        width = min(spectral.STARTS, m)
-        return gaussian(self.streams, f"spectral {self.calls}", m, width, self.scaled.matrix.dtype)
+        streams = self.streams.within(f"spectral {self.calls}")
+        return interval(self.scaled.matrix, factor, streams, delta, math.sqrt(self.scaled.squares))
 
     def __call__(self, factor: Factorization, optimal_lower: float | None) -> Assessment:
         if self.exact:
             lower = upper = spectral.exact_norm(self.scaled.matrix, factor)
         else:
             self.left /= 2
-            lower, upper = spectral.interval(Difference(self.scaled.matrix, factor), self._start(), self.left)
+            lower, upper = self._interval(factor, self.left)
+        known = self.exact and optimal_lower is not None
         found = Certificate(
             norm="spectral",
             kind="exact" if self.exact else "bound",
             absolute=upper,
-            relative=upper / self.norm if self.norm else 0.0,
-            relative_estimate=None if self.exact or not self.norm else lower / self.norm,
+            relative=self._relative(upper),
+            relative_estimate=None if self.exact else self._relative(lower),
             failure_probability=None if self.exact else self.delta,
             probes=None if self.exact else spectral.STARTS,
-            optimal_lower=optimal_lower if self.exact else None,
-            optimal_upper=upper / self.norm if self.exact and self.norm and optimal_lower is not None else None,
+            optimal_lower=min(optimal_lower or 0.0, self._relative(upper)) if known else None,
+            optimal_upper=self._relative(upper) if known else None,
         )
         return Assessment(upper**2, _unscaled(found, self.scaled, self.norm))
+
+    def _relative(self, absolute: float) -> float:
+        return absolute / self.norm if self.norm else 0.0
 
     def guess(self, target: float, beyond: float, gains: numpy.ndarray) -> int:
         """For an SVD gains are squared singular values, and the error of rank k is the next one; for other kinds it
         is where to begin."""
-        fits = np.flatnonzero(gains <= target / 1.1)
-        return max(1, int(fits[0])) if len(fits) else len(gains)
+        fits = np.flatnonzero(gains <= (target if self.exact else target / 1.1))
+        return max(1, int(fits[0])) if len(fits) else len(gains) + 1
+
+    def find(self, guess: int, cap: int, target: float, gains: numpy.ndarray, judge: Judge, capped: bool) -> Settled:
+        return (bracket if self.exact else search)(guess, cap, target, judge)
 
 
 def _unscaled(found: Certificate, scaled: Scaled, norm: float) -> Certificate:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..budget import Budget
 from ..certificates.certificate import Certificate
-from .assessment import Assessment, Assessor
+from .assessment import Assessor
 from .outcome import Status
 from .scaling import Scaled
-from .tolerance import rank_for, search, settle
+from .tolerance import Assessment
 
 if TYPE_CHECKING:
     import numpy
@@ -54,10 +54,7 @@ def complete(
     if target is None or not len(pieces.gains):
         return Completed(cap, judge(cap).certificate, Status.CONVERGED)
     capped = budget.rank is not None and cap >= budget.rank
-    if assess.identity:
-        guess = rank_for(target, pieces.beyond, pieces.gains)
-        found = settle(guess, cap, target, pieces.gains, judge, capped)
-    else:
-        found = search(assess.guess(target, pieces.beyond, pieces.gains), cap, target, judge)
+    guess = assess.guess(target, pieces.beyond, pieces.gains)
+    found = assess.find(guess, cap, target, pieces.gains, judge, capped)
     status = Status.CONVERGED if found.met else Status.RANK_REACHED if capped else Status.STAGNATED
     return Completed(found.rank, found.assessment.certificate, status)

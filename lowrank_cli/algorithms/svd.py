@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from ..budget import Budget
+from ..certificates.spectral import affordable
 from ..errors import NumericalError
 from ..factors.svd import SVD
 from ..lazy import np
@@ -18,7 +19,7 @@ from .assessment import Assessor, assessor
 from .completion import Ordered, complete
 from .krylov import BlockKrylov, multiple_of_32
 from .method import Method
-from .outcome import Outcome
+from .outcome import Outcome, Status
 from .probes import Probes
 from .scaling import Scaled, bring_to_scale, check_rank
 from .svd_sources import Full, Projected, Source, signed
@@ -72,13 +73,24 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
     tall: Metered | Adjoint = work if m >= n else Adjoint(work)
     assess = assessor(scaled, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
-    if wants_lapack(work, budget.rank, options):
+    # what spectral tolerances are judged by at this size is a decomposition itself
+    judged_dense = target is not None and budget.norm == "spectral" and affordable((m, n))
+    if judged_dense or wants_lapack(work, budget.rank, options):
         source: Source = Full(tall)
     elif assess is None or target is None:
         source = _fixed_rank(tall, budget.rank or 1, scaled.squares, options, streams)
     else:
         source = _to_tolerance(tall, assess, target, budget.rank, options, streams)
-    return _finish(source, scaled, budget, target, assess, transposed=m < n)
+    outcome = _finish(source, scaled, budget, target, assess, transposed=m < n)
+    if outcome.status is Status.STAGNATED and target is not None and assess is not None and not source.complete:
+        # the basis promised more than it held: one that reaches deeper, or all there is
+        deeper = (
+            Full(tall)
+            if m * n <= _LAPACK_ENTRIES
+            else _to_tolerance(tall, assess, target / 16, budget.rank, options, streams)
+        )
+        outcome = _finish(deeper, scaled, budget, target, assess, transposed=m < n)
+    return outcome
 
 
 def wants_lapack(matrix: Metered, rank: int | None, options: SVDOptions) -> bool:
@@ -150,12 +162,13 @@ def _to_tolerance(
     b = options.block or 32
     basis.start(b, fused=True)
     limit = n if m * n > _LAPACK_ENTRIES else _FULL_SHARE * n
-    found = n + 1
+    found, before = n + 1, np.empty(0)
     while True:
         beyond = probes.beyond(basis)
         squares = basis.ritz_squares()
         rank = 1 if not basis.size else assess.guess(target, beyond, squares)
-        inside = rank <= basis.size - (0 if assess.identity else 1 + rank // 8)
+        inside = rank <= assess.trust * basis.size and _stable(squares, before, rank, assess)
+        before = squares
         if (inside and found - rank <= max(1, rank // 50)) or basis.exhausted or _enough(basis, cap, found, rank):
             basis.pad(1)
             return Projected(basis, beyond)
@@ -166,6 +179,11 @@ def _to_tolerance(
             return Full(matrix)
         _require_basis(matrix, basis.size + b)
         basis.expand(b, fused=True)
+
+
+def _stable(squares: numpy.ndarray, before: numpy.ndarray, rank: int, assess: Assessor) -> bool:
+    """Whether the Ritz value at the cut has stopped moving, for those who trust single values and not their sum."""
+    return assess.trust == 1 or (rank <= len(before) and before[rank - 1] >= 0.98 * squares[rank - 1])
 
 
 def _enough(basis: BlockKrylov, cap: int | None, found: int, rank: int) -> bool:
@@ -191,9 +209,10 @@ def _finish(
 
     def optimal_lower(k: int) -> float:
         # Ritz values never exceed singular values: what the basis has beyond k is below the best possible error
-        beyond = float(np.sum(squares[k : k + 1] if budget.norm == "spectral" else squares[k:]))
+        rest = squares[k : k + 1] if budget.norm == "spectral" else squares[k:]
+        beyond = max(0.0, float(np.sum(rest)) - len(rest) * source.noise)
         norm = 0.0 if assess is None else assess.norm
-        return beyond**0.5 / norm if beyond > source.noise and norm else 0.0
+        return beyond**0.5 / norm if norm else 0.0
 
     done = complete(Ordered(build, squares, source.beyond, optimal_lower), scaled, budget, target, assess)
     factor = build(done.rank)

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 class Source(Protocol):
     """Triplets by rank. beyond estimates the squared error that no rank within reach can remove; squared singular
-    values below noise mean nothing."""
+    values below noise mean nothing. complete: there is no more than this."""
 
     beyond: float
     noise: float
+    complete: bool
     kernels: list[str]
     facts: dict[str, Any]
 
@@ -48,6 +49,7 @@ class Full:
             self.kernels = ["lapack gesvd"]
         self.U, self.s, self.V = U, s, Vh.conj().T
         self.beyond = self.noise = 0.0
+        self.complete = True
         self.facts: dict[str, Any] = {}
 
     def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
@@ -73,6 +75,7 @@ class Projected:
         self.basis = basis
         self.beyond = beyond
         self.kernels = ["block krylov"]
+        self.complete = basis.exhausted
         self.facts = {"basis": basis.size}
         self._squares = basis.ritz_squares()
         self.noise = float(self._squares[0]) * basis.size * float(np.finfo(np.float64).eps)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..budget import Budget
+from ..certificates.certificate import Certificate
 from ..errors import UsageError
 from ..lazy import np
 from ..matrices.facts import ldexp
@@ -14,7 +15,6 @@ from ..matrices.facts import ldexp
 if TYPE_CHECKING:
     import numpy
 
-    from .assessment import Assessment
     from .scaling import Scaled
 
 #: Measurements before we settle for the last rank that met the tolerance; each costs a pass.
@@ -45,12 +45,24 @@ def target_square(budget: Budget, scaled: Scaled, norm: float) -> float | None:
 
 
 @dataclasses.dataclass(frozen=True)
+class Assessment:
+    """square: the squared error or its bound, on the scaled matrix, to hold against a target."""
+
+    square: float
+    certificate: Certificate
+
+
+@dataclasses.dataclass(frozen=True)
 class Settled:
     """A rank, what was found of its error, and whether that met the target."""
 
     rank: int
     assessment: Assessment
     met: bool
+
+
+#: Assesses the factor of a rank.
+Judge = Callable[[int], Assessment]
 
 
 def rank_for(target: float, beyond: float, gains: numpy.ndarray) -> int:
@@ -63,9 +75,7 @@ def rank_for(target: float, beyond: float, gains: numpy.ndarray) -> int:
     return max(1, int(fits[0])) if len(fits) else len(gains) + 1
 
 
-def settle(
-    guess: int, cap: int, target: float, gains: numpy.ndarray, judge: Callable[[int], Assessment], capped: bool
-) -> Settled:
+def settle(guess: int, cap: int, target: float, gains: numpy.ndarray, judge: Judge, capped: bool) -> Settled:
     """The smallest rank <= cap whose measured squared error is at most target.
 
     One measurement tells the error at the neighbouring ranks too, since rank j + 1 lowers the squared error by
@@ -101,7 +111,7 @@ def settle(
     return best if best is not None else Settled(rank, judge(rank), False)
 
 
-def _without_noise(full: Settled, gains: numpy.ndarray, judge: Callable[[int], Assessment], target: float) -> Settled:
+def _without_noise(full: Settled, gains: numpy.ndarray, judge: Judge, target: float) -> Settled:
     """The smallest rank about as good as ``full``: what rounding left of the rest is not worth storing."""
     floor = full.assessment.square
     rank = rank_for(1.1 * floor, floor, gains[: full.rank])
@@ -111,15 +121,42 @@ def _without_noise(full: Settled, gains: numpy.ndarray, judge: Callable[[int], A
     return Settled(rank, found, found.square <= target)
 
 
-def search(guess: int, cap: int, target: float, judge: Callable[[int], Assessment]) -> Settled:
-    """The first rank of a fixed schedule whose bound meets the target: guess, then 5 % more each time, up to cap.
+def search(guess: int, cap: int, target: float, judge: Judge) -> Settled:
+    """The first rank of a fixed schedule whose bound meets the target: guess, then 1, 2, 4, ... more, at most 5 %
+    each time, up to cap.
 
     The schedule is fixed before the first look, so that a bound that may fail, its probability divided over the
     calls, keeps its promise; one that followed what the probes said would not.
     """
-    rank = min(max(guess, 1), cap)
+    rank, step = min(max(guess, 1), cap), 1
     while True:
         found = judge(rank)
         if found.square <= target or rank >= cap:
             return Settled(rank, found, found.square <= target)
-        rank = min(cap, rank + max(1, rank // 20))
+        rank = min(cap, rank + step)
+        step = max(1, min(2 * step, rank // 20))
+
+
+def bracket(guess: int, cap: int, target: float, judge: Judge) -> Settled:
+    """The smallest rank <= cap whose exact error meets the target, for errors that fall with the rank.
+
+    From the guess in steps of 1, 2, 4, ... up or down until the target is between two ranks, then by halves.
+    """
+    low, high, rank, step = 0, cap + 1, min(max(guess, 1), cap), 1
+    best: Settled | None = None
+    last = judge(rank)
+    while True:
+        if last.square <= target:
+            best, high = Settled(rank, last, True), rank
+        else:
+            low = rank
+        if high - low <= 1:
+            return best if best is not None else Settled(rank, last, False)
+        if best is None:
+            rank = min(cap, rank + step)
+        elif low == 0:
+            rank = max(1, rank - step)
+        else:
+            rank = (low + high) // 2
+        step *= 2
+        last = judge(rank)

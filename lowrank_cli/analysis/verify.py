@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
 from ..api import tiled
 from ..budget import Budget
 from ..errors import UsageError
+from ..factors.base import Factorization, dense
 from ..lazy import np
+from ..matrices.dense import scale_exactly
 from ..streams import Streams
 
 if TYPE_CHECKING:
     import numpy
 
     from ..engines.threads import Engine
-    from ..factors.base import Factorization
     from ..formats.loaded import Loaded
     from ..matrices.facts import MatrixFacts
+    from ..matrices.metered import Metered
     from ..matrices.protocols import Matrix
 
 #: Orthogonality is judged as LAPACK's own tests judge it: |Q^H Q - I| / (length eps) at most this.
@@ -139,7 +142,7 @@ def _against(
         lower, upper = _sampled(matrix, norm, factor, delta, seed)
         said |= {"measured": upper, "measured_lower": lower, "failure_probability": delta}
     elif said["norm"] == "spectral":
-        lower, upper = _spectral(matrix, facts[0], factor, delta, seed)
+        lower, upper = _spectral(matrix, factor, delta, seed)
         said |= {"measured": upper, "measured_lower": lower}
     else:
         lower = upper = _exact(matrix, facts, factor)
@@ -189,19 +192,29 @@ def _sampled(matrix: Any, norm: MatrixFacts, factor: Factorization, delta: float
     return math.sqrt(square / high) / total, math.sqrt(square / low) / total
 
 
-def _spectral(matrix: Any, facts: MatrixFacts, factor: Factorization, delta: float, seed: int) -> tuple[float, float]:
+def _spectral(matrix: Metered, factor: Factorization, delta: float, seed: int) -> tuple[float, float]:
     """An interval for the relative spectral error, over the same lower bound of the norm that claims are over."""
     from ..algorithms.assessment import Spectral
-    from ..algorithms.scaling import Scaled
+    from ..algorithms.scaling import bring_to_scale
 
-    assess = Spectral(Scaled(matrix, facts, 0), Budget(norm="spectral", failure_probability=delta), _Apart(seed))
-    found = assess(factor, None).certificate
+    scaled = bring_to_scale(matrix)
+    L, R = (dense(part) for part in factor.pair())
+    pair = _Pair(scale_exactly(np.ascontiguousarray(L), -scaled.exponent), np.ascontiguousarray(R))
+    budget = Budget(norm="spectral", failure_probability=delta)
+    found = Spectral(scaled, budget, Streams(seed).within("verify"))(pair, None).certificate
     upper = found.relative or 0.0
     return (upper if found.relative_estimate is None else found.relative_estimate), upper
 
 
-class _Apart(Streams):
-    """Streams whose purposes no approximation uses."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Pair(Factorization):
+    """Two factors and nothing more, to carry a scale."""
 
-    def generator(self, purpose: str, block: int = 0) -> numpy.random.Generator:
-        return super().generator(f"verify {purpose}", block)
+    kind = "pair"
+    product = "L R"
+
+    L: numpy.ndarray
+    R: numpy.ndarray
+
+    def pair(self) -> tuple[numpy.ndarray, numpy.ndarray]:
+        return self.L, self.R

@@ -36,7 +36,8 @@ def residual_and_norm(matrix: Metered, factor: Factorization) -> tuple[MatrixFac
 
 
 def _pass(matrix: Metered, factor: Factorization, norm_too: bool) -> tuple[MatrixFacts, MatrixFacts]:
-    L, R = (part if is_sparse(part) else np.ascontiguousarray(part) for part in factor.pair())
+    with np.errstate(over="ignore", invalid="ignore"):
+        L, R = (part if is_sparse(part) else np.ascontiguousarray(part) for part in factor.pair())
     m, n = matrix.shape
     use = jit.pays(kernel.seconds_saved(m, n)) and np.result_type(matrix.dtype, L.dtype, R.dtype).kind == "f"
 

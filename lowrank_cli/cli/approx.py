@@ -31,7 +31,6 @@ METHOD = Param(
     "method", f"How to factor: {', '.join(METHODS)}.  [default: {DEFAULT_METHOD}]", ("--method", "-m"), "NAME", "Method"
 )
 TIMES = Param("times", "Second factor: approximate A Y (method cr).", ("--times",), "Y", "Input")
-SEED = Param("seed", "Seed of the random numbers.  [from 0 to 2**64 - 1; default: 0]", ("--seed",), "N", "Method")
 OUTPUT = (
     Param(
         "output",
@@ -73,7 +72,7 @@ def _params() -> tuple[Param, ...]:
         *budget_params(),
         METHOD,
         *method_params(),
-        SEED,
+        shared.SEED,
         shared.THREADS,
         *OUTPUT,
         *shared.REPORT,

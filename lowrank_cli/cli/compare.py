@@ -7,7 +7,6 @@ import time
 from ..budget import Budget
 from ..errors import Exit
 from . import shared
-from .approx import SEED
 from .command import Command, Param, Values
 from .params import field_param, read, whole
 from .progress import patience
@@ -21,7 +20,7 @@ def _params() -> tuple[Param, ...]:
         Param("matrix", "The matrix: PATH, PATH:ITEM, or - for a .npy on standard input.", metavar="A"),
         shared.DATASET,
         *(field_param(Budget, name) for name in _ASKED),
-        SEED,
+        shared.SEED,
         shared.THREADS,
         *shared.REPORT,
         *shared.TALK,

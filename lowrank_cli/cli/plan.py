@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Exit, InputError, UsageError
 from . import shared
-from .approx import SEED
 from .command import Command, Param, Values
 from .params import real, whole
 from .progress import patience
@@ -29,7 +28,7 @@ def _params() -> tuple[Param, ...]:
         Param("bytes", "Sizes the factors may take, such as 500k,10M,1.5GiB.", ("--bytes",), "LIST", "Questions"),
         Param("ratio", "Compression ratios to reach, such as 2,10.", ("--ratio",), "LIST", "Questions"),
         Param("dry_run", "Read only the header: no errors, no times.", ("--dry-run",), None, "Questions", "switch"),
-        SEED,
+        shared.SEED,
         shared.THREADS,
         *shared.REPORT,
         *shared.TALK,

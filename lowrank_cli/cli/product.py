@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import shared
-from .approx import OUTPUT, SEED, execute
+from .approx import OUTPUT, execute
 from .command import Command, Param, Values
 from .params import budget_params, method_params
 from .terminal import Terminal
@@ -18,7 +18,7 @@ def _params() -> tuple[Param, ...]:
         shared.DATASET,
         *budget_params(rank_flags=("-r", "-k")),
         *method_params((METHOD,)),
-        SEED,
+        shared.SEED,
         shared.THREADS,
         *OUTPUT,
         *shared.REPORT,

@@ -8,7 +8,6 @@ from typing import Any
 
 from ..errors import Exit, UsageError
 from . import shared
-from .approx import SEED
 from .command import Command, Param, Values
 from .params import whole
 from .progress import patience
@@ -32,7 +31,7 @@ def _params() -> tuple[Param, ...]:
         shared.DATASET,
         COUNT,
         ALL,
-        SEED,
+        shared.SEED,
         shared.THREADS,
         PLOT,
         shared.NO_CLOBBER,

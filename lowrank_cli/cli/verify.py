@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
+from ..budget import Budget
 from ..errors import DamagedError, Exit, UsageError
+from ..streams import Streams
 from . import shared
 from .command import Command, Param, Values
+from .params import field_param, real, whole
 from .progress import patience
 from .terminal import Terminal
 
@@ -18,6 +22,17 @@ def _params() -> tuple[Param, ...]:
         Param("against", "The matrix they came from: PATH, PATH:ITEM, or -.", ("--against",), "A", "Input"),
         shared.DATASET,
         Param("times", "Second factor, when they came from a product.", ("--times",), "Y", "Input"),
+        Param("sample", "Judge by 20 random probes instead of every entry.", ("--sample",), None, "Accuracy", "switch"),
+        field_param(Budget, "failure_probability", note="With --sample, or for a claim in the spectral norm: "),
+        Param(
+            "orthogonality",
+            "Check that U and V are orthonormal too (svd).",
+            ("--orthogonality",),
+            None,
+            "Accuracy",
+            "switch",
+        ),
+        shared.SEED,
         shared.THREADS,
         *shared.REPORT,
         *shared.TALK,
@@ -26,10 +41,11 @@ def _params() -> tuple[Param, ...]:
 
 def _run(values: Values, terminal: Terminal) -> int:
     against, times, face = values.get("against"), values.get("times"), shared.face(values)
-    if against is None:
-        raise UsageError("verify needs the matrix the factors came from", hint="add --against A")
+    if against is None and (times is not None or values.get("sample")):
+        raise UsageError("without --against only the file itself is checked", hint="add --against A")
     threads = shared.threads(values)
-    shared.check_inputs([values["factors"], against, *([times] if times is not None else [])])
+    inputs = [values["factors"], *(path for path in (against, times) if path is not None)]
+    shared.check_inputs(inputs)
     started = time.perf_counter()
     from ..reports.facts import started as head
     from ..reports.facts import with_run
@@ -44,20 +60,34 @@ def _run(values: Values, terminal: Terminal) -> int:
 
 def _held(values: Values, threads: int, terminal: Terminal) -> dict[str, Any]:
     """The verdict. Arrays that are not those the file's own digests name do not hold, whatever the matrix."""
-    from ..api import verify
+    from ..analysis.verify import verify
     from ..formats import saving
 
-    path, times = values["factors"], values.get("times")
+    path, against, times = values["factors"], values.get("against"), values.get("times")
+    budget = Budget(rank=1, **given(values, "failure_probability", real))
+    seed = Streams(**given(values, "seed", whole)).seed
     try:
         saved = saving.load_factors(path)
     except DamagedError as error:
         # a file that is none of ours, or of a later layout, is unreadable; one of ours that is damaged is a false claim
         return {"claimed": None, "measured": None, "holds": False, "kind": None, "reason": error.line()}
-    _check_kind(saved.report, times)
-    loaded = [shared.load(values["against"], values.get("dataset"), terminal)]
-    if times is not None:
-        loaded.append(shared.load(times, None, terminal))
-    return verify(saved.factor, saved.report, *loaded, threads=threads, blas_pinned=terminal.blas_pinned)
+    loaded = []
+    if against is not None:
+        _check_kind(saved.report, times)
+        loaded = [shared.load(against, values.get("dataset"), terminal)]
+        if times is not None:
+            loaded.append(shared.load(times, None, terminal))
+    return verify(
+        saved.factor,
+        saved.report,
+        *loaded,
+        sample=bool(values.get("sample")),
+        orthogonality=bool(values.get("orthogonality")),
+        failure_probability=budget.failure_probability,
+        seed=seed,
+        threads=threads,
+        blas_pinned=terminal.blas_pinned,
+    )
 
 
 def _check_kind(report: dict[str, Any], times: str | None) -> None:
@@ -68,10 +98,18 @@ def _check_kind(report: dict[str, Any], times: str | None) -> None:
         raise UsageError("these factors are those of one matrix", hint="leave out --times")
 
 
+def given(values: Values, name: str, read: Callable[[str, str], Any]) -> dict[str, Any]:
+    """The value of an option as a keyword, nothing when it was not given."""
+    text = values.get(name)
+    return {} if text is None else {name: read(text, name)}
+
+
 COMMAND = Command(
-    help="Recompute the error of saved factors and hold it against what they claim. Exit 8 when it does not hold.",
+    help="Hold saved factors against what they claim: the file and its structure, and with --against the error itself, "
+    "recomputed. Exit 8 when it does not hold.",
     params=_params,
     run=_run,
     epilog="""Example:
-  lowrank verify A.svd.npz --against A.npy""",
+  lowrank verify A.svd.npz --against A.npy
+  lowrank verify A.svd.npz --orthogonality""",
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..lazy import np
 from .metered import Metered
+from .protocols import Operator
 
 if TYPE_CHECKING:
     import numpy
@@ -57,6 +58,21 @@ class Adjoint:
         return self.inner.tiles(
             lambda i, rows, cols, tile: visit(i, cols, rows, np.ascontiguousarray(tile.conj().T)), flops
         )
+
+
+class AdjointOperator:
+    """F^H of any operator."""
+
+    def __init__(self, operator: Operator):
+        self.inner = operator
+        self.shape: tuple[int, int] = (operator.shape[1], operator.shape[0])
+        self.dtype = operator.dtype
+
+    def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
+        return self.inner.rmatmat(X)
+
+    def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
+        return self.inner.matmat(Y)
 
 
 def adjoint_of(array: Any) -> Any:

@@ -196,8 +196,17 @@ def _verify(report: dict[str, Any], full: bool) -> Iterator[Row]:
     run = report.get("run") or {}
     if run.get("against_path") is not None:
         yield Row("against", safe(run["against_path"]))
-    yield Row("claimed error", number(report["claimed"], full), "relative, stored with the factors")
-    yield Row("measured error", number(report["measured"], full), "relative, computed now")
+    norm = {"fro": "Frobenius norm, ", "spectral": "spectral norm, "}.get(report.get("norm") or "", "")
+    yield Row("claimed error", number(report["claimed"], full), f"relative, {norm}stored with the factors")
+    if report["measured"] is None:
+        yield Row("measured error", "not measured", "Give the matrix with --against to have it measured.")
+    elif report.get("measured_lower") not in (None, report["measured"]):
+        lower, upper = number(report["measured_lower"], full), number(report["measured"], full)
+        yield Row("measured error", f"{lower} to {upper}", "relative, an interval computed now")
+    else:
+        yield Row("measured error", number(report["measured"], full), "relative, computed now")
+    for name, ratio in (report.get("orthogonality") or {}).items():
+        yield Row(f"{name} orthonormal", number(ratio, full), "largest deviation / (length eps), at most 30")
     word = "yes" if report["holds"] else "NO"
     yield Row("holds", word, safe(report.get("reason") or ""), "good" if report["holds"] else "warning")
 

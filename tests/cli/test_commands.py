@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from lowrank_cli import __version__, api
+from lowrank_cli import __version__
 from lowrank_cli.algorithms import TABLE as METHODS
 from lowrank_cli.algorithms.outcome import Status
 from lowrank_cli.cli import TABLE
@@ -198,7 +198,10 @@ def test_verify_exits_8_when_the_claim_does_not_hold(lowrank, matrix, tmp_path, 
     factors = str(tmp_path / "F.npz")
     lowrank("approx", matrix, "-k", "2", "-o", factors)
     claim = {"claimed": 0.25, "measured": 0.5, "holds": holds}
-    monkeypatch.setattr(api, "verify", lambda *args, **more: {**claim, "reason": None if holds else "it is larger"})
+    monkeypatch.setattr(
+        "lowrank_cli.analysis.verify.verify",
+        lambda *args, **more: {**claim, "reason": None if holds else "it is larger"},
+    )
     result = lowrank("verify", factors, "--against", matrix)
     assert result.code == code
     for word in ("0.25", "0.5", "yes" if holds else "it is larger"):
@@ -216,8 +219,9 @@ def test_verify_of_a_product_needs_both_matrices(lowrank, matrix, tmp_path):
     assert extra.code == 2 and "--times" in extra.err
 
 
-def test_verify_needs_the_matrix(lowrank):
-    result = lowrank("verify", "F.npz")
+@pytest.mark.parametrize("extra", [["--sample"], ["--times", "Y.npy"]])
+def test_only_a_matrix_can_be_sampled(lowrank, extra):
+    result = lowrank("verify", "F.npz", *extra)
     assert result.code == 2 and "--against" in result.err
 
 
