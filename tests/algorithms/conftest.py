@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import scipy.linalg  # noqa: F401  limits reach only what is loaded
 from threadpoolctl import threadpool_limits
 
 
