@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,11 @@ from ..kernels import jit
 from ..kernels import sweep as kernel
 from ..lazy import np
 from ..matrices.facts import MatrixFacts, combine, ldexp
+from ..matrices.metered import Metered
 from .certificate import Certificate
 
 if TYPE_CHECKING:
     import numpy
-
-    from ..matrices.metered import Metered
 
 
 def residual(matrix: Metered, factor: Factorization) -> MatrixFacts:
@@ -38,6 +38,9 @@ def residual_and_norm(matrix: Metered, factor: Factorization) -> tuple[MatrixFac
 def _pass(matrix: Metered, factor: Factorization, norm_too: bool) -> tuple[MatrixFacts, MatrixFacts]:
     with np.errstate(over="ignore", invalid="ignore"):
         L, R = (part if is_sparse(part) else np.ascontiguousarray(part) for part in factor.pair())
+    n_whole, back = matrix.shape[1], None
+    if matrix.nnz is not None:
+        matrix, L, R, back = _without_zeros(matrix, L, R)
     m, n = matrix.shape
     use = jit.pays(kernel.seconds_saved(m, n)) and np.result_type(matrix.dtype, L.dtype, R.dtype).kind == "f"
 
@@ -55,8 +58,36 @@ def _pass(matrix: Metered, factor: Factorization, norm_too: bool) -> tuple[Matri
     if any(facts.bad for _, facts, _ in seen):
         raise NumericalError("the product of the factors overflows", hint="scale the matrix down")
     error = combine([(cols, facts) for cols, facts, _ in seen], n, jit.flavour(use))
+    if back is not None:
+        columns = np.zeros(n_whole)
+        columns[back] = error.column_squares
+        error = dataclasses.replace(error, column_squares=columns)
     norm = combine([(cols, own) for cols, _, own in seen], n, jit.flavour(use)) if norm_too else error
     return error, norm
+
+
+def _without_zeros(matrix: Metered, L: Any, R: Any) -> tuple[Metered, Any, Any, Any]:
+    """A sparse matrix and its factors without the rows, and columns, that are zero in both: there nothing is left.
+
+    Networks and counts are full of them, and the rest is compared densely.
+    """
+    stored: Any = matrix.inner
+    if not hasattr(stored, "occupied"):
+        return matrix, L, R, None
+    rows, cols = stored.occupied()
+    rows |= _nonzero_rows(L)
+    cols |= _nonzero_rows(R.T)
+    if rows.mean() * cols.mean() > 0.8 or not rows.any() or not cols.any():
+        return matrix, L, R, None
+    kept_rows, kept_cols = np.flatnonzero(rows), np.flatnonzero(cols)
+    small = Metered(stored.restricted(kept_rows, kept_cols), matrix.ledger)
+    return small, L[kept_rows], R[:, kept_cols], kept_cols
+
+
+def _nonzero_rows(factor: Any) -> numpy.ndarray:
+    if is_sparse(factor):
+        return np.diff(factor.tocsr().indptr) > 0
+    return np.any(factor != 0, axis=1)
 
 
 def relative(error: MatrixFacts, matrix: MatrixFacts) -> float:

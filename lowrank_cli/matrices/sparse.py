@@ -97,6 +97,16 @@ class SparseMatrix:
     def block(self, rows: slice, cols: slice) -> numpy.ndarray:
         return np.ascontiguousarray(self.array[rows, cols].toarray())
 
+    def occupied(self) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """Which rows, and which columns, have stored entries."""
+        columns = np.zeros(self.shape[1], bool)
+        columns[self.array.indices] = True
+        return np.diff(self.array.indptr) > 0, columns
+
+    def restricted(self, rows: numpy.ndarray, cols: numpy.ndarray) -> SparseMatrix:
+        """The matrix of the rows and columns at these indices, on the same engine."""
+        return SparseMatrix(self.array[rows][:, cols], self.engine, self.name)
+
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
         return visit_tiles(self, self.engine, visit)
 
