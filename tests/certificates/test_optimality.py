@@ -62,6 +62,16 @@ def test_the_best_possible_error_lies_inside_for_many_seeds_and_ranks(norm, name
         assert encloses(found, optimum(s, k, norm), 1e-13), (seed, k)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*TIGHT, "1/i", "i^-1/2"])
+def test_the_default_svd_misses_the_best_error_by_at_most_half_a_percent_and_never_beats_it_over_300_seeds(name):
+    A, s = specimen(name)
+    best = measure.best(s, 20)
+    for seed in range(300):
+        ratio = lowrank_cli.approx(A, rank=20, seed=seed, threads=1).certificate.absolute / best
+        assert 1 - 100 * measure.eps(A) * np.linalg.norm(s) / best <= ratio <= 1.005, seed
+
+
 @pytest.mark.parametrize("name", sorted(gallery.GALLERY))
 @pytest.mark.parametrize("norm", NORMS)
 def test_the_best_possible_error_lies_inside_on_the_gallery_at_every_rank(norm, name):
@@ -85,8 +95,7 @@ def test_the_enclosure_is_within_one_percent_where_singular_values_decay_fast(no
 @pytest.mark.parametrize("norm", NORMS)
 def test_a_full_decomposition_knows_the_best_error_to_rounding(norm):
     for name in SPECTRA:
-        A, s = specimen(name)
-        A = A[:60, :45]
+        A = specimen(name)[0][:60, :45]
         s = np.linalg.svd(A, compute_uv=False)
         found = lowrank_cli.approx(A, rank=9, norm=norm, threads=1).certificate
         assert found.optimal_lower == pytest.approx(optimum(s, 9, norm), rel=1e-12, abs=0)
@@ -112,9 +121,9 @@ def test_a_rank_found_for_a_tolerance_has_its_enclosure_too(norm):
 def test_the_lower_end_never_exceeds_the_upper(norm):
     for name in SPECTRA:
         A, _ = specimen(name)
-        for B in (A, A[:50, :40]):
-            for k in (1, 10, 30, 40):
-                found = lowrank_cli.approx(B, rank=k, norm=norm, threads=1).certificate
+        for B, k in ((A, 10), (A[:50, :40], 1), (A[:50, :40], 10), (A[:50, :40], 40)):
+            for seed in range(2):
+                found = lowrank_cli.approx(B, rank=k, norm=norm, seed=seed, threads=1).certificate
                 assert found.optimal_lower <= found.optimal_upper
 
 

@@ -149,7 +149,7 @@ def unaffordable(monkeypatch):
 def test_spectral_intervals_verify_one_another(kind, scale, unaffordable):
     """Two intervals from random numbers of their own, over norms that each found from below."""
     A = matrix(LARGE) * scale
-    for seed in range(3):
+    for seed in range(3 if scale == 1 and kind == "svd" else 1):
         factor, report = made(A, **KINDS[kind], norm="spectral", rank=9, seed=seed)
         assert report["error"]["kind"] == "bound"
         said = held(factor, report, A, seed=seed)
