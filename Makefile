@@ -38,7 +38,8 @@ lint: $(V)/.ok ## ruff and the import contract
 	$(BIN)/ruff format --check -q .
 	@log=$$($(BIN)/lint-imports) || { printf '%s\n' "$$log"; exit 1; }
 
-docs: $(V)/.ok ## run the sessions of the README and follow the links of every page
+docs: $(V)/.ok ## renew docs/cli.md, run the sessions of the README, follow the links of every page
+	$(BIN)/python docs/generate_cli.py
 	$(BIN)/pytest tests/docs $(ARGS)
 
 dist: $(V)/.ok ## build the source archive and the wheel into dist/

@@ -15,9 +15,10 @@ import sessions
         ("in 0.12 s", "in 3.5 s"),
         ("────── 12", "──────── 12"),
         ("took 1e-05 s, 20 ms", "took 0.2 s, 3 ms"),
+        ("2 threads, seed 0", "16 threads, seed 0"),
     ],
 )
-def test_spacing_times_and_last_digits_may_differ(shown, printed):
+def test_spacing_times_threads_and_last_digits_may_differ(shown, printed):
     assert sessions.difference([shown], [printed]) is None
 
 
@@ -26,6 +27,7 @@ def test_spacing_times_and_last_digits_may_differ(shown, printed):
     [
         (["rank 10"], ["rank 11"]),
         (["columns 1000"], ["columns 1001"]),
+        (["2 threads, seed 0"], ["2 threads, seed 1"]),
         (["error 0.00659"], ["error 0.00661"]),
         (["error 0.1 (exact)"], ["error 0.1 (bound)"]),
         (["a"], []),

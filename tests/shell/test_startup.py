@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from lowrank_cli.cli import TABLE
+
 from .conftest import COMMAND, environment
 
 HEAVY = {"numpy", "scipy", "numba", "h5py", "rich", "pydantic", "llvmlite"}
@@ -28,7 +30,7 @@ def test_asking_loads_no_heavy_library(argv):
     assert not HEAVY & imported(*argv)
 
 
-@pytest.mark.parametrize("verb", ["info", "reconstruct", "verify", "warmup"])
+@pytest.mark.parametrize("verb", TABLE)
 def test_the_help_of_a_command_loads_no_heavy_library(verb):
     assert not HEAVY & imported(verb, "--help")
 

@@ -1,0 +1,54 @@
+"""Write docs/cli.md: every command's help, as the program prints it on a terminal of 80 columns.
+
+    .venv/bin/python docs/generate_cli.py          writes the page
+    .venv/bin/python docs/generate_cli.py --check  says whether it is current, by its exit code
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from lowrank_cli.cli import TABLE
+
+PAGE = Path(__file__).with_name("cli.md")
+_HEAD = """# Command line
+
+Written by `docs/generate_cli.py`; `make docs` renews it, and a test compares it with the program.
+"""
+
+
+def said(*argv: str) -> str:
+    """What a command line prints on a terminal of 80 columns."""
+    environment = {**os.environ, "COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "lowrank_cli", *argv]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def page() -> str:
+    """The whole page: the root, then the commands in the order of their table."""
+    parts = [_HEAD, _section("lowrank", said("--help"))]
+    parts += [_section(f"lowrank {name}", said(name, "--help")) for name in TABLE]
+    return "\n".join(parts)
+
+
+def _section(title: str, text: str) -> str:
+    lines = "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+    return f"## {title}\n\n```text\n{lines}\n```\n"
+
+
+def main(argv: list[str]) -> int:
+    if argv not in ([], ["--check"]):
+        print("usage: generate_cli.py [--check]", file=sys.stderr)
+        return 2
+    text = page()
+    if argv:
+        return int(not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text)
+    PAGE.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
