@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..engines.blas import single_threaded
 from ..errors import NumericalError
 from ..factors.svd import SVD
 from ..lazy import np
@@ -42,11 +43,16 @@ class Full:
         self.kernels = ["lapack gesdd"]
         try:
             U, s, Vh = np.linalg.svd(A, full_matrices=False)
-            if not np.all(np.isfinite(s)):
-                raise np.linalg.LinAlgError("gesdd returned values that are not finite")
         except np.linalg.LinAlgError:
+            U = None
+        if U is None or not _holds(A, U, s, Vh):
             U, s, Vh = _gesvd(A)
             self.kernels = ["lapack gesvd"]
+            if not _holds(A, U, s, Vh):
+                raise NumericalError(
+                    "LAPACK returned singular vectors that fail their own check",
+                    hint="another BLAS library, or another number of its kernels (OPENBLAS_CORETYPE), may do better",
+                )
         self.U, self.s, self.V = U, s, Vh.conj().T
         self.beyond = self.noise = 0.0
         self.complete = True
@@ -59,12 +65,28 @@ class Full:
         return np.square(self.s.astype(np.float64))
 
 
+def _holds(A: numpy.ndarray, U: numpy.ndarray, s: numpy.ndarray, Vh: numpy.ndarray) -> bool:
+    """Whether A x = U (s (Vh x)) for two fixed vectors, to 1000 n eps |A|; libraries have returned garbage in silence.
+
+    Values must be finite, non-negative and non-increasing too. Cost: 4 products with a vector.
+    """
+    if not np.all(np.isfinite(s)) or np.any(s < 0) or np.any(s[1:] > s[:-1]):
+        return False
+    n = A.shape[1]
+    angles = np.arange(1.0, n + 1) ** 2
+    X = np.stack([np.cos(angles), np.sin(1.7 * angles)], axis=1).astype(A.dtype)
+    left = A @ X - U @ (s[:, None] * (Vh @ X))
+    limit = 1e3 * max(A.shape) * float(np.finfo(A.dtype).eps) * float(s[0]) * float(np.linalg.norm(X))
+    return bool(np.linalg.norm(left) <= limit)
+
+
 def _gesvd(A: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-    from scipy.linalg import LinAlgError, svd
+    import scipy.linalg
 
     try:
-        return svd(A, full_matrices=False, lapack_driver="gesvd", check_finite=False)
-    except LinAlgError as failure:
+        with single_threaded():
+            return scipy.linalg.svd(A, full_matrices=False, lapack_driver="gesvd", check_finite=False)
+    except scipy.linalg.LinAlgError as failure:
         raise NumericalError("neither gesdd nor gesvd of LAPACK found the singular values") from failure
 
 

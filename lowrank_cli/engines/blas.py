@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
-_controller: list[Any] = []
+_controllers: dict[bool, Any] = {}
 
 
 @contextlib.contextmanager
@@ -15,11 +16,12 @@ def single_threaded(pinned: bool = False) -> Iterator[None]:
     if pinned:
         yield
         return
+    import numpy.linalg  # noqa: F401  a library must be loaded for a controller to see it
     from threadpoolctl import ThreadpoolController
 
-    if not _controller:
-        import numpy.linalg  # noqa: F401  the library must be loaded for the controller to see it
-
-        _controller.append(ThreadpoolController())
-    with _controller[0].limit(limits=1, user_api="blas"):
+    # SciPy brings a BLAS of its own, which a controller made before does not know
+    known = "scipy.linalg" in sys.modules
+    if known not in _controllers:
+        _controllers[known] = ThreadpoolController()
+    with _controllers[known].limit(limits=1, user_api="blas"):
         yield
