@@ -19,7 +19,7 @@ SPECTRA = {
     "exp(-j/20)": lambda n: gallery.exponential(n, 0.05),
     "j^-2": lambda n: gallery.poly(n, 2.0),
     "stairs": lambda n: gallery.stairs(n, 30),
-    "sigmoid": lambda n: 1e-4 + 1 / (1 + np.exp(np.arange(1, n + 1) - 30.0)),
+    "sigmoid": lambda n: 1e-4 + np.exp(-np.logaddexp(0.0, np.arange(1, n + 1) - 30.0)),
     "j^-1": gallery.poly,
     "j^-1/2": gallery.inverse_sqrt,
     "exp(-j/7)": lambda n: gallery.exponential(n, 1 / 7),
@@ -276,5 +276,7 @@ def test_sparse_storage_takes_the_rank_that_dense_storage_takes(rtol):
 def test_published_optimal_ranks_of_a_2000_column_matrix_are_met(spectrum, ranks):
     A, s = gallery.with_spectrum(2000, 2000, SPECTRA[spectrum](2000), seed=1)
     for e, rank in enumerate(ranks, start=1):
-        assert measure.smallest_rank(s, 10.0**-e) == rank
-        assert 0 <= lowrank_cli.approx(A, rtol=10.0**-e).factor.rank - rank <= 5
+        # the tail of the stairs at 150 is the tolerance itself: rounding decides
+        assert measure.smallest_rank(s, 10.0**-e * (1 - 1e-9)) == rank
+        best = measure.smallest_rank(s, 10.0**-e)
+        assert rank - best <= 1 and 0 <= lowrank_cli.approx(A, rtol=10.0**-e).factor.rank - best <= 5

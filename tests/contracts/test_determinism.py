@@ -65,13 +65,13 @@ def test_no_bit_depends_on_threads_or_order_for_wide_matrices(case, how):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", gallery.DTYPES)
+@pytest.mark.parametrize("dtype", ["float64", "complex64"])
 @pytest.mark.parametrize(("case", "how"), WHAT)
 def test_no_bit_of_a_larger_job_depends_on_threads_or_order(case, how, dtype):
     A, _ = gallery.with_spectrum(1700, 1300, gallery.poly(1300), dtype=dtype)
     Y = cases.partner(A) if CASES[case].of_product else None
     wanted = found(case, A, Y, how)
-    for threads, make in itertools.product((1, 2, 3, 4), (np.ascontiguousarray, np.asfortranarray)):
+    for threads, make in ((3, np.asfortranarray), (4, np.ascontiguousarray)):
         assert found(case, make(A), None if Y is None else make(Y), how, threads=threads) == wanted, (threads, make)
 
 
