@@ -17,12 +17,7 @@ from ..streams import Streams
 from .krylov import BlockKrylov, multiple_of_32
 from .probes import Probes
 from .scaling import Scaled, bring_to_scale
-from .svd import _FRESH as FRESH
-from .svd import _FULL_SHARE as FULL_SHARE
-from .svd import _LAPACK_ENTRIES as LAPACK_ENTRIES
-from .svd import _LEAST_BLOCKS as LEAST_BLOCKS
-from .svd import SVDOptions, wants_lapack
-from .svd import _width as width
+from .svd import FRESH, FULL_SHARE, LAPACK_ENTRIES, LEAST_BLOCKS, SVDOptions, wants_lapack, width
 from .svd_sources import Full, Projected, Source, signed
 from .tolerance import check_tolerance, rank_for
 

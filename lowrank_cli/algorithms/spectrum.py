@@ -37,7 +37,7 @@ FAILURE_PROBABILITY = 1e-6
 #: More columns in a block than values sought: a value repeated as often as the values sought is found each time.
 _SPARE = 8
 #: A basis beyond this share of the smaller side costs more than LAPACK.
-_FULL_SHARE = 0.75
+FULL_SHARE = 0.75
 _MOST_BLOCKS = 60
 #: Ritz values that still move by more than this share, squared, cannot have residuals as small as asked for.
 _SETTLED = 1e-12
@@ -199,7 +199,7 @@ def _by_krylov(scaled: Scaled, k: int, listed: int, streams: Streams) -> Spectru
     before, worst, status = np.zeros(k), math.inf, Status.PASSES_SPENT
     for blocks in range(1, _MOST_BLOCKS + 1):
         if blocks > 1:
-            if not basis.exhausted and basis.size + b > _FULL_SHARE * tall.shape[1] and m * n <= LAPACK_ENTRIES:
+            if not basis.exhausted and basis.size + b > FULL_SHARE * tall.shape[1] and m * n <= LAPACK_ENTRIES:
                 return _by_lapack(scaled, listed)
             _require_basis(tall, basis.size + b)
             basis.expand(b, fused=True)

@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 #: LAPACK outright up to this many entries and this smaller side: under about 0.3 s on one core.
 _SMALL_ENTRIES, _SMALL_SIDE = 1_000_000, 500
 #: A basis larger than this share of the smaller side costs more than LAPACK.
-_FULL_SHARE = 0.5
+FULL_SHARE = 0.5
 #: The largest matrix that is expanded or copied for LAPACK.
-_LAPACK_ENTRIES = 64_000_000
+LAPACK_ENTRIES = 64_000_000
 #: Rank mode stops when further blocks would lower the squared error by less than this share of it: the Frobenius
 #: error is then within 0.3 % of the best.
 _REMAINS = 6e-3
-_LEAST_BLOCKS = 4
+LEAST_BLOCKS = 4
 #: Sketch columns that look for what the Krylov space cannot hold.
-_FRESH = 32
+FRESH = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,7 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
     check_rank(budget.rank, min(m, n), f"a {m}x{n} matrix")
     check_tolerance(budget, matrix.dtype)
     if not wants_lapack(matrix, budget.rank, options):
-        _require_basis(matrix, _LEAST_BLOCKS * (_width(budget.rank, options) if budget.rank else 32))
+        _require_basis(matrix, LEAST_BLOCKS * (width(budget.rank, options) if budget.rank else 32))
     scaled = bring_to_scale(matrix)
     work = scaled.matrix
     tall: Metered | Adjoint = work if m >= n else Adjoint(work)
@@ -86,7 +86,7 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
         # the basis promised more than it held: one that reaches deeper, or all there is
         deeper = (
             Full(tall)
-            if m * n <= _LAPACK_ENTRIES
+            if m * n <= LAPACK_ENTRIES
             else _to_tolerance(tall, assess, target / 16, budget.rank, options, streams)
         )
         outcome = _finish(deeper, scaled, budget, target, assess, transposed=m < n)
@@ -96,14 +96,14 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
 def wants_lapack(matrix: Metered, rank: int | None, options: SVDOptions) -> bool:
     """Whether a full decomposition is the better way: decided by shape, storage, rank and options alone."""
     m, n = matrix.shape
-    if m * n > _LAPACK_ENTRIES:
+    if m * n > LAPACK_ENTRIES:
         return False
     if m * n <= _SMALL_ENTRIES and min(m, n) <= _SMALL_SIDE:
         return True
-    return rank is not None and _LEAST_BLOCKS * _width(rank, options) > _FULL_SHARE * min(m, n)
+    return rank is not None and LEAST_BLOCKS * width(rank, options) > FULL_SHARE * min(m, n)
 
 
-def _width(rank: int, options: SVDOptions) -> int:
+def width(rank: int, options: SVDOptions) -> int:
     return options.block or multiple_of_32(rank / 2 + 10)
 
 
@@ -114,20 +114,20 @@ def _fixed_rank(matrix: Metered | Adjoint, k: int, total: float, options: SVDOpt
     number of blocks on each is widened by fresh sketch columns: where they find something, the gain says so.
     """
     basis = BlockKrylov(matrix, streams)
-    b = _width(k, options)
-    basis.start(b, fused=_LEAST_BLOCKS > 1)
+    b = width(k, options)
+    basis.start(b, fused=LEAST_BLOCKS > 1)
     captured: list[float] = []
     for blocks in range(2, options.max_blocks + 1):
         if basis.exhausted:
             break
-        if blocks >= _LEAST_BLOCKS:
-            b += _FRESH
-        basis.expand(b, fused=blocks < _LEAST_BLOCKS)
+        if blocks >= LEAST_BLOCKS:
+            b += FRESH
+        basis.expand(b, fused=blocks < LEAST_BLOCKS)
         if basis.size < k + 8:
             continue
         squares = basis.ritz_squares()
         captured.append(float(np.sum(squares[:k])))
-        if blocks >= _LEAST_BLOCKS and _settled(captured, squares, k, total, basis.size):
+        if blocks >= LEAST_BLOCKS and _settled(captured, squares, k, total, basis.size):
             break
     basis.pad(k)
     return Projected(basis, 0.0)
@@ -161,7 +161,7 @@ def _to_tolerance(
     basis = BlockKrylov(matrix, streams)
     b = options.block or 32
     basis.start(b, fused=True)
-    limit = n if m * n > _LAPACK_ENTRIES else _FULL_SHARE * n
+    limit = n if m * n > LAPACK_ENTRIES else FULL_SHARE * n
     found, before = n + 1, np.empty(0)
     while True:
         beyond = probes.beyond(basis)
@@ -175,7 +175,7 @@ def _to_tolerance(
         found = rank if inside else n + 1
         if options.block is None and not inside:
             b = max(b, multiple_of_32(basis.size / 2))
-        if basis.size + b > limit and m * n <= _LAPACK_ENTRIES:
+        if basis.size + b > limit and m * n <= LAPACK_ENTRIES:
             return Full(matrix)
         _require_basis(matrix, basis.size + b)
         basis.expand(b, fused=True)

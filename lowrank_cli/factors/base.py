@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -29,7 +30,7 @@ def dense(array: Any) -> numpy.ndarray:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Factorization:
+class Factorization(abc.ABC):
     """A ~ L R, the product of the factors ``pair()`` gives; the named arrays are what is stored.
 
     A concrete kind is a frozen dataclass whose fields are its arrays, plus ``kind``, ``product`` (the identity in
@@ -39,9 +40,9 @@ class Factorization:
     kind: ClassVar[str]
     product: ClassVar[str]
 
+    @abc.abstractmethod
     def pair(self) -> tuple[Any, Any]:
         """(L, R) with A ~ L R: L of shape (m, r), R of shape (r, n); either may be sparse."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how its factors multiply")
 
     def arrays(self) -> dict[str, Any]:
         """The stored arrays under their contract names, in order."""
