@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sessions
 
-from lowrank_cli import algorithms, formats
+from lowrank_cli import algorithms, formats, reports
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -78,3 +78,29 @@ def test_every_command_is_mentioned():
 
     missing = [name for name in TABLE if f"lowrank {name}" not in README]
     assert not missing
+
+
+def test_every_face_of_the_report_is_mentioned():
+    assert [name for name in reports.TABLE if f"`{name}`" not in README] == []
+
+
+def test_the_numbers_of_bounds_are_those_of_the_program():
+    from lowrank_cli.budget import Budget
+    from lowrank_cli.certificates import probes, spectral
+
+    assert f"{Budget(rank=1).failure_probability:.0e}".replace("e-0", "e-") == "1e-6" and "| 1e-6 |" in README
+    assert f"| {probes.COUNT} random vectors" in README
+    assert f"from {spectral.STARTS} random vectors" in README
+    assert f"up to {spectral.DENSE_ENTRIES // 10**6} million entries" in README
+    assert f"smaller side of {spectral.DENSE_SIDE}" in README
+
+
+def test_the_ranks_that_a_bound_costs_are_those_of_the_program():
+    import lowrank_cli
+
+    exact, bound = (
+        lowrank_cli.approx(str(ROOT / "samples" / "camera.npy"), rtol=0.1, certify=how).factor.rank
+        for how in ("exact", "probes")
+    )
+    assert f"rank {exact} by the exact" in re.sub(r"\s+", " ", README)
+    assert f"rank {bound} by the bound" in re.sub(r"\s+", " ", README)

@@ -35,6 +35,13 @@ def test_the_help_of_a_command_loads_no_heavy_library(verb):
     assert not HEAVY & imported(verb, "--help")
 
 
+@pytest.mark.parametrize(
+    "argv", [["approx"], ["approx", "--method", "id"], ["spectrum"], ["plan"], ["plan", "--dry-run"], ["compare"]]
+)
+def test_a_small_dense_matrix_loads_numpy_and_no_other_heavy_library(argv, matrix):
+    assert HEAVY & imported(argv[0], matrix, *argv[1:], "--json") == {"numpy"}
+
+
 def test_importing_the_package_loads_nothing_else():
     code = "import sys, lowrank_cli; print(*[m for m in sys.modules if m.startswith('lowrank_cli.')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
