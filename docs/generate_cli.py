@@ -1,7 +1,7 @@
 """Write docs/cli.md: every command's help, as the program prints it on a terminal of 80 columns.
 
-    .venv/bin/python docs/generate_cli.py          writes the page
-    .venv/bin/python docs/generate_cli.py --check  says whether it is current, by its exit code
+.venv/bin/python docs/generate_cli.py          writes the page
+.venv/bin/python docs/generate_cli.py --check  says whether it is current, by its exit code
 """
 
 from __future__ import annotations
