@@ -135,7 +135,8 @@ def interpolation(seeds: int) -> None:
 
 
 def lapack_ratios() -> None:
-    """LAPACK's own test ratios, in units of eps: its tests allow 30."""
+    """LAPACK's own test ratios, in units of eps: its tests allow 30. Measured in double, so for float64 and complex128
+    they include the rounding of the measurement."""
     rows = []
     for dtype in ("float32", "float64", "complex64", "complex128"):
         for shape, how in (((300, 200), "lapack"), ((M, N), "block krylov")):
@@ -183,13 +184,15 @@ def bounds(seeds: int) -> None:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--seeds", type=int, default=20, help="seeds of each approximation (20)")
+    arguments.add_argument(
+        "--seeds", type=int, default=20, help="seeds of each approximation; 15 times as many of the svd (20)"
+    )
     arguments.add_argument("--coverage", type=int, default=20_000, help="seeds of the coverage counts (20000)")
     asked = arguments.parse_args()
     print(f"lowrank {lowrank_cli.__version__}, numpy {np.__version__}, {platform.machine()}")
     coverage(asked.coverage)
     bounds(asked.seeds)
-    optimality(asked.seeds)
+    optimality(15 * asked.seeds)
     ranks(max(1, asked.seeds // 5))
     interpolation(asked.seeds)
     lapack_ratios()
