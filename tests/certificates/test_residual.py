@@ -138,6 +138,26 @@ def test_the_error_of_sparse_storage_is_that_of_extended_precision(method, dtype
     assert done.certificate.relative == pytest.approx(measure.relative(S, done.factor), rel=20 * measure.eps(S), abs=0)
 
 
+@pytest.mark.parametrize("where", ["nowhere", "in a row and a column of zeros", "everywhere"])
+def test_rows_and_columns_of_zeros_count_where_the_factors_are_not_zero(where):
+    rng = np.random.default_rng(8)
+    S = random_array((700, 640), density=0.02, rng=rng).toarray()
+    S[rng.permutation(700)[:400]] = 0
+    S[:, rng.permutation(640)[:300]] = 0
+    rows, cols = np.flatnonzero(~S.any(axis=1)), np.flatnonzero(~S.any(axis=0))
+    F = random_svd(700, 640, 3)
+    U, Vh = F.U.copy(), F.Vh.copy()
+    if where != "everywhere":
+        U[rows] = Vh[:, cols] = 0
+    if where == "in a row and a column of zeros":
+        U[rows[7]], Vh[:, cols[5]] = 0.5, 0.25
+    F = SVD(U, F.s, Vh)
+    assert measured(csr_array(S), F) == pytest.approx(
+        (measure.residual(S, F), measure.relative(S, F)), rel=1e-13, abs=0
+    )
+    assert measured(csr_array(S.shape), F)[0] == pytest.approx(measure.residual(0 * S, F), rel=1e-13, abs=0)
+
+
 def test_storage_order_and_threads_change_no_bit_of_the_error():
     A, _ = gallery.with_spectrum(1100, 600, gallery.poly(600), seed=1)
     F = random_svd(1100, 600, 5)
