@@ -66,6 +66,8 @@ def run(matrix: Metered, budget: Budget, options: CROptions, streams: Streams) -
     than the product, else estimated by 32 Gaussian probes. Cost: two sweeps, that, and the gather; the measured error
     one pass of 2 m n (l + r) flops.
 
+    Lengths are relative to the longest: a pair whose column is below about 1e-150 of it counts as zero.
+
     Raises UsageError (no rank, rank above the inner dimension, a tolerance), InputError (NaN, Inf).
     """
     product = matrix.inner

@@ -46,7 +46,12 @@ FRESH = 32
 class SVDOptions:
     """block: width of a Krylov block; default the rank over two plus ten, rounded up to a multiple of 32."""
 
-    block: int | None = opt(None, "Columns of a Krylov block (svd). Default from the rank.", min=1, max=4096)
+    block: int | None = opt(
+        None,
+        "Columns of a Krylov block (svd); the fourth and later ones are wider. Default from the rank.",
+        min=1,
+        max=4096,
+    )
     max_blocks: int = opt(24, "Most Krylov blocks (svd); each is two products with the matrix.", min=1, max=1000)
 
     def __post_init__(self) -> None:

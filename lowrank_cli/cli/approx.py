@@ -66,7 +66,7 @@ class _Work:
 
 def _params() -> tuple[Param, ...]:
     return (
-        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for a .npy on standard input.", metavar="A"),
+        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market).", metavar="A"),
         shared.DATASET,
         TIMES,
         *budget_params(),

@@ -13,7 +13,9 @@ METHOD = "cr"
 
 def _params() -> tuple[Param, ...]:
     return (
-        Param("matrix", "The first factor: PATH, PATH:ITEM, or - for a .npy on standard input.", metavar="X"),
+        Param(
+            "matrix", "The first factor: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market).", metavar="X"
+        ),
         Param("times", "The second factor, with as many rows as X has columns.", metavar="Y"),
         shared.DATASET,
         *budget_params(rank_flags=("-r", "-k")),

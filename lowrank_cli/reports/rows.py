@@ -173,7 +173,8 @@ def cost(report: dict[str, Any], run: dict[str, Any], full: bool) -> Iterator[Ro
     yield Row("work", work, f"kernels: {kernels}" if kernels else "")
     if run.get("seconds") is not None:
         seconds = number(run["seconds"], full) if full else f"{run['seconds']:.2f}"
-        yield Row("time", f"{seconds} s", f"{run['threads']} threads, seed {report['seed']}")
+        threads = "1 thread" if run["threads"] == 1 else f"{run['threads']} threads"
+        yield Row("time", f"{seconds} s", f"{threads}, seed {report['seed']}")
     if run.get("output") is not None:
         known = run.get("output_bytes")
         yield Row("output", safe(run["output"]), "" if known is None else size(known, full))
@@ -199,7 +200,8 @@ def _verify(report: dict[str, Any], full: bool) -> Iterator[Row]:
     norm = {"fro": "Frobenius norm, ", "spectral": "spectral norm, "}.get(report.get("norm") or "", "")
     yield Row("claimed error", number(report["claimed"], full), f"relative, {norm}stored with the factors")
     if report["measured"] is None:
-        yield Row("measured error", "not measured", "Give the matrix with --against to have it measured.")
+        hint = "" if run.get("against_path") else "Give the matrix with --against to have it measured."
+        yield Row("measured error", "not measured", hint)
     elif report.get("measured_lower") not in (None, report["measured"]):
         lower, upper = number(report["measured_lower"], full), number(report["measured"], full)
         yield Row("measured error", f"{lower} to {upper}", "relative, an interval computed now")
