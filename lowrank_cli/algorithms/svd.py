@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import TYPE_CHECKING
 
 from ..budget import Budget
 from ..certificates.spectral import affordable
-from ..errors import NumericalError
+from ..errors import NumericalError, UsageError
 from ..factors.svd import SVD
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
@@ -87,7 +88,8 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
     else:
         source = _to_tolerance(tall, assess, target, budget.rank, options, streams)
     outcome = _finish(source, scaled, budget, target, assess, transposed=m < n)
-    if outcome.status is Status.STAGNATED and target is not None and assess is not None and not source.complete:
+    unfinished = outcome.status is Status.STAGNATED and not source.complete
+    if unfinished and target is not None and assess is not None:
         # the basis promised more than it held: one that reaches deeper, or all there is
         deeper = (
             Full(tall)
@@ -120,6 +122,12 @@ def _fixed_rank(matrix: Metered | Adjoint, k: int, total: float, options: SVDOpt
     """
     basis = BlockKrylov(matrix, streams)
     b = width(k, options)
+    wider = max(0, options.max_blocks - LEAST_BLOCKS + 1)
+    if options.max_blocks * b + FRESH * wider * (wider + 1) // 2 < k:
+        raise UsageError(
+            f"{options.max_blocks} Krylov blocks of {b} columns hold fewer than --rank {k}",
+            hint="raise --max-blocks or --block",
+        )
     basis.start(b, fused=LEAST_BLOCKS > 1)
     captured: list[float] = []
     for blocks in range(2, options.max_blocks + 1):
@@ -168,7 +176,7 @@ def _to_tolerance(
     basis.start(b, fused=True)
     limit = n if m * n > LAPACK_ENTRIES else FULL_SHARE * n
     found, before = n + 1, np.empty(0)
-    while True:
+    for blocks in itertools.count(1):
         beyond = probes.beyond(basis)
         squares = basis.ritz_squares()
         rank = 1 if not basis.size else assess.guess(target, beyond, squares)
@@ -177,6 +185,8 @@ def _to_tolerance(
         if (inside and found - rank <= max(1, rank // 50)) or basis.exhausted or _enough(basis, cap, found, rank):
             basis.pad(1)
             return Projected(basis, beyond)
+        if blocks >= options.max_blocks:
+            return Projected(basis, beyond, spent=True)
         found = rank if inside else n + 1
         if options.block is None and not inside:
             b = max(b, multiple_of_32(basis.size / 2))
@@ -184,6 +194,7 @@ def _to_tolerance(
             return Full(matrix)
         _require_basis(matrix, basis.size + b)
         basis.expand(b, fused=True)
+    raise AssertionError("unreachable")
 
 
 def _stable(squares: numpy.ndarray, before: numpy.ndarray, rank: int, assess: Assessor) -> bool:
@@ -220,13 +231,14 @@ def _finish(
         return beyond**0.5 / norm if norm else 0.0
 
     done = complete(Ordered(build, squares, source.beyond, optimal_lower), scaled, budget, target, assess)
+    status = Status.PASSES_SPENT if done.status is Status.STAGNATED and source.spent else done.status
     factor = build(done.rank)
     if scaled.exponent:
         factor = dataclasses.replace(factor, s=np.ldexp(factor.s, scaled.exponent))
         if not np.all(np.isfinite(factor.s)):
             raise NumericalError(f"the largest singular value overflows {factor.s.dtype}", hint="scale the matrix down")
     facts = {"kernels": [*source.kernels, f"sweep {scaled.facts.kernel}"], **source.facts}
-    return Outcome(factor, done.status, done.certificate, scaled.matrix.ledger, facts)
+    return Outcome(factor, status, done.certificate, scaled.matrix.ledger, facts)
 
 
 METHOD = Method(

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 class Source(Protocol):
     """Triplets by rank. beyond estimates the squared error that no rank within reach can remove; squared singular
-    values below noise mean nothing. complete: there is no more than this."""
+    values below noise mean nothing. complete: there is no more than this; spent: the allowance of
+    blocks ended its growth."""
 
     beyond: float
     noise: float
     complete: bool
+    spent: bool
     kernels: list[str]
     facts: dict[str, Any]
 
@@ -55,7 +57,7 @@ class Full:
                 )
         self.U, self.s, self.V = U, s, Vh.conj().T
         self.beyond = self.noise = 0.0
-        self.complete = True
+        self.complete, self.spent = True, False
         self.facts: dict[str, Any] = {}
 
     def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
@@ -93,8 +95,9 @@ def _gesvd(A: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarra
 class Projected:
     """Ritz triplets of a Krylov basis; beyond estimates the squared error that no rank within it can remove."""
 
-    def __init__(self, basis: BlockKrylov, beyond: float):
+    def __init__(self, basis: BlockKrylov, beyond: float, spent: bool = False):
         self.basis = basis
+        self.spent = spent
         self.beyond = beyond
         self.kernels = ["block krylov"]
         self.complete = basis.exhausted
