@@ -40,11 +40,13 @@ def run(
     threads: int = 1,
     blas_pinned: bool = False,
     digests: bool = True,
+    shared: dict[Any, Any] | None = None,
 ) -> tuple[Outcome, dict[str, Any]]:
     """Carry out a job on loaded matrices: the outcome, and its report without the ``run`` block.
 
     blas_pinned says that the process started with its BLAS at one thread; otherwise it is limited for the duration.
-    digests: hash the matrices into the report, one read each. Raises any LowrankError.
+    digests: hash the matrices into the report, one read each. shared: what runs on the same matrix may take from one
+    another, such as a basis; no bit and no ledger depends on it. Raises any LowrankError.
     """
     from .engines.blas import single_threaded
     from .engines.threads import engine_for
@@ -61,7 +63,7 @@ def run(
     A = tiled(matrix, engine)
     Y = None if times is None else tiled(times, engine)
     with single_threaded(blas_pinned):
-        outcome = method.run(metered(method, A, Y, engine), budget, options, Streams(job.seed))
+        outcome = method.run(metered(method, A, Y, engine, shared), budget, options, Streams(job.seed))
         first = described(matrix, A, digests)
         second = None if times is None or Y is None else described(times, Y, digests)
     report = facts.approximation(job.command, job.method, first, second, budget, options, job.seed, outcome)
@@ -133,7 +135,7 @@ def _name(loaded: Loaded) -> str:
     return loaded.source if loaded.item.path is None else f"{loaded.source}:{loaded.item.path}"
 
 
-def metered(method: Method, A: Matrix, Y: Matrix | None, engine: Engine) -> Any:
+def metered(method: Method, A: Matrix, Y: Matrix | None, engine: Engine, shared: dict[Any, Any] | None = None) -> Any:
     """What a method works on: the matrix, or the product for a method of products, with a fresh ledger."""
     from .matrices.metered import Metered
     from .matrices.product import Product
@@ -141,7 +143,7 @@ def metered(method: Method, A: Matrix, Y: Matrix | None, engine: Engine) -> Any:
     if Y is None:
         if 0 in A.shape:
             raise InputError(f"the matrix is empty, {_by(A.shape)}")
-        return Metered(A)
+        return Metered(A, shared=shared)
     if not method.of_product:
         raise UsageError(
             f"--times makes a product, which --method {method.name} does not approximate",

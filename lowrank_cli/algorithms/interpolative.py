@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 from ..budget import Budget
@@ -11,11 +12,13 @@ from ..factors.interpolative import ColumnID, RowID
 from ..kernels import interpolation, jit, pivoting
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
-from ..matrices.blocks import orthonormalize
+from ..matrices.blocks import orthonormalize, times
+from ..matrices.dense import SINGLE
 from ..matrices.metered import Metered
 from ..options import check, opt
 from ..streams import Streams
 from .assessment import Assessor, assessor
+from .bases import Grown, for_rank, require_basis, tall, to_tolerance
 from .completion import Ordered, complete
 from .krylov import BlockKrylov, multiple_of_32
 from .method import Method
@@ -29,16 +32,17 @@ if TYPE_CHECKING:
 
 #: Pivot the matrix itself up to this many entries and this smaller side; above, pivot a sketch.
 _SMALL_ENTRIES, _SMALL_SIDE = 1_000_000, 500
+#: Blocks of the Krylov space that is pivoted: it then chooses about as well as pivoting A (docs/decisions/0003).
+_BLOCKS = 3
 #: A sketch cannot see columns below its rounding; up to this many entries the matrix itself is pivoted then.
 _DIRECT_ENTRIES = 16_000_000
 
 
 @dataclasses.dataclass(frozen=True)
 class IDOptions:
-    """axis: what is selected. oversample: rows of the sketch beyond the rank."""
+    """axis: what is selected."""
 
     axis: str = opt("cols", "Select columns or rows (id).", choices=("cols", "rows"))
-    oversample: int = opt(20, "Rows of the pivoted sketch beyond the rank (id).", min=0, max=4096)
 
     def __post_init__(self) -> None:
         check(self)
@@ -62,11 +66,12 @@ class Selection:
 def run(matrix: Metered, budget: Budget, options: IDOptions, streams: Streams) -> Outcome:
     """A ~ C Z with C = A[:, cols] bit for bit and Z[:, cols] = I exactly; with axis rows, A ~ W R.
 
-    Columns are pivots of a QR of A itself when A is small, else of its projection on a one-step Krylov space
-    (sketch, one power step), which pivots like A does; then Z is the least squares solution, at the cost of one more
-    pass (Voronin and Martinsson 2017, with the power step and the least squares added). With a tolerance: the fewest
-    columns, along the pivot order, whose measured error meets it. The rank is less than asked for when the matrix
-    has no more independent columns. Cost at rank k: 6 m n k flops, 4 passes, one more for the exact error.
+    Columns are pivots of a QR of A itself when A is small, else of its projection on a Krylov space of three blocks,
+    those the SVD begins with, in single precision where that serves; it pivots like A does. Then Z is the least squares
+    solution, at the cost of one more pass (Voronin and Martinsson 2017, with power steps and the least squares added).
+    With a tolerance: the fewest columns, along the pivot order, whose measured error meets it. The rank is less than
+    asked for when the matrix has no more independent columns. Cost at rank k: about 7 m n k flops, 5 passes, one more
+    for the exact error.
 
     Raises UsageError (rank too large, tolerance below eps), InputError (NaN, Inf).
     """
@@ -80,9 +85,9 @@ def run(matrix: Metered, budget: Budget, options: IDOptions, streams: Streams) -
     if m * n <= _SMALL_ENTRIES and min(m, n) <= _SMALL_SIDE:
         chosen = _pivot_matrix(work, budget.rank)
     elif assess is None or target is None:
-        chosen = _pivot_sketch(work, budget.rank or 1, options, streams)
+        chosen = _pivot_sketch(scaled, work, budget.rank or 1, streams)
     else:
-        chosen = _pivot_to_tolerance(work, assess, target, budget.rank, streams)
+        chosen = _pivot_to_tolerance(scaled, work, assess, target, budget.rank, streams)
     return _finish(chosen, matrix, scaled, budget, options, target, assess)
 
 
@@ -100,24 +105,35 @@ def _selection(pivots: numpy.ndarray, B: numpy.ndarray, beyond: float, compiled:
     return Selection(pivots, B, gains, beyond, compiled)
 
 
-def _projection(basis: BlockKrylov) -> numpy.ndarray:
-    """R V^H, an isometric image of A V V^H: its columns pivot like those of A."""
-    R = orthonormalize(basis.W, basis.matrix.engine)[1]
+def _projection(grown: Grown, along: bool) -> numpy.ndarray:
+    """An isometric image of A V V^H (along), whose columns pivot like those of A; else of its adjoint, W^H."""
+    basis = grown.basis
+    engine = basis.matrix.engine
+    if not along:
+        return np.ascontiguousarray(basis.W.conj().T)
+    if basis.W.dtype.itemsize == np.dtype(SINGLE.get(str(basis.W.dtype), basis.W.dtype)).itemsize:
+        # W = Q diag(theta)^(1/2) T^H: squares of double precision tell all digits of single precision apart
+        squares, T = basis.ritz()
+        image = times(basis.V, T, engine) * np.sqrt(squares).astype(basis.V.real.dtype)
+        return np.ascontiguousarray(image.conj().T)
+    R = orthonormalize(basis.W, engine)[1]
     return np.ascontiguousarray(R @ basis.V.conj().T)
 
 
-def _pivot_sketch(matrix: Metered | Adjoint, k: int, options: IDOptions, streams: Streams) -> Selection:
-    m, n = matrix.shape
-    l = min(multiple_of_32(k + options.oversample), min(m, n))
-    basis = BlockKrylov(matrix, streams)
-    basis.start(l, fused=False)
-    if not basis.size:
-        return _least_squares(matrix, np.empty(0, np.int64), False)
-    use = jit.pays(pivoting.seconds_saved(l, n, k))
-    qr = pivoting.pivoted_qr(_projection(basis), k, compiled=use)
+def _along(work: Metered | Adjoint, matrix: Metered) -> bool:
+    """Whether the columns wanted are those of the tall matrix that has the basis, not its rows."""
+    return isinstance(work, Adjoint) == isinstance(tall(matrix), Adjoint)
+
+
+def _pivot_sketch(scaled: Scaled, work: Metered | Adjoint, k: int, streams: Streams) -> Selection:
+    m, n = work.shape
+    grown = for_rank(scaled, k, streams, blocks=_BLOCKS)
+    Y = _projection(grown, _along(work, scaled.matrix))
+    use = jit.pays(pivoting.seconds_saved(*Y.shape, k))
+    qr = pivoting.pivoted_qr(Y, k, compiled=use)
     if len(qr.pivots) < k and m * n <= _DIRECT_ENTRIES:
-        return _pivot_matrix(matrix, k)
-    return _least_squares(matrix, qr.pivots, use)
+        return _pivot_matrix(work, k)
+    return _least_squares(work, qr.pivots, use)
 
 
 def _least_squares(
@@ -134,40 +150,51 @@ def _least_squares(
 
 
 def _pivot_to_tolerance(
-    matrix: Metered | Adjoint, assess: Assessor, target: float, cap: int | None, streams: Streams
+    scaled: Scaled, work: Metered | Adjoint, assess: Assessor, target: float, cap: int | None, streams: Streams
 ) -> Selection:
-    """Grow the sketch, and the number of its pivots, until these reach the tolerance with some to spare.
+    """Grow the basis, and the number of its pivots, until these reach the tolerance with some to spare.
 
     The projection misses what lies outside the basis, so it only proposes a number; the columns themselves, projected
     out of stored probes, say whether it is enough.
     """
-    m, n = matrix.shape
+    m, n = work.shape
+    grown = to_tolerance(scaled, assess, target, cap, streams)
+    if grown is None and m * n <= _DIRECT_ENTRIES:
+        return _pivot_matrix(work, cap)
+    if grown is None:
+        grown = Grown(BlockKrylov(tall(scaled.matrix), streams), beyond=scaled.squares)
+        grown.basis.start(multiple_of_32(min(m, n) / 4), fused=True)
     target *= assess.margin
-    probes = Probes(matrix, streams)
-    basis = BlockKrylov(matrix, streams)
-    basis.start(min(64, m, n), fused=True)
-    if not basis.size:
-        return _least_squares(matrix, np.empty(0, np.int64), False)
-    reach = 0
+    judges, along, reach = Probes(work, streams), _along(work, scaled.matrix), 0
     while True:
-        beyond = probes.beyond(basis)
+        basis = grown.basis
         use = jit.pays(pivoting.seconds_saved(basis.size, n, basis.size))
-        qr = pivoting.pivoted_qr(_projection(basis), basis.size, compiled=use)
-        squares = np.square(qr.trail)
-        proposed = rank_for(target, beyond + float(squares[-1]), squares[:-1] - squares[1:])
+        qr = pivoting.pivoted_qr(_projection(grown, along), basis.size, compiled=use)
+        squares = np.ldexp(np.square(qr.trail), 2 * grown.exponent)
+        proposed = rank_for(target, grown.beyond + float(squares[-1]), squares[:-1] - squares[1:])
         reach = max(reach, proposed + proposed // 8 + 8)
         last = basis.exhausted or (cap is not None and 0.75 * basis.size > cap)
         while last or reach <= 0.75 * basis.size:
             most = min(len(qr.pivots), cap or n)
-            chosen = _least_squares(matrix, qr.pivots[: min(reach, most)], use, probes)
+            chosen = _least_squares(work, qr.pivots[: min(reach, most)], use, judges)
             if chosen.beyond <= 0.8 * target or (last and reach >= most):
                 break
             reach += reach // 4 + 8
         else:
-            basis.expand(min(multiple_of_32(basis.size), n - basis.size), fused=True)
+            grown = _deeper(grown, streams)
             continue
         short = chosen.beyond > target and (cap is None or len(chosen.pivots) < cap)
-        return _pivot_matrix(matrix, cap) if short and m * n <= _DIRECT_ENTRIES else chosen
+        return _pivot_matrix(work, cap) if short and m * n <= _DIRECT_ENTRIES else chosen
+
+
+def _deeper(grown: Grown, streams: Streams) -> Grown:
+    """The basis with about twice the columns."""
+    basis = grown.basis
+    b = min(multiple_of_32(basis.size), basis.matrix.shape[1] - basis.size)
+    require_basis(basis.matrix, basis.size + b)
+    basis.expand(b, fused=True)
+    beyond = Probes(basis.matrix, streams).beyond(basis)
+    return dataclasses.replace(grown, beyond=math.ldexp(beyond, 2 * grown.exponent))
 
 
 def _finish(
@@ -212,6 +239,6 @@ METHOD = Method(
     options=IDOptions,
     run=run,
     identity="A ~ C Z, C = A[:, cols]  (or W R, R = A[rows, :])",
-    cost="6 m n k flops in 5 passes",
+    cost="7 m n k flops in 6 passes",
     reference="Voronin and Martinsson 2017; Cheng et al. 2005",
 )

@@ -1,14 +1,16 @@
 """A block Krylov basis for the leading singular subspaces, and the Ritz values that watch it grow.
 
-Block Golub-Kahan iteration, one-sided: V = [V_1 ... V_q] has orthonormal columns and spans A^H Omega,
-(A^H A) A^H Omega, ...; W = A V is kept, so A ~ W V^H is the orthogonal projection of A on the row space V and costs no
-further product. Rokhlin, Szlam and Tygert 2009; Musco and Musco 2015; Tropp and Webber 2023, Algorithm 4. We differ:
-the basis is kept on one side only, V is fully reorthogonalised, W needs no orthogonalisation while the basis grows,
-and a block may be widened by fresh random columns.
+Block Golub-Kahan iteration, one-sided: V = [V_1 ... V_q] has orthonormal columns and spans Omega, A^H A Omega, ...;
+W = A V is kept, so A ~ W V^H is the orthogonal projection of A on the row space V and costs no further product.
+Rokhlin, Szlam and Tygert 2009; Musco and Musco 2015; Tropp and Webber 2023, Algorithm 4. We differ: the basis is kept
+on one side only, V is fully reorthogonalised, W needs no orthogonalisation while the basis grows, and a block may be
+widened by fresh sketch columns.
 """
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import math
 from typing import TYPE_CHECKING
 
@@ -22,12 +24,10 @@ if TYPE_CHECKING:
 
     from ..engines.threads import Engine
     from ..matrices.adjoint import Adjoint
-    from ..matrices.metered import Metered
+    from ..matrices.metered import Ledger, Metered
 
 #: Below this ratio s_k / s_1 eigenvalues of the Gram matrix no longer tell the singular vectors apart.
 _GRAM_REACH = {4: 3e-2, 8: 1e-6}
-
-
 #: Rounding of a product A^H w, in units of eps |A| |w|.
 _NOISE = 8.0
 
@@ -40,8 +40,9 @@ def multiple_of_32(width: float) -> int:
 class BlockKrylov:
     """The growing basis of an m x n matrix; best when n <= m, since V costs the most.
 
-    ``start(b)`` opens it, ``expand(b)`` adds a block; both need one product A^H (block) and one A (block). A column
-    that rounding cannot tell from the span of those before it is not added, so a block may come out narrower.
+    ``start(b)`` opens it, ``expand(b)`` adds a block. A column that rounding cannot tell from the span of those before
+    it is not added, so a block may come out narrower. fused, for both: the next expansion will come, so compute its
+    product in the same pass.
     """
 
     def __init__(self, matrix: Metered | Adjoint, streams: Streams):
@@ -53,10 +54,14 @@ class BlockKrylov:
         #: A fresh sketch found nothing outside the basis, or it is full: A = W V^H to rounding.
         self.exhausted = False
         self._gram = np.empty((0, 0))
+        self._ritz: tuple[int, numpy.ndarray, numpy.ndarray] | None = None
         self._sketched = 0
         self._fused: numpy.ndarray | None = None
         self._last = 0
         self._scale = 0.0
+        self._before = dataclasses.replace(matrix.ledger)
+        #: Columns after each block, and what it all had cost by then.
+        self.marks: list[tuple[int, Ledger]] = []
 
     @property
     def size(self) -> int:
@@ -69,18 +74,57 @@ class BlockKrylov:
         return self._last
 
     def start(self, b: int, fused: bool) -> None:
-        """The first block, from a Gaussian sketch A^H Omega. fused: the next expansion will come, so compute its
-        product in the same pass."""
-        self._append(np.empty((self.matrix.shape[1], 0), self.V.dtype), np.empty(0), b, fused)
+        """The first block: b Gaussian vectors, orthonormalised. Cost: one product."""
+        n = self.matrix.shape[1]
+        b = min(b, n)
+        Omega = gaussian(self.streams, "krylov start", n, b, self.matrix.dtype)
+        self._take(orthonormalize(Omega, self.matrix.engine)[0], fused)
+        # the mean of |A Q|^2 over such Q is b / n |A|^2
+        self._scale = math.sqrt(float(self._gram.diagonal().real.sum()) * n / b)
+        self.exhausted = b == n
+        self.marks.append((self.size, self.matrix.ledger.since(self._before)))
+
+    def prefix(self, blocks: int, matrix: Metered | Adjoint) -> BlockKrylov:
+        """This basis as it was after so many blocks, or all of it; what it is asked to do from now on is charged to
+        ``matrix``, the same one by another ledger."""
+        made = copy.copy(self)
+        made.matrix, made._before = matrix, dataclasses.replace(matrix.ledger)
+        if blocks < len(self.marks):
+            size = self.marks[blocks - 1][0]
+            made.V, made.W, made._gram = self.V[:, :size], self.W[:, :size], self._gram[:size, :size]
+            made._last = size - (self.marks[blocks - 2][0] if blocks > 1 else 0)
+            made._fused, made._ritz, made.exhausted = None, None, False
+        made.marks = self.marks[:blocks]
+        return made
 
     def expand(self, b: int, fused: bool) -> None:
-        """The next block: A^H W_last, widened by sketch columns when b is more than that has news."""
+        """The next block: A^H W_last, widened by sketch columns when b is more than that has. Cost: two products."""
         if self.exhausted:
             return
+        engine, room = self.matrix.engine, self.matrix.shape[1] - self.size
         last = np.ascontiguousarray(self.W[:, self.size - self._last :])
-        Z = self._fused if self._fused is not None else self.matrix.rmatmat(last)
-        noise = _NOISE * float(np.finfo(Z.dtype).eps) * self._scale
-        self._append(Z, noise * _lengths(last, self.matrix.engine), b - Z.shape[1], fused)
+        sketched = max(0, min(b - self._last, room))
+        noise = _NOISE * float(np.finfo(last.dtype).eps) * self._scale
+        floor = np.append(noise * _lengths(last, engine), np.full(sketched, noise))
+        if self._fused is None:
+            Z = self.matrix.rmatmat(np.hstack([last, self._sketch(sketched)]) if sketched else last)
+        elif sketched:
+            Z = np.hstack([self._fused, self.matrix.rmatmat(self._sketch(sketched))])
+        else:
+            Z = self._fused
+        Q = self._news(Z, floor)
+        short = min(Z.shape[1], room) - Q.shape[1]
+        if short > 0:
+            # some of these said nothing new: is there anything left that a sketch finds?
+            Z = np.hstack([Z, self.matrix.rmatmat(self._sketch(short))])
+            Q = self._news(Z, np.append(floor, np.full(short, noise)))
+            # sketch columns are independent of V with probability one, as long as there is anything left
+            self.exhausted = Q.shape[1] < min(sketched + short, room)
+        Q = np.ascontiguousarray(Q[:, :room])
+        if Q.shape[1]:
+            self._take(Q, fused)
+        self.exhausted = self.exhausted or self.size >= self.matrix.shape[1]
+        self.marks.append((self.size, self.matrix.ledger.since(self._before)))
 
     def pad(self, k: int) -> None:
         """Fill the basis up to k columns with random directions, where an exhausted matrix has no more to give."""
@@ -94,29 +138,12 @@ class BlockKrylov:
             Q = orthonormalize(Q, self.matrix.engine)[0]
         self._take(Q, fused=False)
 
-    def _fresh(self, b: int) -> numpy.ndarray:
+    def _sketch(self, b: int) -> numpy.ndarray:
+        """The next b columns of the sketch."""
         m = self.matrix.shape[0]
         Omega = gaussian(self.streams, "sketch", m, self._sketched + b, self.matrix.dtype)[:, self._sketched :]
         self._sketched += b
-        return self.matrix.rmatmat(np.ascontiguousarray(Omega))
-
-    def _append(self, Z: numpy.ndarray, floor: numpy.ndarray, fresh: int, fused: bool) -> None:
-        """Add what is new in Z, whose columns carry rounding noise of length floor, and in fresh sketch columns:
-        those asked for, and one for each column of Z that turns out to say nothing new."""
-        engine = self.matrix.engine
-        room = self.matrix.shape[1] - self.size
-        Q = self._news(Z, floor)
-        fresh = min(max(fresh, 0) + Z.shape[1] - Q.shape[1], room - Q.shape[1])
-        if fresh > 0:
-            F = self._fresh(fresh)
-            noise = _NOISE * float(np.finfo(F.dtype).eps) * float(_lengths(F, engine).max(initial=0.0))
-            Q = self._news(np.hstack([Z, F]), np.append(floor, np.full(fresh, noise)))
-            # a fresh sketch is independent of V with probability one, as long as there is anything left
-            self.exhausted = Q.shape[1] < fresh
-        Q = np.ascontiguousarray(Q[:, :room])
-        if Q.shape[1]:
-            self._take(Q, fused)
-        self.exhausted = self.exhausted or self.size >= self.matrix.shape[1]
+        return np.ascontiguousarray(Omega)
 
     def _take(self, Q: numpy.ndarray, fused: bool) -> None:
         """Join Q, orthonormal and orthogonal to V, and A Q to the basis."""
@@ -127,12 +154,9 @@ class BlockKrylov:
             W, self._fused = self.matrix.matmat(Q), None
         corner = gram(W, engine)
         if self.size:
-            wide = np.result_type(W.dtype, np.float64)
-            side = cross(self.W.astype(wide, copy=False), W.astype(wide, copy=False), engine)
-            self._gram = np.block([[self._gram, side], [side.conj().T, corner]])
-        else:
-            self._gram = corner
-            self._scale = math.sqrt(float(corner.diagonal().real.sum()))
+            side = cross(self.W, W, engine, wide=True)
+            corner = np.block([[self._gram, side], [side.conj().T, corner]])
+        self._gram = corner
         self.V, self.W = np.hstack([self.V, Q]), np.hstack([self.W, W])
         self._last = W.shape[1]
 
@@ -147,21 +171,39 @@ class BlockKrylov:
         seen = lengths > floor
         # unit columns first: a column may lie in V but for the last digits, which the projection needs exactly
         Q = np.ascontiguousarray(Z[:, seen] / lengths[seen].astype(Z.real.dtype))
-        for sweep in range(6):
+        subtract_product(Q, self.V, cross(self.V, Q, engine), engine)
+        Q = _above_noise(Q, lengths[seen] / floor[seen], engine)
+        for _ in range(5):
+            if not Q.shape[1]:
+                break
             H = cross(self.V, Q, engine)
             subtract_product(Q, self.V, H, engine)
-            if sweep == 0:
-                Q = _above_noise(Q, lengths[seen] / floor[seen], engine)
-            if not Q.shape[1]:
-                return Q
             Q = orthonormalize(Q, engine)[0]
-            if sweep > 0 and float(np.abs(H).max(initial=0.0)) <= 0.5:
+            if float(np.abs(H).max(initial=0.0)) <= 0.5:
                 break
         return Q
 
+    def ritz(self) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """Squared Ritz values, non-increasing, and the directions T of the basis they belong to: of the Gram matrix of
+        W, so right to eps times the largest."""
+        if self._ritz is None or self._ritz[0] != self.size:
+            values, vectors = np.linalg.eigh(self._gram)
+            self._ritz = self.size, np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+        return self._ritz[1], self._ritz[2]
+
     def ritz_squares(self) -> numpy.ndarray:
-        """Squared Ritz values, non-increasing, from the Gram matrix of W: right to eps times the largest."""
-        return np.maximum(np.linalg.eigvalsh(self._gram)[::-1], 0.0)
+        return self.ritz()[0]
+
+    def left(self, l: int) -> numpy.ndarray:
+        """U (m, l), orthonormal in double precision: the leading left singular directions of W, l <= size."""
+        engine = self.matrix.engine
+        values, T = self.ritz()
+        reach = _GRAM_REACH[8]  # the Gram matrix is in double precision whatever W is
+        wide = np.result_type(self.W.dtype, np.float64)
+        if values[0] > 0 and values[l - 1] > (reach**2) * values[0]:
+            return orthonormalize(times(self.W, T[:, :l], engine).astype(wide, copy=False), engine)[0]
+        Q, R = np.linalg.qr(self.W.astype(wide, copy=False))
+        return times(np.ascontiguousarray(Q), np.linalg.svd(R)[0][:, :l], engine)
 
     def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
         """(U, s, V) for k Ritz triplets, and s for as many more as were resolved: A V[:, :k] = U diag(s[:k]).
@@ -171,8 +213,7 @@ class BlockKrylov:
         an orthonormalised W, never from squares.
         """
         engine = self.matrix.engine
-        values, vectors = np.linalg.eigh(self._gram)
-        values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+        values, vectors = self.ritz()
         keep = min(self.size, k + 16)
         reach = _GRAM_REACH[np.dtype(self.W.real.dtype).itemsize]
         if values[0] > 0 and values[keep - 1] > (reach**2) * values[0]:
@@ -193,12 +234,17 @@ def _lengths(Z: numpy.ndarray, engine: Engine) -> numpy.ndarray:
 
 
 def _above_noise(Q: numpy.ndarray, weights: numpy.ndarray, engine: Engine) -> numpy.ndarray:
-    """The left singular directions of Q diag(weights) that are longer than noise of unit length a column can be."""
+    """An orthonormal basis of the left singular directions of Q diag(weights) that are longer than noise of unit
+    length a column can be."""
     lengths = _lengths(Q, engine) * weights
     # a column within its noise would only add noise
     Q, weights = Q[:, lengths > 1], weights[lengths > 1]
     if not Q.shape[1]:
         return Q
+    wide = np.result_type(Q.dtype, np.float64)
     basis, R = orthonormalize(np.ascontiguousarray(Q * weights.astype(Q.real.dtype)), engine)
-    P, s, _ = np.linalg.svd(R.astype(np.result_type(R.dtype, np.float64)))
+    R = R.astype(wide)
+    if np.all(R.diagonal()) and np.linalg.norm(np.linalg.inv(R)) * math.sqrt(len(R)) < 1:
+        return basis  # the shortest direction is no shorter than 1 / |R^-1|_F
+    P, s, _ = np.linalg.svd(R)
     return times(basis, P[:, s > math.sqrt(len(s))], engine)

@@ -14,18 +14,19 @@ from ..matrices.adjoint import Adjoint
 from ..matrices.metered import Metered
 from ..memory import require
 from ..streams import Streams
+from .bases import FRESH, FULL_SHARE, LAPACK_ENTRIES, LEAST_BLOCKS, Grown, tall, width
 from .krylov import BlockKrylov, multiple_of_32
 from .probes import Probes
 from .scaling import Scaled, bring_to_scale
-from .svd import FRESH, FULL_SHARE, LAPACK_ENTRIES, LEAST_BLOCKS, SVDOptions, wants_lapack, width
-from .svd_sources import Full, Projected, Source, signed
+from .svd import SVDOptions, wants_lapack
+from .svd_sources import Full, Refined, Source, signed
 from .tolerance import check_tolerance, rank_for
 
 if TYPE_CHECKING:
     import numpy
 
-#: A rank is settled when the last block lowered its squared error by less than this share of it.
-_GAIN = 6e-3
+#: A rank is settled when more blocks would lower its squared error by less than this share of it.
+_REMAINS = 6e-3
 #: Columns of the basis when nobody asked for a certain tolerance or size.
 MODEST = 512
 
@@ -103,8 +104,8 @@ def trace(matrix: Metered, wanted: Wanted, streams: Streams) -> Curve:
     if not lapack:
         _require_basis(matrix, 128)
     scaled = bring_to_scale(matrix)
-    tall: Metered | Adjoint = scaled.matrix if m >= n else Adjoint(scaled.matrix)
-    source, reach = (Full(tall), min(m, n)) if lapack else _grow(tall, scaled.squares, wanted, streams)
+    matrix = tall(scaled.matrix)
+    source, reach = (Full(matrix), min(m, n)) if lapack else _grow(matrix, scaled.squares, wanted, streams)
     return _measured(source, scaled, reach, transposed=m < n)
 
 
@@ -116,16 +117,18 @@ def _grow(matrix: Metered | Adjoint, total: float, wanted: Wanted, streams: Stre
     basis = BlockKrylov(matrix, streams)
     b = multiple_of_32(max(wanted.ranks, default=0) / 2 + 10)
     basis.start(b, fused=True)
-    before, blocks = np.empty(0), 1
+    seen: list[numpy.ndarray] = []
+    blocks = 1
     while not basis.exhausted:
         beyond, squares = probes.beyond(basis), basis.ritz_squares()
-        reach = _settled(before, squares, beyond)
+        seen.append(squares)
+        reach = _settled(seen, beyond)
         need = _needed(wanted, total, beyond, squares)
         # the probes may be some percent off: the curve goes on a little beyond what they ask for
         if need + 1 + need // 16 <= reach or (wanted.modest and basis.size + b > MODEST):
-            return Projected(basis, beyond), reach
+            return _refined(basis, beyond, total), reach
         if not dense and reach > max(wanted.ranks, default=0) and _hopeless(wanted, total, beyond, squares, reach):
-            return Projected(basis, beyond), reach
+            return _refined(basis, beyond, total), reach
         if need > basis.size:
             b = max(b, multiple_of_32(basis.size / 2))
         if blocks >= LEAST_BLOCKS - 1:
@@ -135,15 +138,19 @@ def _grow(matrix: Metered | Adjoint, total: float, wanted: Wanted, streams: Stre
             return Full(matrix), n
         _require_basis(matrix, basis.size + b)
         basis.expand(b, fused=True)
-        before, blocks = squares, blocks + 1
+        blocks += 1
     noise = (16 * max(m, n) ** 0.5 * float(np.finfo(matrix.dtype).eps)) ** 2 * total
     if probes.beyond(basis) <= noise:
         basis.pad(1)
-        return Projected(basis, 0.0), basis.size
+        return _refined(basis, 0.0, total), basis.size
     # the basis stopped for its own rounding, not for want of a matrix
     if dense:
         return Full(matrix), n
-    return Projected(basis, 0.0), max(1, min(_settled(before, basis.ritz_squares(), noise), basis.size - 1))
+    return _refined(basis, 0.0, total), max(1, min(_settled([*seen, basis.ritz_squares()], noise), basis.size - 1))
+
+
+def _refined(basis: BlockKrylov, beyond: float, total: float) -> Refined:
+    return Refined(basis.matrix, Grown(basis, beyond=beyond), total**0.5)
 
 
 def _needed(wanted: Wanted, total: float, beyond: float, squares: numpy.ndarray) -> int:
@@ -160,15 +167,26 @@ def _hopeless(wanted: Wanted, total: float, beyond: float, squares: numpy.ndarra
     return all(int(np.count_nonzero(tails > target)) > wanted.pays for target in unmet)
 
 
-def _settled(before: numpy.ndarray, squares: numpy.ndarray, beyond: float) -> int:
-    """Up to which rank the last block changed next to nothing."""
-    shared = min(len(before), len(squares))
-    if not shared:
+def _settled(seen: list[numpy.ndarray], beyond: float) -> int:
+    """Up to which rank further blocks will change next to nothing, by the Ritz values after each block so far.
+
+    Gains fall at least geometrically, and the product that is still to come is worth half a block.
+    """
+    if len(seen) < 2:
         return 0
-    gain = np.cumsum(squares[:shared] - before[:shared])
+    before, squares = seen[-2:]
+    shared = len(before)
+    gain = np.cumsum(squares[:shared] - before)
+    rest = gain.copy()
+    if len(seen) > 2:
+        first = len(seen[-3])
+        earlier = np.cumsum(before[:first] - seen[-3])
+        ratio = np.divide(gain[:first], earlier, out=np.ones(first), where=earlier > 2 * gain[:first])
+        fast = ratio < 0.5
+        rest[:first][fast] *= (ratio[fast] ** 1.5) / (1 - ratio[fast])
     left = beyond + np.append(np.cumsum(squares[::-1])[::-1], 0.0)[1 : shared + 1]
     noise = squares[0] * len(squares) * float(np.finfo(squares.dtype).eps)
-    bad = np.flatnonzero(gain > np.maximum(_GAIN * left, noise))
+    bad = np.flatnonzero(rest > np.maximum(_REMAINS * left, noise))
     return int(bad[0]) if len(bad) else shared
 
 
@@ -216,9 +234,9 @@ class Prediction:
     """What ``approx --method svd --rank k`` with its defaults will take.
 
     driver: "lapack" or "block krylov". passes: least, usual and most; all three equal for LAPACK, while a Krylov basis
-    grows until it is good: usual is what four blocks take, least what a matrix of very low rank does. memory: bytes of
-    arrays at the peak with the matrix, for the usual passes. products: flops of products with the matrix; dense: flops
-    of other products of dense blocks; the decomposition by LAPACK is in neither.
+    grows until it is good: usual is what four blocks take where singular values decay, least what a matrix of very low
+    rank does. memory: bytes of arrays at the peak with the matrix, for the usual passes. products: flops of products
+    with the matrix; dense: flops of other products of dense blocks; the decomposition by LAPACK is in neither.
     """
 
     driver: str
@@ -243,11 +261,11 @@ def predict(shape: tuple[int, int], entries: int, matrix_bytes: int, itemsize: i
         # the sweep, the whole, the residual; LAPACK's copy, vectors twice, and its workspace
         memory = matrix_bytes + itemsize * (4 * m * n + 6 * side**2) + factors
         return Prediction("lapack", 3, 3, 3, memory, 0.0, last)
-    b, fresh = width(rank, options), FRESH
-    # sweep and residual; sketch and fused product; a fused product a block; the last block, with fresh columns
-    usual, columns = 2 + 2 + (LEAST_BLOCKS - 2) + 2, 2 * LEAST_BLOCKS * b + 2 * fresh
-    # a fresh sketch in each early block that lost columns, and filling up to the rank
-    most = usual + (LEAST_BLOCKS - 2) + 1
+    b, fresh = width(rank), FRESH
+    # sweep, last product and residual; a pass a block, the last one two, with fresh columns; probes of the optimum
+    usual, columns = 3 + LEAST_BLOCKS + 1, (2 * LEAST_BLOCKS - 1) * b + 2 * fresh + rank
+    # a fresh sketch in each early block that lost columns, filling up to the rank, all in double precision once more
+    most = usual + (LEAST_BLOCKS - 2) + 1 + 4 + LEAST_BLOCKS + 1
     size, blocks = LEAST_BLOCKS * b + fresh, LEAST_BLOCKS
     while blocks < options.max_blocks and size < side:
         blocks += 1

@@ -6,6 +6,7 @@ import dataclasses
 
 from ..errors import UsageError
 from ..lazy import np
+from ..matrices.dense import SINGLE
 from ..matrices.facts import MatrixFacts
 from ..matrices.metered import Metered
 
@@ -38,9 +39,26 @@ def bring_to_scale(matrix: Metered, transposed: bool = False) -> Scaled:
 
     transposed: the facts hold squared norms of rows instead of columns. Raises InputError for NaN or infinite entries.
     """
-    facts = matrix.sweep(transposed)
+    facts = matrix.shared.get(("facts", transposed))
+    if facts is None:
+        matrix.shared["facts", transposed] = facts = matrix.sweep(transposed)
+    else:
+        matrix.ledger.passes += 1
     exponent = facts.binade if abs(facts.binade) > _WINDOW[str(np.dtype(matrix.dtype))] else 0
     return Scaled(matrix.scaled(-exponent) if exponent else matrix, facts, exponent)
+
+
+def lowered(scaled: Scaled) -> tuple[Metered, int] | None:
+    """(the matrix times 2**-exponent in single precision, exponent); None for a matrix that has no more digits."""
+    matrix = scaled.matrix
+    if str(matrix.dtype) not in SINGLE:
+        return None
+    binade = scaled.facts.binade - scaled.exponent
+    exponent = binade if abs(binade) > _WINDOW["float32"] else 0
+    kept = matrix.shared.get("single")
+    if kept is None:
+        matrix.shared["single"] = kept = matrix.inner.single(-exponent)
+    return Metered(kept, matrix.ledger, matrix.shared), exponent
 
 
 def check_rank(rank: int | None, limit: int, what: str) -> None:

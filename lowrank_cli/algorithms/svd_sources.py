@@ -1,7 +1,8 @@
-"""Where singular triplets come from: the whole decomposition, or a Krylov basis."""
+"""Where singular triplets come from: the whole decomposition, or a Krylov basis and one more product."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..engines.blas import single_threaded
@@ -9,20 +10,22 @@ from ..errors import NumericalError
 from ..factors.svd import SVD
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
+from ..matrices.blocks import orthonormalize, times
 from ..matrices.metered import Metered
-from .krylov import BlockKrylov
+from .bases import Grown
 
 if TYPE_CHECKING:
     import numpy
 
+#: Triplets computed beyond those asked for: what the last ones lose by being last, and room to see their neighbours.
+_SPARE = 8
+
 
 class Source(Protocol):
-    """Triplets by rank. beyond estimates the squared error that no rank within reach can remove; squared singular
-    values below noise mean nothing. complete: there is no more than this; spent: the allowance of
-    blocks ended its growth."""
+    """Triplets by rank. beyond estimates the squared error that no rank within reach can remove. complete: there is no
+    more than this; spent: the allowance of blocks ended its growth."""
 
     beyond: float
-    noise: float
     complete: bool
     spent: bool
     kernels: list[str]
@@ -34,6 +37,10 @@ class Source(Protocol):
 
     def squares(self) -> numpy.ndarray:
         """Squared singular or Ritz values, all there are, non-increasing, float64."""
+        ...
+
+    def least(self) -> numpy.ndarray:
+        """What the squared singular values are at least, rounding allowed for."""
         ...
 
 
@@ -56,7 +63,7 @@ class Full:
                     hint="another BLAS library, or another number of its kernels (OPENBLAS_CORETYPE), may do better",
                 )
         self.U, self.s, self.V = U, s, Vh.conj().T
-        self.beyond = self.noise = 0.0
+        self.beyond = 0.0
         self.complete, self.spent = True, False
         self.facts: dict[str, Any] = {}
 
@@ -65,6 +72,9 @@ class Full:
 
     def squares(self) -> numpy.ndarray:
         return np.square(self.s.astype(np.float64))
+
+    def least(self) -> numpy.ndarray:
+        return self.squares()
 
 
 def _holds(A: numpy.ndarray, U: numpy.ndarray, s: numpy.ndarray, Vh: numpy.ndarray) -> bool:
@@ -92,28 +102,57 @@ def _gesvd(A: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarra
         raise NumericalError("neither gesdd nor gesvd of LAPACK found the singular values") from failure
 
 
-class Projected:
-    """Ritz triplets of a Krylov basis; beyond estimates the squared error that no rank within it can remove."""
+class Refined:
+    """Triplets of U^H A for U the leading left directions of a Krylov basis: A^H U = V diag(s), one product.
 
-    def __init__(self, basis: BlockKrylov, beyond: float, spent: bool = False):
-        self.basis = basis
-        self.spent = spent
-        self.beyond = beyond
+    The basis may be in single precision: U is orthonormal in double all the same, and s are Ritz values of A itself.
+    The product is half a Krylov step more. norm: |A|_F, for the rounding of the basis. detail: squared errors as small
+    as this matter; where the Gram matrix of the basis cannot tell them, all of the basis goes into the last product.
+    """
+
+    def __init__(self, matrix: Metered | Adjoint, grown: Grown, norm: float, detail: float = math.inf):
+        self.matrix, self.grown, self.norm, self.detail = matrix, grown, norm, detail
+        self.spent, self.beyond = grown.spent, grown.beyond
+        self.complete = grown.basis.exhausted
+        low = "single" if grown.basis.W.dtype != matrix.dtype else np.dtype(matrix.dtype).name
         self.kernels = ["block krylov"]
-        self.complete = basis.exhausted
-        self.facts = {"basis": basis.size}
-        self._squares = basis.ritz_squares()
-        self.noise = float(self._squares[0]) * basis.size * float(np.finfo(np.float64).eps)
+        self.facts: dict[str, Any] = {"basis": grown.basis.size, "basis_precision": low}
         self._known: tuple[int, Any] = (0, None)
 
     def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-        if self._known[0] < k:
-            self._known = (k, self.basis.triplets(k))
-        U, s, V = self._known[1]
+        U, s, V = self.resolved(k)
         return U[:, :k], s[:k], V[:, :k]
 
+    def resolved(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+        """The triplets as they were computed, somewhat more than k of them."""
+        if self._known[0] < k:
+            l = min(self.grown.basis.size, -(-(k + _SPARE) // 16) * 16)
+            self._known = (l, self._refine(l))
+        return self._known[1]
+
+    def _refine(self, l: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+        engine = self.matrix.engine
+        U = self.grown.basis.left(l).astype(self.matrix.dtype, copy=False)
+        Q, R = orthonormalize(self.matrix.rmatmat(U), engine)
+        P, s, Th = np.linalg.svd(R)
+        return times(U, Th.conj().T, engine), s, times(Q, P, engine)
+
     def squares(self) -> numpy.ndarray:
-        return self._squares
+        squares = self.grown.squares()
+        if self.detail > 16 * self._blur(squares):
+            return squares
+        return np.square(self.resolved(self.grown.basis.size)[1].astype(np.float64))
+
+    def _blur(self, squares: numpy.ndarray) -> float:
+        """What rounding may add to an eigenvalue of the Gram matrix."""
+        return float(squares[0]) * len(squares) * float(np.finfo(np.float64).eps)
+
+    def least(self) -> numpy.ndarray:
+        """Ritz values never exceed singular values; those of the basis carry the rounding of its products."""
+        squares = self.grown.squares()
+        eps = float(np.finfo(self.grown.basis.W.dtype).eps)
+        values = np.sqrt(np.maximum(squares - self._blur(squares), 0.0)) - 4 * eps * self.norm
+        return np.square(np.maximum(values, 0.0))
 
 
 def signed(U: numpy.ndarray, s: numpy.ndarray, V: numpy.ndarray) -> SVD:

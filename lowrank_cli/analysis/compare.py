@@ -58,10 +58,11 @@ def compare(
     Beside what ``approx`` reports a row has ``structure``; ``optimal``, the interval of the best possible error at its
     rank, from the SVD, for every structure; ``optimality_ratio``, its error over the lower end; ``pareto``, whether no
     other row is at least as good in error and bytes and better in one; and ``run.seconds``. Structures that do not
-    apply to the matrix are listed under ``skipped`` with the reason. All draw the same random numbers.
+    apply to the matrix are listed under ``skipped`` with the reason. All work on one sweep and one Krylov basis, grown
+    by the first that asks; each row says what it would cost alone, and its seconds what it took here.
 
     Raises what the SVD raises, and UsageError for a budget that measures no Frobenius error. Cost: that of the methods
-    one after another, and with a tolerance one more SVD, at the largest rank of the rows.
+    less the bases they share, and with a tolerance one more SVD, at the largest rank of the rows.
     """
     from .. import api
     from ..engines.threads import engine_for
@@ -71,7 +72,7 @@ def compare(
         raise UsageError(f"--certify {budget.certify} gives no errors to compare", hint="leave --certify out")
     if budget.norm != "fro":
         raise UsageError("structures are compared by their Frobenius errors", hint="leave --norm out")
-    known: dict[str, Any] = {"seed": seed, "threads": threads, "blas_pinned": blas_pinned}
+    known: dict[str, Any] = {"seed": seed, "threads": threads, "blas_pinned": blas_pinned, "shared": {}}
     rows, skipped, best = [], [], None
     for structure in structures():
         try:
@@ -97,13 +98,20 @@ def compare(
 
 
 def _run(
-    matrix: Loaded, budget: Budget, structure: Structure, *, seed: int, threads: int, blas_pinned: bool
+    matrix: Loaded,
+    budget: Budget,
+    structure: Structure,
+    *,
+    seed: int,
+    threads: int,
+    blas_pinned: bool,
+    shared: dict[Any, Any],
 ) -> tuple[Outcome, dict[str, Any]]:
     from .. import api
 
     job = api.Job("approx", structure.method, budget, structure.options, seed)
     started = time.perf_counter()
-    outcome, report = api.run(job, matrix, threads=threads, blas_pinned=blas_pinned, digests=False)
+    outcome, report = api.run(job, matrix, threads=threads, blas_pinned=blas_pinned, digests=False, shared=shared)
     seconds = round(time.perf_counter() - started, 6)
     return outcome, {"structure": structure.name, **report, "run": {"seconds": seconds, "threads": threads}}
 
@@ -127,7 +135,8 @@ def _enclose(rows: list[dict[str, Any]], best: Outcome) -> None:
         # rounding, and a structure that came out better than the SVD's own basis
         high = None if high is None else min(high, error)
         low = None if low is None or high is None else min(low, high)
-        row["optimal"] = {"relative_lower": low, "relative_upper": high}
+        chance = found.optimal_failure_probability
+        row["optimal"] = {"relative_lower": low, "relative_upper": high, "failure_probability": chance}
         row["optimality_ratio"] = error / low if low else (1.0 if error == 0 else None)
 
 

@@ -11,7 +11,8 @@ class Certificate:
 
     kind: "exact" (measured against the matrix), "bound" (holds except with failure_probability), "estimate", or
     "none". relative is absolute over the norm of the matrix, 0 for a zero matrix. optimal_lower and optimal_upper
-    enclose the best relative error any approximation of this rank can have; None where nothing is known.
+    enclose the best relative error any approximation of this rank can have; None where nothing is known. The lower one
+    holds except with optimal_failure_probability; None: always.
     matrix_norm is the Frobenius norm the relative error refers to.
     """
 
@@ -24,4 +25,5 @@ class Certificate:
     probes: int | None = None
     optimal_lower: float | None = None
     optimal_upper: float | None = None
+    optimal_failure_probability: float | None = None
     matrix_norm: float | None = None

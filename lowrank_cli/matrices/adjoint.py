@@ -34,10 +34,8 @@ class Adjoint:
         return self.inner.matmat(Y)
 
     def normal_matmat(self, X: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
-        """(A^H X, A (A^H X)): column tiles of A are read once out of core; in memory it is two sweeps."""
-        Y = self.inner.inner.rmatmat(X)
-        self.inner.charge(2, X.shape[1])
-        return Y, self.inner.inner.matmat(Y)
+        """(A^H X, A (A^H X)) in one pass."""
+        return self.inner.adjoint_normal_matmat(X)
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> Any:
         return adjoint_of(self.inner.cols(index, scale))
@@ -53,6 +51,9 @@ class Adjoint:
 
     def scaled(self, exponent: int) -> Adjoint:
         return Adjoint(self.inner.scaled(exponent))
+
+    def single(self, exponent: int) -> Adjoint:
+        return Adjoint(self.inner.single(exponent))
 
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any], flops: int = 0) -> list[Any]:
         return self.inner.tiles(

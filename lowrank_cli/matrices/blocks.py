@@ -23,14 +23,17 @@ def pieces(m: int) -> list[slice]:
     return ranges((*range(0, m, PIECE), m)) if m else []
 
 
-def cross(V: numpy.ndarray, Z: numpy.ndarray, engine: Engine) -> numpy.ndarray:
-    """V^H Z for V (m, l) and Z (m, b)."""
+def cross(V: numpy.ndarray, Z: numpy.ndarray, engine: Engine, wide: bool = False) -> numpy.ndarray:
+    """V^H Z for V (m, l) and Z (m, b); wide: accumulated and returned in double precision."""
     parts = pieces(V.shape[0])
-    # a C-ordered copy of every piece: BLAS paths for small products depend on strides
-    products = engine.map(
-        lambda i: np.ascontiguousarray(V[parts[i]]).conj().T @ np.ascontiguousarray(Z[parts[i]]), len(parts)
-    )
-    return _total(products, (V.shape[1], Z.shape[1]), np.result_type(V, Z))
+    dtype = np.result_type(V, Z, np.float64) if wide else np.result_type(V, Z)
+
+    def one(i: int) -> numpy.ndarray:
+        # a C-ordered copy of every piece: BLAS paths for small products depend on strides
+        left, right = (np.ascontiguousarray(block[parts[i]], dtype=dtype) for block in (V, Z))
+        return left.conj().T @ right
+
+    return _total(engine.map(one, len(parts)), (V.shape[1], Z.shape[1]), dtype)
 
 
 def gram(W: numpy.ndarray, engine: Engine) -> numpy.ndarray:

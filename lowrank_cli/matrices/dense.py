@@ -10,7 +10,7 @@ from ..kernels.gather import gather_columns, gather_rows, seconds_saved
 from ..kernels.jit import pays
 from ..lazy import np
 from .facts import MatrixFacts, sweep
-from .grid import cuts, ranges, visit_tiles
+from .grid import cuts, ranges, visit_tiles, waves
 
 if TYPE_CHECKING:
     import numpy
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 #: depends on storage order and stride; such tiles are copied to C order first. Above, the packed kernels see the
 #: same numbers in the same order whatever the storage (measured: OpenBLAS 0.3.31, all four dtypes).
 _SMALL_PRODUCT = 4_000_000
+#: A copy in single precision is kept up to this many bytes; of larger matrices tiles are rounded each time they are
+#: used. The bits are the same.
+SINGLE_COPY = 64 << 20
+#: Single precision of the dtypes that have one to go down to.
+SINGLE = {"float64": "float32", "complex128": "complex64"}
 
 
 class TiledMatrix:
@@ -26,28 +31,59 @@ class TiledMatrix:
 
     A X runs in parallel over row blocks and A^H Y over column blocks, each summing its tiles in index order, so the
     bits depend on neither threads nor storage. ``exponent`` scales: the matrix is array * 2**exponent, exactly.
-    ``name`` is what messages call it.
+    ``name`` is what messages call it. ``dtype``: that of the array, or a lower precision its entries are rounded to.
     """
 
     nnz: int | None = None
 
-    def __init__(self, array: numpy.ndarray, engine: Engine | None = None, exponent: int = 0, name: str | None = None):
+    def __init__(
+        self,
+        array: numpy.ndarray,
+        engine: Engine | None = None,
+        exponent: int = 0,
+        name: str | None = None,
+        dtype: numpy.dtype | None = None,
+    ):
         self.name = name
         # NumPy multiplies misaligned arrays in a loop of its own, which rounds differently
         self.array = array if array.flags.aligned else array.copy(order="K")
         self.engine = engine or SerialEngine()
         self._exponent = exponent
         self.shape: tuple[int, int] = (int(array.shape[0]), int(array.shape[1]))
-        self.dtype = array.dtype
+        self.dtype = array.dtype if dtype is None else np.dtype(dtype)
         self.grid: tuple[Sequence[int], Sequence[int]] = (cuts(self.shape[0]), cuts(self.shape[1]))
 
     def scaled(self, exponent: int) -> TiledMatrix:
         """This matrix times 2**exponent; nothing is copied, tiles are scaled as they are used."""
-        return TiledMatrix(self.array, self.engine, self._exponent + exponent, self.name)
+        return TiledMatrix(self.array, self.engine, self._exponent + exponent, self.name, self.dtype)
+
+    def single(self, exponent: int) -> TiledMatrix:
+        """This matrix times 2**exponent, every entry rounded to single precision."""
+        low = np.dtype(SINGLE[str(self.dtype)])
+        rounded = TiledMatrix(self.array, self.engine, self._exponent + exponent, self.name, low)
+        if self.array.size * low.itemsize > SINGLE_COPY:
+            return rounded
+        copy = np.empty_like(self.array, dtype=low)
+
+        def strip(rows: slice, cols: slice) -> None:
+            copy[rows, cols] = rounded._tile(rows, cols)
+
+        # along the storage, so that each thread writes pages of its own
+        m, n = self.shape
+        by_rows = self.array.strides[0] >= self.array.strides[1]
+        parts = (
+            [(r, slice(0, n)) for r in ranges(self.grid[0])]
+            if by_rows
+            else [(slice(0, m), c) for c in ranges(self.grid[1])]
+        )
+        self.engine.map(lambda i: strip(*parts[i]), len(parts))
+        return TiledMatrix(copy, self.engine, 0, self.name)
 
     def _tile(self, rows: slice, cols: slice) -> numpy.ndarray:
         tile = self.array[rows, cols]
-        return scale_exactly(tile, self._exponent) if self._exponent else tile
+        if self._exponent:
+            tile = scale_exactly(tile, self._exponent)
+        return tile if tile.dtype == self.dtype else tile.astype(self.dtype)
 
     def _operand(self, rows: slice, cols: slice, width: int) -> numpy.ndarray:
         tile = self._tile(rows, cols)
@@ -84,16 +120,61 @@ class TiledMatrix:
         return out
 
     def normal_matmat(self, X: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
-        """(A X, A^H (A X)): in memory two sweeps give the bits that one sweep gives out of core."""
-        Y = self.matmat(X)
-        return Y, self.rmatmat(Y)
+        """(A X, A^H (A X)), the bits of ``matmat`` and ``rmatmat`` after one another, each strip read once."""
+        return self._fused(X, ranges(self.grid[0]), ranges(self.grid[1]), self._operand)
+
+    def adjoint_normal_matmat(self, Y: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """(A^H Y, A (A^H Y)), the bits of ``rmatmat`` and ``matmat`` after one another, each strip read once."""
+
+        def operand(cols: slice, rows: slice, width: int) -> numpy.ndarray:
+            return self._operand(rows, cols, width).conj().T
+
+        return self._fused(Y, ranges(self.grid[1]), ranges(self.grid[0]), operand)
+
+    def _fused(
+        self,
+        X: numpy.ndarray,
+        strips: list[slice],
+        pieces: list[slice],
+        operand: Callable[[slice, slice, int], numpy.ndarray],
+    ) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """(M X, M^H (M X)) for the M that operand gives tiles of: a strip serves both products while it is in cache.
+
+        What the strips add to the second product is summed in their order, a wave of them at a time.
+        """
+        X = np.ascontiguousarray(X)
+        b, dtype = X.shape[1], np.result_type(self.dtype, X.dtype)
+        out, back = np.empty((strips[-1].stop, b), dtype), np.empty((pieces[-1].stop, b), dtype)
+        for wave in waves(len(strips), self.engine.threads):
+            parts = np.empty((len(wave), *back.shape), dtype)
+
+            def strip(i: int, wave: range = wave, parts: numpy.ndarray = parts) -> None:
+                along, total = strips[wave[i]], out[strips[wave[i]]]
+                _sum_products(total, ((operand(along, piece, b), X[piece]) for piece in pieces))
+                for piece in pieces:
+                    np.matmul(operand(along, piece, b).conj().T, total, out=parts[i][piece])
+
+            def add(j: int, wave: range = wave, parts: numpy.ndarray = parts) -> None:
+                total = back[pieces[j]]
+                for i in range(len(wave)):
+                    if wave[i] == 0:
+                        total[...] = parts[i][pieces[j]]
+                    else:
+                        total += parts[i][pieces[j]]
+
+            self.engine.map(strip, len(wave))
+            self.engine.map(add, len(pieces))
+        return out, back
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
-        return scale_exactly(gather_rows(self.array, index, scale), self._exponent)
+        return self._rounded(gather_rows(self.array, index, scale))
 
     def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
         use = pays(seconds_saved(self.shape[0], len(index)))
-        return scale_exactly(gather_columns(self.array, index, scale, compiled=use), self._exponent)
+        return self._rounded(gather_columns(self.array, index, scale, compiled=use))
+
+    def _rounded(self, picked: numpy.ndarray) -> numpy.ndarray:
+        return scale_exactly(picked, self._exponent).astype(self.dtype, copy=False)
 
     def block(self, rows: slice, cols: slice) -> numpy.ndarray:
         return row_contiguous(self._tile(rows, cols))

@@ -23,6 +23,7 @@ class Difference:
         self.shape: tuple[int, int] = (matrix.shape[0], matrix.shape[1])
         self.dtype = np.result_type(matrix.dtype, factor.dtype)
         self.engine: Engine = matrix.engine
+        self.ledger = matrix.ledger
 
     def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
         return self.matrix.matmat(X) - self.factor.matmat(X)

@@ -46,6 +46,12 @@ def ranges(marks: Sequence[int]) -> list[slice]:
     return [slice(a, b) for a, b in itertools.pairwise(marks)]
 
 
+def waves(count: int, threads: int) -> list[range]:
+    """Blocks 0 .. count - 1 in order, a few for each thread at a time: bounds memory where each leaves a result."""
+    step = max(4, 2 * threads)
+    return [range(start, min(start + step, count)) for start in range(0, count, step)]
+
+
 def visit_tiles(matrix: Matrix, engine: Engine, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
     """The pass behind ``Matrix.tiles``: row blocks in parallel, the tiles of one in order."""
     row_ranges, col_ranges = ranges(matrix.grid[0]), ranges(matrix.grid[1])

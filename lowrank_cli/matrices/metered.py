@@ -27,13 +27,26 @@ class Ledger:
     products: int = 0
     flops: int = 0
 
+    def since(self, before: Ledger) -> Ledger:
+        """What was added after ``before``."""
+        return Ledger(self.passes - before.passes, self.products - before.products, self.flops - before.flops)
+
+    def add(self, more: Ledger) -> None:
+        self.passes += more.passes
+        self.products += more.products
+        self.flops += more.flops
+
 
 class Metered:
-    """A Matrix around a Matrix, with a ledger. Reading single rows or columns is not a pass."""
+    """A Matrix around a Matrix, with a ledger. Reading single rows or columns is not a pass.
 
-    def __init__(self, matrix: Matrix, ledger: Ledger | None = None):
+    shared: what runs on the same matrix have made and others may use, each charged as if it had made it.
+    """
+
+    def __init__(self, matrix: Matrix, ledger: Ledger | None = None, shared: dict[Any, Any] | None = None):
         self.inner = matrix
         self.ledger = ledger or Ledger()
+        self.shared: dict[Any, Any] = {} if shared is None else shared
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -80,6 +93,10 @@ class Metered:
         self.charge(2, X.shape[1])
         return self.inner.normal_matmat(X)
 
+    def adjoint_normal_matmat(self, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.charge(2, Y.shape[1])
+        return self.inner.adjoint_normal_matmat(Y)
+
     def rows(self, index: np.ndarray, scale: np.ndarray | None = None) -> Any:
         return self.inner.rows(index, scale)
 
@@ -96,7 +113,11 @@ class Metered:
 
     def scaled(self, exponent: int) -> Metered:
         """The scaled matrix, counted on the same ledger."""
-        return Metered(self.inner.scaled(exponent), self.ledger)
+        return Metered(self.inner.scaled(exponent), self.ledger, self.shared)
+
+    def single(self, exponent: int) -> Metered:
+        """The scaled matrix in single precision, counted on the same ledger."""
+        return Metered(self.inner.single(exponent), self.ledger, self.shared)
 
     def sweep(self, transposed: bool = False) -> MatrixFacts:
         self.ledger.passes += 1

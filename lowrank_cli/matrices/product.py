@@ -51,6 +51,14 @@ class Product:
         W = self.matmat(Z)
         return W, self.rmatmat(W)
 
+    def adjoint_normal_matmat(self, Z: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+        W = self.rmatmat(Z)
+        return W, self.matmat(W)
+
+    def single(self, exponent: int) -> Product:
+        """The product of the factors in single precision, times 2**exponent."""
+        return Product(self.X.single(exponent), self.Y.single(0), self.engine)
+
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
         return adjoint_of(self.Y.rmatmat(adjoint_of(_dense(self.X.rows(index, scale)))))
 

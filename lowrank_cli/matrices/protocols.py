@@ -55,6 +55,10 @@ class Matrix(Operator, Protocol):
         """(A X, A^H (A X)) in one pass."""
         ...
 
+    def adjoint_normal_matmat(self, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(A^H Y, A (A^H Y)) in one pass."""
+        ...
+
     def rows(self, index: np.ndarray, scale: np.ndarray | None = None) -> Any:
         """A[index, :], bit for bit, or its rows times scale; sparse (csr_array) when the matrix is."""
         ...
@@ -73,6 +77,10 @@ class Matrix(Operator, Protocol):
 
     def scaled(self, exponent: int) -> Matrix:
         """This matrix times 2**exponent, exact but for underflow."""
+        ...
+
+    def single(self, exponent: int) -> Matrix:
+        """This matrix times 2**exponent, rounded to single precision; for float64 and complex128 only."""
         ...
 
     def tiles(self, visit: Callable[[int, slice, slice, np.ndarray], Any]) -> list[Any]:

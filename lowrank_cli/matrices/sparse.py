@@ -11,7 +11,7 @@ from ..kernels import csr as kernel
 from ..kernels import jit
 from ..kernels.sweep import TileFacts, tile_sweep
 from ..lazy import np
-from .dense import scale_exactly
+from .dense import SINGLE, scale_exactly
 from .facts import MatrixFacts, combine, refuse_not_finite
 from .grid import cuts, ranges, sparse_row_cuts, visit_tiles
 
@@ -54,18 +54,36 @@ class SparseMatrix:
         made = csr_array((scale_exactly(a.data, exponent), a.indices, a.indptr), shape=a.shape, copy=False)
         return SparseMatrix(made, self.engine, self.name)
 
+    def single(self, exponent: int) -> SparseMatrix:
+        """A copy of the values times 2**exponent in single precision; the patterns of both orientations are shared."""
+        from scipy.sparse import csr_array
+
+        def rounded(data: numpy.ndarray) -> numpy.ndarray:
+            return scale_exactly(data, exponent).astype(SINGLE[str(self.dtype)])
+
+        a = self.array
+        low = SparseMatrix(
+            csr_array((rounded(a.data), a.indices, a.indptr), shape=a.shape, copy=False), self.engine, self.name
+        )
+        indptr, indices, data = self._transposed()
+        low._adjoint = indptr, indices, rounded(data)
+        return low
+
     def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
         a = self.array
         return self._multiply(a.indptr, a.indices, a.data, X, self.grid[0])
 
     def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
+        indptr, indices, data = self._transposed()
+        return self._multiply(indptr, indices, data, Y, sparse_row_cuts(indptr))
+
+    def _transposed(self) -> tuple[Any, Any, Any]:
         if self._adjoint is None:
             a = self.array
             self._adjoint = kernel.transpose_csr(
                 a.indptr, a.indices, a.data, self.shape, conjugate=self.dtype.kind == "c", compiled=self.compiled
             )
-        indptr, indices, data = self._adjoint
-        return self._multiply(indptr, indices, data, Y, sparse_row_cuts(indptr))
+        return self._adjoint
 
     def _multiply(
         self, indptr: numpy.ndarray, indices: numpy.ndarray, data: numpy.ndarray, X: numpy.ndarray, marks: Sequence[int]
@@ -84,6 +102,10 @@ class SparseMatrix:
     def normal_matmat(self, X: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
         Y = self.matmat(X)
         return Y, self.rmatmat(Y)
+
+    def adjoint_normal_matmat(self, Y: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+        X = self.rmatmat(Y)
+        return X, self.matmat(X)
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> Any:
         picked = self.array[index, :]

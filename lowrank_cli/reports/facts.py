@@ -67,7 +67,11 @@ def approximation(
             "failure_probability": certificate.failure_probability,
             "probes": certificate.probes,
         },
-        "optimal": {"relative_lower": certificate.optimal_lower, "relative_upper": certificate.optimal_upper},
+        "optimal": {
+            "relative_lower": certificate.optimal_lower,
+            "relative_upper": certificate.optimal_upper,
+            "failure_probability": certificate.optimal_failure_probability,
+        },
         "compression": _compression(factor, matrix_input, times_input),
         "method_facts": {"kernels": [], **outcome.facts, **_chosen(factor)},
         "ledger": dataclasses.asdict(outcome.ledger),

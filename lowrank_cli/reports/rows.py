@@ -121,6 +121,9 @@ def _optimal(report: dict[str, Any], full: bool) -> Iterator[Row]:
     if low is None and high is None:
         return
     note = f"Smallest relative error of any rank {report['rank']}."
+    chance = report["optimal"].get("failure_probability")
+    if chance is not None:
+        note += f" The lower end may fail with probability {number(chance, full)}."
     shown = number(high, full)
     if low is None or high is None:
         value = f"at most {shown}" if low is None else f"at least {number(low, full)}"

@@ -188,7 +188,7 @@ def test_the_marks_of_rows_are_those_of_their_errors_and_bytes():
 def test_on_a_zero_matrix_all_are_perfect(shape):
     for row in compared(np.zeros(shape), rank=3)["rows"]:
         assert row["error"]["relative"] == 0 and row["optimality_ratio"] == 1
-        assert row["optimal"] == {"relative_lower": 0.0, "relative_upper": 0.0}
+        assert row["optimal"] == {"relative_lower": 0.0, "relative_upper": 0.0, "failure_probability": None}
 
 
 @pytest.mark.parametrize("scale", [1e-290, 1e290])

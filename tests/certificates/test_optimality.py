@@ -11,15 +11,16 @@ import pytest
 
 import lowrank_cli
 
-#: Tight: a Krylov basis holds nearly all of the tail. Loose: much of the tail lies beyond any small basis.
+#: Tight: to 1 %, from the basis, or where much of the tail lies beyond it from probes. Loose: hardly any decay.
 TIGHT = {
+    "1/i": gallery.poly,
     "exp(-i/20)": lambda n: gallery.exponential(n, 0.05),
     "exp(-i/7)": lambda n: gallery.exponential(n, 1 / 7),
     "1/i^2": lambda n: gallery.poly(n, 2.0),
     "1/i^3": lambda n: gallery.poly(n, 3.0),
     "stairs": lambda n: gallery.stairs(n, 30),
 }
-LOOSE = {"1/i": gallery.poly, "i^-1/2": gallery.inverse_sqrt, "flat": gallery.flat, "step": gallery.step}
+LOOSE = {"i^-1/2": gallery.inverse_sqrt, "flat": gallery.flat, "step": gallery.step}
 SPECTRA = {**TIGHT, **LOOSE}
 NORMS = ("fro", "spectral")
 
@@ -63,7 +64,7 @@ def test_the_best_possible_error_lies_inside_for_many_seeds_and_ranks(norm, name
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*TIGHT, "1/i", "i^-1/2"])
+@pytest.mark.parametrize("name", [*TIGHT, "i^-1/2"])
 def test_the_default_svd_misses_the_best_error_by_at_most_half_a_percent_and_never_beats_it_over_300_seeds(name):
     A, s = specimen(name)
     best = measure.best(s, 20)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from matrices import storage
 
 from lowrank_cli.errors import InputError
+from lowrank_cli.matrices import dense
 from lowrank_cli.matrices.adjoint import Adjoint
 from lowrank_cli.matrices.dense import TiledMatrix
 from lowrank_cli.matrices.digest import digest
@@ -40,6 +41,39 @@ def test_products_are_right_to_rounding(shape, width, dtype):
         assert np.abs(made - exact).max() <= eps * np.abs(exact).max() * 4
     forth, back = matrix.normal_matmat(X)
     assert np.array_equal(forth, matrix.matmat(X)) and np.array_equal(back, matrix.rmatmat(forth))
+
+
+@pytest.mark.parametrize("dtype", gallery.DTYPES)
+@pytest.mark.parametrize("shape", [*SHAPES, (4700, 21), (21, 4700)])
+def test_fused_products_are_the_bits_of_the_two_after_one_another(shape, dtype):
+    """4700 rows are more strips than one wave holds."""
+    A = storage.values(shape, dtype)
+    for width in (1, 40):
+        X, Y = storage.values((shape[1], width), dtype, 1), storage.values((shape[0], width), dtype, 2)
+        for make in storage.STORAGES.values():
+            for engine in storage.ENGINES.values():
+                matrix = TiledMatrix(make(A), engine)
+                forth, back = matrix.normal_matmat(X)
+                assert np.array_equal(forth, matrix.matmat(X)) and np.array_equal(back, matrix.rmatmat(forth))
+                back, forth = matrix.adjoint_normal_matmat(Y)
+                assert np.array_equal(back, matrix.rmatmat(Y)) and np.array_equal(forth, matrix.matmat(back))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("exponent", [0, -3, 900])
+def test_single_precision_is_every_entry_rounded_whether_a_copy_is_kept_or_not(dtype, exponent, monkeypatch):
+    A = storage.values((780, 790), dtype) * 2.0**-exponent
+    low = (A * 2.0**exponent).astype(dense.SINGLE[dtype])
+    X = storage.values((790, 40), low.dtype, 1)
+    expected = TiledMatrix(low).matmat(X).tobytes()
+    for limit in (dense.SINGLE_COPY, 0):
+        monkeypatch.setattr(dense, "SINGLE_COPY", limit)
+        for make in storage.STORAGES.values():
+            matrix = TiledMatrix(make(A), storage.ENGINES["4 threads"]).single(exponent)
+            assert matrix.dtype == low.dtype
+            assert matrix.block(slice(3, 700), slice(0, 700)).tobytes() == low[3:700, :700].tobytes()
+            assert matrix.cols(np.array([5, 2])).tobytes() == low[:, [5, 2]].tobytes()
+            assert matrix.matmat(X).tobytes() == expected
 
 
 @pytest.mark.parametrize("dtype", gallery.DTYPES)

@@ -1,0 +1,260 @@
+"""Krylov bases that methods ask for: good for a rank, or for a tolerance, in the lowest precision that serves.
+
+Two methods that ask for the same basis of the same matrix get the same bits; where runs on one matrix share their
+bases (``Metered.shared``) it is made once and charged to each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..lazy import np
+from ..matrices.adjoint import Adjoint
+from ..matrices.metered import Metered
+from ..memory import require
+from ..streams import Streams
+from .assessment import Assessor
+from .krylov import BlockKrylov, multiple_of_32
+from .probes import Probes
+from .scaling import Scaled, lowered
+
+if TYPE_CHECKING:
+    import numpy
+
+#: Blocks of a basis for a rank, at least; the last is widened by sketch columns.
+LEAST_BLOCKS = 4
+MOST_BLOCKS = 24
+#: Sketch columns that look for what the Krylov space cannot hold.
+FRESH = 32
+#: A basis for a rank is done when what more blocks would take off the squared error is below this share of it.
+_REMAINS = 8e-3
+#: Single precision serves down to this relative error, times the root of the rank: its rounding then adds less than
+#: 1e-4 of the error.
+_SINGLE_REACH = 2.4e-5
+#: A tolerance below this needs every digit from the start.
+_SINGLE_TOLERANCE = 1e-3
+#: A basis larger than this share of the smaller side costs more than LAPACK.
+FULL_SHARE = 0.5
+#: The largest matrix that is expanded or copied for LAPACK.
+LAPACK_ENTRIES = 64_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Grown:
+    """A basis of the matrix times 2**-exponent, perhaps in single precision, its adjoint if that is taller.
+
+    beyond: estimate of the squared error that no rank within the basis removes, on the scale of the matrix. spent: the
+    allowance of blocks ended its growth.
+    """
+
+    basis: BlockKrylov
+    exponent: int = 0
+    beyond: float = 0.0
+    spent: bool = False
+
+    def squares(self) -> numpy.ndarray:
+        """Squared Ritz values on the scale of the matrix."""
+        return np.ldexp(self.basis.ritz_squares(), 2 * self.exponent)
+
+
+def width(rank: int, block: int | None = None) -> int:
+    """Columns of a block."""
+    return block or multiple_of_32(rank / 2 + 10)
+
+
+def tall(matrix: Metered) -> Metered | Adjoint:
+    """The matrix or its adjoint, whichever has no more columns than rows."""
+    return matrix if matrix.shape[0] >= matrix.shape[1] else Adjoint(matrix)
+
+
+def adjoint(matrix: Metered | Adjoint) -> Metered | Adjoint:
+    return matrix.inner if isinstance(matrix, Adjoint) else Adjoint(matrix)
+
+
+def for_rank(
+    scaled: Scaled,
+    k: int,
+    streams: Streams,
+    block: int | None = None,
+    most: int = MOST_BLOCKS,
+    blocks: int | None = None,
+) -> Grown:
+    """A basis whose k leading Ritz triplets are about as good as singular triplets, in the Frobenius norm.
+
+    It grows until what further blocks are going to add is a small share of the squared error; or to so many blocks,
+    if that is asked for. Single precision first, where there is one; double when the error turns out to be too near
+    its rounding. Cost with q blocks of b columns: 4 q m n b flops. Raises UsageError when ``most`` blocks cannot hold
+    the rank.
+    """
+    low = lowered(scaled)
+    for matrix, exponent in ([] if low is None else [low]) + [(scaled.matrix, 0)]:
+        total = math.ldexp(scaled.squares, -2 * exponent)
+
+        def grow(basis: BlockKrylov, total: float = total) -> tuple[float, bool]:
+            return _fixed_rank(basis, k, total, block, most, blocks)
+
+        grown = _shared(matrix, ("rank", k, block, most), blocks, streams, exponent, grow)
+        assert grown is not None
+        if matrix is scaled.matrix or _single_serves(grown, k, scaled.squares):
+            break
+    return grown
+
+
+def _single_serves(grown: Grown, k: int, total: float) -> bool:
+    """Whether rounding in single precision is lost in the error of rank k."""
+    if grown.basis.exhausted or grown.basis.size < k:
+        return False
+    squares = grown.squares()
+    left = max(float(np.sum(squares[k:])), total - float(np.sum(squares[:k])))
+    return left >= _SINGLE_REACH**2 * k * float(squares[0])
+
+
+def _fixed_rank(
+    basis: BlockKrylov, k: int, total: float, block: int | None, most: int, blocks: int | None
+) -> tuple[float, bool]:
+    """Grow a basis until the captured energy settles.
+
+    A Krylov space holds a repeated singular value at most as often as its first block is wide, so from the least
+    number of blocks on each is widened by fresh sketch columns: where they find something, the gain says so.
+    """
+    b = width(k, block)
+    wider = max(0, most - LEAST_BLOCKS + 1)
+    if most * b + FRESH * wider * (wider + 1) // 2 < k:
+        raise UsageError(
+            f"{most} Krylov blocks of {b} columns hold fewer than --rank {k}", hint="raise --max-blocks or --block"
+        )
+    basis.start(b, fused=blocks != 1)
+    captured: list[float] = []
+    for count in range(2, (blocks or most) + 1):
+        if basis.exhausted:
+            break
+        if count >= LEAST_BLOCKS:
+            b += FRESH
+        # the products of a widened block are made together, so the one before it plans no further
+        basis.expand(b, fused=count < LEAST_BLOCKS - 1 and count != blocks)
+        if blocks is not None or basis.size < k + 8:
+            continue
+        squares = basis.ritz_squares()
+        captured.append(float(np.sum(squares[:k])))
+        if count >= LEAST_BLOCKS and _settled(captured, squares, k, total, basis):
+            break
+    basis.pad(k)
+    return 0.0, False
+
+
+def _settled(captured: list[float], squares: numpy.ndarray, k: int, total: float, basis: BlockKrylov) -> bool:
+    """Whether the captured energy has converged: gains fall at least geometrically, so the rest of the series is known.
+
+    What is left is projected once more, A^H U after A V, which is worth half a block.
+    """
+    if len(captured) < 3:
+        return False
+    before, gain = captured[-2] - captured[-3], captured[-1] - captured[-2]
+    noise = squares[0] * basis.size * float(np.finfo(basis.W.dtype).eps)
+    if gain <= noise:
+        return True
+    ratio = gain / before if before > gain else 1.0
+    # |A|^2 - captured is the squared error while it stands clear of rounding, the tail in the basis always below it
+    error = max(float(np.sum(squares[k:])), total - captured[-1] if total - captured[-1] > 1e-6 * total else 0.0)
+    return ratio < 0.5 and gain * ratio**1.5 / (1 - ratio) <= _REMAINS * error
+
+
+def to_tolerance(
+    scaled: Scaled,
+    assess: Assessor,
+    target: float,
+    cap: int | None,
+    streams: Streams,
+    block: int | None = None,
+    most: int = MOST_BLOCKS,
+) -> Grown | None:
+    """A basis that offers a rank for the squared error ``target``, grown until that rank no longer falls; None where
+    LAPACK is the better way."""
+    low = lowered(scaled) if target >= (_SINGLE_TOLERANCE * assess.norm) ** 2 else None
+    matrix, exponent = low if low is not None else (scaled.matrix, 0)
+
+    def grow(basis: BlockKrylov) -> tuple[float, bool] | None:
+        return _to_tolerance(basis, assess, math.ldexp(target, -2 * exponent), cap, block, most)
+
+    asked = ("tolerance", type(assess).__name__, target, assess.margin, cap, block, most)
+    return _shared(matrix, asked, None, streams, exponent, grow)
+
+
+def _to_tolerance(
+    basis: BlockKrylov, assess: Assessor, target: float, cap: int | None, block: int | None, most: int
+) -> tuple[float, bool] | None:
+    matrix = basis.matrix
+    m, n = matrix.shape
+    probes = Probes(matrix, basis.streams)
+    b = block or 32
+    basis.start(b, fused=True)
+    limit = n if m * n > LAPACK_ENTRIES else FULL_SHARE * n
+    found, before = n + 1, np.empty(0)
+    for blocks in itertools.count(1):
+        beyond = probes.beyond(basis)
+        squares = basis.ritz_squares()
+        rank = 1 if not basis.size else assess.guess(target, beyond, squares)
+        inside = rank <= assess.trust * basis.size and _stable(squares, before, rank, assess)
+        before = squares
+        if (inside and found - rank <= max(1, rank // 50)) or basis.exhausted or _enough(basis, cap, found, rank):
+            basis.pad(1)
+            return beyond, False
+        if blocks >= most:
+            return beyond, True
+        found = rank if inside else n + 1
+        if block is None and not inside:
+            b = max(b, multiple_of_32(basis.size / 2))
+        if basis.size + b > limit and m * n <= LAPACK_ENTRIES:
+            return None
+        require_basis(matrix, basis.size + b)
+        basis.expand(b, fused=True)
+    raise AssertionError("unreachable")
+
+
+def _stable(squares: numpy.ndarray, before: numpy.ndarray, rank: int, assess: Assessor) -> bool:
+    """Whether the Ritz value at the cut has stopped moving, for those who trust single values and not their sum."""
+    return assess.trust == 1 or (rank <= len(before) and before[rank - 1] >= 0.98 * squares[rank - 1])
+
+
+def _enough(basis: BlockKrylov, cap: int | None, found: int, rank: int) -> bool:
+    """Whether a rank cap will come before the tolerance, and the basis is good for that rank."""
+    return cap is not None and basis.size >= 4 * (cap + 8) and min(found, rank) > cap
+
+
+def require_basis(matrix: Metered | Adjoint, columns: int) -> None:
+    """Refuse a basis that memory cannot hold, before it grows; held twice while a block is appended."""
+    m, n = matrix.shape
+    need = 2 * columns * (m + n) * np.dtype(matrix.dtype).itemsize
+    require(need, f"a Krylov basis of {columns} columns for a {m}x{n} matrix", "loosen --rtol, or lower the rank")
+
+
+def _shared(
+    matrix: Metered,
+    asked: tuple[Any, ...],
+    blocks: int | None,
+    streams: Streams,
+    exponent: int,
+    grow: Callable[[BlockKrylov], tuple[float, bool] | None],
+) -> Grown | None:
+    """The basis that ``grow`` makes, or its first blocks; made before, perhaps, for another run on the same matrix."""
+    key = (asked, streams, str(matrix.dtype))
+    made = matrix.shared.get((*key, None), matrix.shared.get((*key, blocks)))
+    if made is None:
+        basis = BlockKrylov(tall(matrix), streams)
+        before = dataclasses.replace(matrix.ledger)
+        ended = grow(basis)
+        made = basis, ended, matrix.ledger.since(before)
+        matrix.shared[(*key, blocks)] = made
+    else:
+        basis, _, cost = made
+        matrix.ledger.add(cost if blocks is None or blocks >= len(basis.marks) else basis.marks[blocks - 1][1])
+    basis, ended, _ = made
+    if ended is None:
+        return None
+    mine = basis.prefix(blocks or len(basis.marks), tall(matrix))
+    return Grown(mine, exponent, math.ldexp(ended[0], 2 * exponent), ended[1])
