@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LEAST_BLOCKS = 4
 MOST_BLOCKS = 24
 #: Sketch columns that look for what the Krylov space cannot hold.
-FRESH = 32
+FRESH = 16
 #: A basis for a rank is done when what more blocks would take off the squared error is below this share of it.
 _REMAINS = 8e-3
 #: Single precision serves down to this relative error, times the root of the rank: its rounding then adds less than
@@ -107,10 +107,12 @@ def for_rank(
 
 def _single_serves(grown: Grown, k: int, total: float) -> bool:
     """Whether rounding in single precision is lost in the error of rank k."""
-    if grown.basis.exhausted or grown.basis.size < k:
+    if grown.basis.size < k:
         return False
     squares = grown.squares()
-    left = max(float(np.sum(squares[k:])), total - float(np.sum(squares[:k])))
+    # |A|^2 less what the basis holds is what lies outside, while it stands clear of single precision
+    outside = total - float(np.sum(squares))
+    left = float(np.sum(squares[k:])) + (outside if outside > 1e-5 * total else 0.0)
     return left >= _SINGLE_REACH**2 * k * float(squares[0])
 
 
@@ -139,7 +141,7 @@ def _fixed_rank(
         basis.expand(b, fused=count < LEAST_BLOCKS - 1 and count != blocks)
         if blocks is not None or basis.size < k + 8:
             continue
-        squares = basis.ritz_squares()
+        squares = basis.ritz()[0] if count >= LEAST_BLOCKS else basis.ritz_squares()
         captured.append(float(np.sum(squares[:k])))
         if count >= LEAST_BLOCKS and _settled(captured, squares, k, total, basis):
             break

@@ -70,7 +70,7 @@ def run(matrix: Metered, budget: Budget, options: IDOptions, streams: Streams) -
     those the SVD begins with, in single precision where that serves; it pivots like A does. Then Z is the least squares
     solution, at the cost of one more pass (Voronin and Martinsson 2017, with power steps and the least squares added).
     With a tolerance: the fewest columns, along the pivot order, whose measured error meets it. The rank is less than
-    asked for when the matrix has no more independent columns. Cost at rank k: about 7 m n k flops, 5 passes, one more
+    asked for when the matrix has no more independent columns. Cost at rank k: about 7 m n k flops, 6 passes, one more
     for the exact error.
 
     Raises UsageError (rank too large, tolerance below eps), InputError (NaN, Inf).
@@ -239,6 +239,6 @@ METHOD = Method(
     options=IDOptions,
     run=run,
     identity="A ~ C Z, C = A[:, cols]  (or W R, R = A[rows, :])",
-    cost="7 m n k flops in 6 passes",
+    cost="7 m n k flops in 7 passes",
     reference="Voronin and Martinsson 2017; Cheng et al. 2005",
 )

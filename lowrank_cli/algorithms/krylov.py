@@ -1,10 +1,10 @@
 """A block Krylov basis for the leading singular subspaces, and the Ritz values that watch it grow.
 
-Block Golub-Kahan iteration, one-sided: V = [V_1 ... V_q] has orthonormal columns and spans Omega, A^H A Omega, ...;
-W = A V is kept, so A ~ W V^H is the orthogonal projection of A on the row space V and costs no further product.
-Rokhlin, Szlam and Tygert 2009; Musco and Musco 2015; Tropp and Webber 2023, Algorithm 4. We differ: the basis is kept
-on one side only, V is fully reorthogonalised, W needs no orthogonalisation while the basis grows, and a block may be
-widened by fresh sketch columns.
+Block Golub-Kahan iteration, one-sided: V = [V_1 ... V_q] has orthonormal columns and spans A^H Omega,
+(A^H A) A^H Omega, ...; W = A V is kept, so A ~ W V^H is the orthogonal projection of A on the row space V and costs no
+further product. Rokhlin, Szlam and Tygert 2009; Musco and Musco 2015; Tropp and Webber 2023, Algorithm 4. We differ:
+the basis is kept on one side only, V is fully reorthogonalised, W needs no orthogonalisation while the basis grows,
+and a block may be widened by fresh sketch columns.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Below this ratio s_k / s_1 eigenvalues of the Gram matrix no longer tell the singular vectors apart.
 _GRAM_REACH = {4: 3e-2, 8: 1e-6}
+#: Columns of the sketch drawn before they are asked for.
+_AHEAD = 16
 #: Rounding of a product A^H w, in units of eps |A| |w|.
 _NOISE = 8.0
 
@@ -40,9 +42,9 @@ def multiple_of_32(width: float) -> int:
 class BlockKrylov:
     """The growing basis of an m x n matrix; best when n <= m, since V costs the most.
 
-    ``start(b)`` opens it, ``expand(b)`` adds a block. A column that rounding cannot tell from the span of those before
-    it is not added, so a block may come out narrower. fused, for both: the next expansion will come, so compute its
-    product in the same pass.
+    ``start(b)`` opens it, ``expand(b)`` adds a block; each costs two products. A column that rounding cannot tell from
+    the span of those before it is not added, so a block may come out narrower. fused, for both: the next expansion will
+    come, so compute its product in the same pass.
     """
 
     def __init__(self, matrix: Metered | Adjoint, streams: Streams):
@@ -56,6 +58,7 @@ class BlockKrylov:
         self._gram = np.empty((0, 0))
         self._ritz: tuple[int, numpy.ndarray, numpy.ndarray] | None = None
         self._sketched = 0
+        self._drawn = np.empty((matrix.shape[0], 0), matrix.dtype)
         self._fused: numpy.ndarray | None = None
         self._last = 0
         self._scale = 0.0
@@ -74,14 +77,15 @@ class BlockKrylov:
         return self._last
 
     def start(self, b: int, fused: bool) -> None:
-        """The first block: b Gaussian vectors, orthonormalised. Cost: one product."""
-        n = self.matrix.shape[1]
-        b = min(b, n)
-        Omega = gaussian(self.streams, "krylov start", n, b, self.matrix.dtype)
-        self._take(orthonormalize(Omega, self.matrix.engine)[0], fused)
-        # the mean of |A Q|^2 over such Q is b / n |A|^2
-        self._scale = math.sqrt(float(self._gram.diagonal().real.sum()) * n / b)
-        self.exhausted = b == n
+        """The first block, from a Gaussian sketch A^H Omega. Cost: two products."""
+        b = min(b, self.matrix.shape[1])
+        Z = self.matrix.rmatmat(self._sketch(b))
+        # the mean of |A^H omega|^2 is |A|_F^2
+        self._scale = float(np.linalg.norm(_lengths(Z))) / math.sqrt(b)
+        Q = self._news(Z, np.full(b, self._noise()))
+        if Q.shape[1]:
+            self._take(np.ascontiguousarray(Q), fused)
+        self.exhausted = Q.shape[1] < b or b == self.matrix.shape[1]
         self.marks.append((self.size, self.matrix.ledger.since(self._before)))
 
     def prefix(self, blocks: int, matrix: Metered | Adjoint) -> BlockKrylov:
@@ -101,11 +105,11 @@ class BlockKrylov:
         """The next block: A^H W_last, widened by sketch columns when b is more than that has. Cost: two products."""
         if self.exhausted:
             return
-        engine, room = self.matrix.engine, self.matrix.shape[1] - self.size
+        room = self.matrix.shape[1] - self.size
         last = np.ascontiguousarray(self.W[:, self.size - self._last :])
         sketched = max(0, min(b - self._last, room))
-        noise = _NOISE * float(np.finfo(last.dtype).eps) * self._scale
-        floor = np.append(noise * _lengths(last, engine), np.full(sketched, noise))
+        noise = self._noise()
+        floor = np.append(noise * _lengths(last), np.full(sketched, noise))
         if self._fused is None:
             Z = self.matrix.rmatmat(np.hstack([last, self._sketch(sketched)]) if sketched else last)
         elif sketched:
@@ -114,8 +118,8 @@ class BlockKrylov:
             Z = self._fused
         Q = self._news(Z, floor)
         short = min(Z.shape[1], room) - Q.shape[1]
-        if short > 0:
-            # some of these said nothing new: is there anything left that a sketch finds?
+        if short > Q.shape[1]:
+            # most of these said nothing new: is there anything left that a sketch finds?
             Z = np.hstack([Z, self.matrix.rmatmat(self._sketch(short))])
             Q = self._news(Z, np.append(floor, np.full(short, noise)))
             # sketch columns are independent of V with probability one, as long as there is anything left
@@ -138,12 +142,19 @@ class BlockKrylov:
             Q = orthonormalize(Q, self.matrix.engine)[0]
         self._take(Q, fused=False)
 
+    def _noise(self) -> float:
+        """Rounding of A^H w for |w| = 1."""
+        return _NOISE * float(np.finfo(self.V.dtype).eps) * self._scale
+
     def _sketch(self, b: int) -> numpy.ndarray:
         """The next b columns of the sketch."""
-        m = self.matrix.shape[0]
-        Omega = gaussian(self.streams, "sketch", m, self._sketched + b, self.matrix.dtype)[:, self._sketched :]
-        self._sketched += b
-        return np.ascontiguousarray(Omega)
+        need = self._sketched + b
+        if need > self._drawn.shape[1]:
+            # a wider sketch begins with the narrower one, and drawing it anew is dear: a few columns ahead
+            self._drawn = gaussian(self.streams, "sketch", self.matrix.shape[0], need + _AHEAD, self.matrix.dtype)
+        Omega = np.ascontiguousarray(self._drawn[:, self._sketched : need])
+        self._sketched = need
+        return Omega
 
     def _take(self, Q: numpy.ndarray, fused: bool) -> None:
         """Join Q, orthonormal and orthogonal to V, and A Q to the basis."""
@@ -167,7 +178,7 @@ class BlockKrylov:
         out of it are dropped. Then project and orthonormalise until V^H Q is noise.
         """
         engine = self.matrix.engine
-        lengths = _lengths(Z, engine)
+        lengths = _lengths(Z)
         seen = lengths > floor
         # unit columns first: a column may lie in V but for the last digits, which the projection needs exactly
         Q = np.ascontiguousarray(Z[:, seen] / lengths[seen].astype(Z.real.dtype))
@@ -192,7 +203,10 @@ class BlockKrylov:
         return self._ritz[1], self._ritz[2]
 
     def ritz_squares(self) -> numpy.ndarray:
-        return self.ritz()[0]
+        """Squared Ritz values alone."""
+        if self._ritz is not None and self._ritz[0] == self.size:
+            return self._ritz[1]
+        return np.maximum(np.linalg.eigvalsh(self._gram)[::-1], 0.0)
 
     def left(self, l: int) -> numpy.ndarray:
         """U (m, l), orthonormal in double precision: the leading left singular directions of W, l <= size."""
@@ -228,15 +242,16 @@ class BlockKrylov:
         return U, s.astype(self.W.real.dtype), V
 
 
-def _lengths(Z: numpy.ndarray, engine: Engine) -> numpy.ndarray:
+def _lengths(Z: numpy.ndarray) -> numpy.ndarray:
     """Lengths of the columns, in double precision."""
-    return np.sqrt(gram(Z, engine).diagonal().real)
+    real = Z.view(Z.real.dtype).reshape(*Z.shape, 2) if Z.dtype.kind == "c" else Z[:, :, None]
+    return np.sqrt(np.einsum("ijc,ijc->j", real, real, dtype=np.float64))
 
 
 def _above_noise(Q: numpy.ndarray, weights: numpy.ndarray, engine: Engine) -> numpy.ndarray:
     """An orthonormal basis of the left singular directions of Q diag(weights) that are longer than noise of unit
     length a column can be."""
-    lengths = _lengths(Q, engine) * weights
+    lengths = _lengths(Q) * weights
     # a column within its noise would only add noise
     Q, weights = Q[:, lengths > 1], weights[lengths > 1]
     if not Q.shape[1]:

@@ -262,8 +262,8 @@ def predict(shape: tuple[int, int], entries: int, matrix_bytes: int, itemsize: i
         memory = matrix_bytes + itemsize * (4 * m * n + 6 * side**2) + factors
         return Prediction("lapack", 3, 3, 3, memory, 0.0, last)
     b, fresh = width(rank), FRESH
-    # sweep, last product and residual; a pass a block, the last one two, with fresh columns; probes of the optimum
-    usual, columns = 3 + LEAST_BLOCKS + 1, (2 * LEAST_BLOCKS - 1) * b + 2 * fresh + rank
+    # sweep, last product and residual; the sketch; a pass a block, the last one two, with fresh columns
+    usual, columns = 3 + LEAST_BLOCKS + 2, 2 * LEAST_BLOCKS * b + 2 * fresh + rank
     # a fresh sketch in each early block that lost columns, filling up to the rank, all in double precision once more
     most = usual + (LEAST_BLOCKS - 2) + 1 + 4 + LEAST_BLOCKS + 1
     size, blocks = LEAST_BLOCKS * b + fresh, LEAST_BLOCKS

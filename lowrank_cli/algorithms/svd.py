@@ -66,7 +66,7 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
     a noticeable amount. With a tolerance: the smallest rank whose measured error meets it. With both: whichever comes
     first. The basis of a double precision matrix is in single precision where its rounding is lost in the error; the
     last product and the factors are in double. Cost with q blocks of b columns: 4 q m n b flops and 2 m n (k + 12) for
-    the last product, in q + 3 passes over the first four blocks, two more for each further one, plus one for the exact
+    the last product, in q + 4 passes over the first four blocks, two more for each further one, plus one for the exact
     error. Memory (m + n) q b.
 
     Raises UsageError (rank too large, tolerance below eps), InputError (NaN, Inf), NumericalError, ResourceError.
@@ -160,6 +160,6 @@ METHOD = Method(
     options=SVDOptions,
     run=run,
     identity="A ~ U diag(s) Vh",
-    cost="4 q m n b + 2 m n k flops in q + 3 passes (q blocks of b columns); LAPACK when small or nearly full rank",
+    cost="4 q m n b + 2 m n k flops in q + 4 passes (q blocks of b columns); LAPACK when small or nearly full rank",
     reference="Musco and Musco 2015; Tropp and Webber 2023",
 )

@@ -113,8 +113,9 @@ class Refined:
     def __init__(self, matrix: Metered | Adjoint, grown: Grown, norm: float, detail: float = math.inf):
         self.matrix, self.grown, self.norm, self.detail = matrix, grown, norm, detail
         self.spent, self.beyond = grown.spent, grown.beyond
-        self.complete = grown.basis.exhausted
-        low = "single" if grown.basis.W.dtype != matrix.dtype else np.dtype(matrix.dtype).name
+        single = grown.basis.W.dtype != matrix.dtype
+        self.complete = grown.basis.exhausted and not single
+        low = "single" if single else np.dtype(matrix.dtype).name
         self.kernels = ["block krylov"]
         self.facts: dict[str, Any] = {"basis": grown.basis.size, "basis_precision": low}
         self._known: tuple[int, Any] = (0, None)

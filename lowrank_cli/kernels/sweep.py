@@ -71,7 +71,7 @@ def sweep_numpy(tile: numpy.ndarray, exponent: int) -> tuple[numpy.ndarray, floa
     width = parts * cols
     scratch = np.empty((min(rows, BLOCK_ROWS), width))
     squares = np.zeros(width)
-    max_abs = 0.0
+    largest = 0.0
     with np.errstate(all="ignore"):
         for start in range(0, rows if cols else 0, BLOCK_ROWS):
             block = tile[start : start + BLOCK_ROWS]
@@ -87,13 +87,20 @@ def sweep_numpy(tile: numpy.ndarray, exponent: int) -> tuple[numpy.ndarray, floa
             else:
                 np.copyto(work, block)
                 np.multiply(work, work, out=work)
-            # NaN in either comes through both max and the sum of sizes below
-            high, low = float(block.max()), float(block.min())
-            max_abs = high if math.isnan(high) else max(max_abs, abs(high), abs(low))
-            if math.isnan(max_abs):
+            # NaN comes through the maximum and the sum
+            top = float(work.max())
+            largest = top if math.isnan(top) else max(largest, top)
+            if math.isnan(largest):
                 break
             # a single column would be summed pairwise, which the other widths and the kernel are not
             squares += work.sum(axis=0) if width > 1 else np.cumsum(work)[-1]
+        max_abs = math.sqrt(largest)
+        if exponent or not 2.0**-900 <= largest <= 2.0**900:
+            # squares that vanished or overflowed tell nothing; else the root of a rounded square is the number itself
+            high, low = float(tile.real.max(initial=0.0)), float(tile.real.min(initial=0.0))
+            if parts == 2:
+                high, low = max(high, float(tile.imag.max(initial=0.0))), min(low, float(tile.imag.min(initial=0.0)))
+            max_abs = max(abs(high), abs(low)) if not math.isnan(largest) else largest
     if parts == 2:
         squares = squares[0::2] + squares[1::2]
     return squares, max_abs

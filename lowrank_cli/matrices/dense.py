@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 #: depends on storage order and stride; such tiles are copied to C order first. Above, the packed kernels see the
 #: same numbers in the same order whatever the storage (measured: OpenBLAS 0.3.31, all four dtypes).
 _SMALL_PRODUCT = 4_000_000
+#: Entries of a strip whose tiles, where they are copies, are kept from the first product to the second.
+_STRIP = 4_000_000
 #: A copy in single precision is kept up to this many bytes; of larger matrices tiles are rounded each time they are
 #: used. The bits are the same.
 SINGLE_COPY = 64 << 20
@@ -51,6 +54,8 @@ class TiledMatrix:
         self._exponent = exponent
         self.shape: tuple[int, int] = (int(array.shape[0]), int(array.shape[1]))
         self.dtype = array.dtype if dtype is None else np.dtype(dtype)
+        self._rounds = self.dtype != array.dtype
+        self._scratch = threading.local()
         self.grid: tuple[Sequence[int], Sequence[int]] = (cuts(self.shape[0]), cuts(self.shape[1]))
 
     def scaled(self, exponent: int) -> TiledMatrix:
@@ -63,20 +68,13 @@ class TiledMatrix:
         rounded = TiledMatrix(self.array, self.engine, self._exponent + exponent, self.name, low)
         if self.array.size * low.itemsize > SINGLE_COPY:
             return rounded
-        copy = np.empty_like(self.array, dtype=low)
+        copy = np.empty(self.shape, low)
+        parts = ranges(self.grid[0])
 
-        def strip(rows: slice, cols: slice) -> None:
-            copy[rows, cols] = rounded._tile(rows, cols)
+        def strip(i: int) -> None:
+            np.copyto(copy[parts[i]], scale_exactly(self.array[parts[i]], rounded._exponent), casting="same_kind")
 
-        # along the storage, so that each thread writes pages of its own
-        m, n = self.shape
-        by_rows = self.array.strides[0] >= self.array.strides[1]
-        parts = (
-            [(r, slice(0, n)) for r in ranges(self.grid[0])]
-            if by_rows
-            else [(slice(0, m), c) for c in ranges(self.grid[1])]
-        )
-        self.engine.map(lambda i: strip(*parts[i]), len(parts))
+        self.engine.map(strip, len(parts))
         return TiledMatrix(copy, self.engine, 0, self.name)
 
     def _tile(self, rows: slice, cols: slice) -> numpy.ndarray:
@@ -85,11 +83,24 @@ class TiledMatrix:
             tile = scale_exactly(tile, self._exponent)
         return tile if tile.dtype == self.dtype else tile.astype(self.dtype)
 
-    def _operand(self, rows: slice, cols: slice, width: int) -> numpy.ndarray:
+    def _operand(self, rows: slice, cols: slice, width: int, slot: int = 0) -> numpy.ndarray:
+        """The tile as a factor of a product; a rounded one is good until this thread asks for another in its slot."""
+        if self._rounds:
+            return self._rounded_tile(rows, cols, slot)
         tile = self._tile(rows, cols)
         if width == 1 or tile.size * width <= _SMALL_PRODUCT:
             return np.ascontiguousarray(tile)
         return tile
+
+    def _rounded_tile(self, rows: slice, cols: slice, slot: int) -> numpy.ndarray:
+        # memory that the system has to provide anew for every tile costs more than the rounding itself
+        kept = vars(self._scratch)
+        tile = self.array[rows, cols]
+        if slot not in kept or kept[slot].size < tile.size:
+            kept[slot] = np.empty(tile.size, self.dtype)
+        out: numpy.ndarray = kept[slot][: tile.size].reshape(tile.shape)
+        np.copyto(out, scale_exactly(tile, self._exponent), casting="same_kind")
+        return out
 
     def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
         X = np.ascontiguousarray(X)
@@ -126,8 +137,8 @@ class TiledMatrix:
     def adjoint_normal_matmat(self, Y: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
         """(A^H Y, A (A^H Y)), the bits of ``rmatmat`` and ``matmat`` after one another, each strip read once."""
 
-        def operand(cols: slice, rows: slice, width: int) -> numpy.ndarray:
-            return self._operand(rows, cols, width).conj().T
+        def operand(cols: slice, rows: slice, width: int, slot: int) -> numpy.ndarray:
+            return self._operand(rows, cols, width, slot).conj().T
 
         return self._fused(Y, ranges(self.grid[1]), ranges(self.grid[0]), operand)
 
@@ -136,7 +147,7 @@ class TiledMatrix:
         X: numpy.ndarray,
         strips: list[slice],
         pieces: list[slice],
-        operand: Callable[[slice, slice, int], numpy.ndarray],
+        operand: Callable[[slice, slice, int, int], numpy.ndarray],
     ) -> tuple[numpy.ndarray, numpy.ndarray]:
         """(M X, M^H (M X)) for the M that operand gives tiles of: a strip serves both products while it is in cache.
 
@@ -150,9 +161,16 @@ class TiledMatrix:
 
             def strip(i: int, wave: range = wave, parts: numpy.ndarray = parts) -> None:
                 along, total = strips[wave[i]], out[strips[wave[i]]]
-                _sum_products(total, ((operand(along, piece, b), X[piece]) for piece in pieces))
-                for piece in pieces:
-                    np.matmul(operand(along, piece, b).conj().T, total, out=parts[i][piece])
+                # tiles that are copies serve both products, where a strip of them is not too much
+                few = self._rounds and (along.stop - along.start) * back.shape[0] <= _STRIP
+                tiles = [operand(along, piece, b, j if few else 0) for j, piece in enumerate(pieces)] if few else []
+
+                def tile(j: int) -> numpy.ndarray:
+                    return tiles[j] if few else operand(along, pieces[j], b, 0)
+
+                _sum_products(total, ((tile(j), X[piece]) for j, piece in enumerate(pieces)))
+                for j, piece in enumerate(pieces):
+                    np.matmul(tile(j).conj().T, total, out=parts[i][piece])
 
             def add(j: int, wave: range = wave, parts: numpy.ndarray = parts) -> None:
                 total = back[pieces[j]]
