@@ -110,14 +110,14 @@ def _projection(grown: Grown, along: bool) -> numpy.ndarray:
     basis = grown.basis
     engine = basis.matrix.engine
     if not along:
-        return np.ascontiguousarray(basis.W.conj().T)
+        return np.ascontiguousarray(basis.W.dense().conj().T)
     if basis.W.dtype.itemsize == np.dtype(SINGLE.get(str(basis.W.dtype), basis.W.dtype)).itemsize:
         # W = Q diag(theta)^(1/2) T^H: squares of double precision tell all digits of single precision apart
         squares, T = basis.ritz()
-        image = times(basis.V, T, engine) * np.sqrt(squares).astype(basis.V.real.dtype)
+        image = times(basis.V, T, engine) * np.sqrt(squares).astype(np.finfo(basis.V.dtype).dtype)
         return np.ascontiguousarray(image.conj().T)
-    R = orthonormalize(basis.W, engine)[1]
-    return np.ascontiguousarray(R @ basis.V.conj().T)
+    R = orthonormalize(basis.W.dense(), engine)[1]
+    return np.ascontiguousarray(R @ basis.V.dense().conj().T)
 
 
 def _along(work: Metered | Adjoint, matrix: Metered) -> bool:

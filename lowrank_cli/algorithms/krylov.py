@@ -15,7 +15,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..lazy import np
-from ..matrices.blocks import cross, gram, orthonormalize, subtract_product, times
+from ..matrices.blocks import Columns, cross, gram, orthonormalize, subtract_product, times
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
 
@@ -50,9 +50,8 @@ class BlockKrylov:
     def __init__(self, matrix: Metered | Adjoint, streams: Streams):
         self.matrix = matrix
         self.streams = streams
-        n = matrix.shape[1]
-        self.V = np.empty((n, 0), matrix.dtype)
-        self.W = np.empty((matrix.shape[0], 0), matrix.dtype)
+        self.V = Columns(matrix.shape[1], matrix.dtype)
+        self.W = Columns(matrix.shape[0], matrix.dtype)
         #: A fresh sketch found nothing outside the basis, or it is full: A = W V^H to rounding.
         self.exhausted = False
         self._gram = np.empty((0, 0))
@@ -60,7 +59,6 @@ class BlockKrylov:
         self._sketched = 0
         self._drawn = np.empty((matrix.shape[0], 0), matrix.dtype)
         self._fused: numpy.ndarray | None = None
-        self._last = 0
         self._scale = 0.0
         self._before = dataclasses.replace(matrix.ledger)
         #: Columns after each block, and what it all had cost by then.
@@ -74,7 +72,7 @@ class BlockKrylov:
     @property
     def last(self) -> int:
         """Columns of the last block."""
-        return self._last
+        return int(self.W.blocks[-1].shape[1]) if self.W.blocks else 0
 
     def start(self, b: int, fused: bool) -> None:
         """The first block, from a Gaussian sketch A^H Omega. Cost: two products."""
@@ -95,8 +93,7 @@ class BlockKrylov:
         made.matrix, made._before = matrix, dataclasses.replace(matrix.ledger)
         if blocks < len(self.marks):
             size = self.marks[blocks - 1][0]
-            made.V, made.W, made._gram = self.V[:, :size], self.W[:, :size], self._gram[:size, :size]
-            made._last = size - (self.marks[blocks - 2][0] if blocks > 1 else 0)
+            made.V, made.W, made._gram = self.V.prefix(size), self.W.prefix(size), self._gram[:size, :size]
             made._fused, made._ritz, made.exhausted = None, None, False
         made.marks = self.marks[:blocks]
         return made
@@ -106,8 +103,8 @@ class BlockKrylov:
         if self.exhausted:
             return
         room = self.matrix.shape[1] - self.size
-        last = np.ascontiguousarray(self.W[:, self.size - self._last :])
-        sketched = max(0, min(b - self._last, room))
+        last = self.W.blocks[-1]
+        sketched = max(0, min(b - last.shape[1], room))
         noise = self._noise()
         floor = np.append(noise * _lengths(last), np.full(sketched, noise))
         if self._fused is None:
@@ -151,7 +148,9 @@ class BlockKrylov:
         need = self._sketched + b
         if need > self._drawn.shape[1]:
             # a wider sketch begins with the narrower one, and drawing it anew is dear: a few columns ahead
-            self._drawn = gaussian(self.streams, "sketch", self.matrix.shape[0], need + _AHEAD, self.matrix.dtype)
+            self._drawn = gaussian(
+                self.streams, "sketch", self.matrix.shape[0], need + _AHEAD, self.matrix.dtype, self.matrix.engine
+            )
         Omega = np.ascontiguousarray(self._drawn[:, self._sketched : need])
         self._sketched = need
         return Omega
@@ -168,8 +167,7 @@ class BlockKrylov:
             side = cross(self.W, W, engine, wide=True)
             corner = np.block([[self._gram, side], [side.conj().T, corner]])
         self._gram = corner
-        self.V, self.W = np.hstack([self.V, Q]), np.hstack([self.W, W])
-        self._last = W.shape[1]
+        self.V, self.W = self.V.joined(Q), self.W.joined(W)
 
     def _news(self, Z: numpy.ndarray, floor: numpy.ndarray) -> numpy.ndarray:
         """An orthonormal basis, orthogonal to V, of what the columns of Z add to V.
@@ -216,7 +214,7 @@ class BlockKrylov:
         wide = np.result_type(self.W.dtype, np.float64)
         if values[0] > 0 and values[l - 1] > (reach**2) * values[0]:
             return orthonormalize(times(self.W, T[:, :l], engine).astype(wide, copy=False), engine)[0]
-        Q, R = np.linalg.qr(self.W.astype(wide, copy=False))
+        Q, R = np.linalg.qr(self.W.dense().astype(wide, copy=False))
         return times(np.ascontiguousarray(Q), np.linalg.svd(R)[0][:, :l], engine)
 
     def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
@@ -229,17 +227,17 @@ class BlockKrylov:
         engine = self.matrix.engine
         values, vectors = self.ritz()
         keep = min(self.size, k + 16)
-        reach = _GRAM_REACH[np.dtype(self.W.real.dtype).itemsize]
+        reach = _GRAM_REACH[np.finfo(self.W.dtype).dtype.itemsize]
         if values[0] > 0 and values[keep - 1] > (reach**2) * values[0]:
             T = vectors[:, :keep]
             Q, R = orthonormalize(times(self.W, T, engine), engine)
         else:
             T = np.eye(self.size, dtype=vectors.dtype)
-            Q, R = np.linalg.qr(self.W)
+            Q, R = np.linalg.qr(self.W.dense())
         P, s, Th = np.linalg.svd(R)
         U = times(np.ascontiguousarray(Q), P[:, :k], engine)
         V = times(self.V, T @ Th.conj().T[:, :k], engine)
-        return U, s.astype(self.W.real.dtype), V
+        return U, s.astype(np.finfo(self.W.dtype).dtype), V
 
 
 def _lengths(Z: numpy.ndarray) -> numpy.ndarray:

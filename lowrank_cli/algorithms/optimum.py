@@ -67,7 +67,7 @@ class _Probe:
         self.adjoint = adjoint(self.matrix)
         self.U = U.astype(self.matrix.dtype, copy=False)
         self.noise = _ROUNDING * float(np.finfo(self.matrix.dtype).eps) * math.sqrt(scaled.squares / bulk)
-        G = gaussian(streams, "optimum", self.matrix.shape[1], optimum.COUNT, self.matrix.dtype)
+        G = gaussian(streams, "optimum", self.matrix.shape[1], optimum.COUNT, self.matrix.dtype, self.matrix.engine)
         self.degree = 0
         # A times the polynomials of the last two degrees, times G
         self.AX, self.before = self.matrix.matmat(G), np.empty(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..lazy import np
+from ..matrices.blocks import cross, times
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
 
@@ -22,7 +23,7 @@ class Probes:
     COUNT = 32
 
     def __init__(self, matrix: Metered | Adjoint, streams: Streams):
-        self.G = gaussian(streams, "probe", matrix.shape[1], self.COUNT, matrix.dtype)
+        self.G = gaussian(streams, "probe", matrix.shape[1], self.COUNT, matrix.dtype, matrix.engine)
         self.AG = matrix.matmat(self.G)
 
     def beyond(self, basis: BlockKrylov) -> float:
@@ -30,7 +31,8 @@ class Probes:
 
         |A|^2 - |A V|^2 would stall near eps |A|^2; this follows the truth down to rounding of the products.
         """
-        left = self.AG - basis.W @ (basis.V.conj().T @ self.G)
+        engine = basis.matrix.engine
+        left = self.AG - times(basis.W, cross(basis.V, self.G, engine), engine)
         return float(np.sum(np.square(np.abs(left).astype(np.float64)))) / self.COUNT
 
     def outside(self, Q: numpy.ndarray) -> float:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
-from ..certificates.residual import residual
+from ..certificates.residual import CANCELLED, EXPANDED, residual
 from ..certificates.spectral import slack
 from ..errors import NumericalError, ResourceError, UsageError
 from ..factors.svd import SVD
@@ -29,9 +29,6 @@ DEFAULT_COUNT = 50
 LAPACK_ENTRIES = 64_000_000
 #: Residuals are driven below this share of the largest value (single precision: a small multiple of its eps).
 ACCURACY = 1e-10
-#: A sparse matrix of more entries, zeros counted, is not expanded tile by tile for the sake of one number; unless the
-#: difference of squares that serves instead is smaller than this share of its terms.
-_EXPANDED, _CANCELLED = 250_000_000, 1e-6
 #: How often the statement that no larger value was missed may be wrong.
 FAILURE_PROBABILITY = 1e-6
 #: More columns in a block than values sought: a value repeated as often as the values sought is found each time.
@@ -278,7 +275,7 @@ def _remainder(scaled: Scaled, found: _Triplets) -> tuple[float, float, str]:
     unit = 4 * math.sqrt(max(m, n)) * float(np.finfo(scaled.matrix.dtype).eps)
     total = scaled.squares
     left = total - float(np.sum(np.square(found.s)))
-    if scaled.matrix.nnz is not None and m * n > _EXPANDED and left > _CANCELLED * total:
+    if scaled.matrix.nnz is not None and m * n > EXPANDED and left > CANCELLED * total:
         return math.sqrt(left), 2 * unit * total / math.sqrt(left), "norms"
     error = residual(scaled.matrix, found.factor(transposed=m < n))
     return error.norm, unit * math.sqrt(total), "residual"

@@ -6,6 +6,8 @@ smaller than m.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..engines.threads import Engine
@@ -23,15 +25,50 @@ def pieces(m: int) -> list[slice]:
     return ranges((*range(0, m, PIECE), m)) if m else []
 
 
-def cross(V: numpy.ndarray, Z: numpy.ndarray, engine: Engine, wide: bool = False) -> numpy.ndarray:
+class Columns:
+    """An (m, l) matrix kept as the C-ordered blocks of columns that it grew by: joining one copies nothing."""
+
+    def __init__(self, m: int, dtype: numpy.dtype, blocks: Sequence[numpy.ndarray] = ()):
+        self.blocks = tuple(blocks)
+        self.dtype = np.dtype(dtype)
+        self.shape = (m, sum(block.shape[1] for block in self.blocks))
+
+    def joined(self, block: numpy.ndarray) -> Columns:
+        return Columns(self.shape[0], self.dtype, (*self.blocks, block))
+
+    def prefix(self, columns: int) -> Columns:
+        """The first columns, as many as some first blocks have."""
+        first = 0
+        while columns > 0:
+            columns -= self.blocks[first].shape[1]
+            first += 1
+        return Columns(self.shape[0], self.dtype, self.blocks[:first])
+
+    def dense(self) -> numpy.ndarray:
+        """One array."""
+        return np.hstack(self.blocks) if self.blocks else np.empty(self.shape, self.dtype)
+
+
+def _parts(W: Columns | numpy.ndarray) -> tuple[tuple[numpy.ndarray, ...], list[slice]]:
+    """The blocks of W, and which columns of W each of them is."""
+    blocks = W.blocks if isinstance(W, Columns) else (W,)
+    marks = [0, *itertools.accumulate(block.shape[1] for block in blocks)]
+    return blocks, ranges(marks)
+
+
+def cross(V: Columns | numpy.ndarray, Z: numpy.ndarray, engine: Engine, wide: bool = False) -> numpy.ndarray:
     """V^H Z for V (m, l) and Z (m, b); wide: accumulated and returned in double precision."""
     parts = pieces(V.shape[0])
-    dtype = np.result_type(V, Z, np.float64) if wide else np.result_type(V, Z)
+    dtype = np.result_type(V.dtype, Z.dtype, np.float64) if wide else np.result_type(V.dtype, Z.dtype)
+    blocks, columns = _parts(V)
 
     def one(i: int) -> numpy.ndarray:
-        # a C-ordered copy of every piece: BLAS paths for small products depend on strides
-        left, right = (np.ascontiguousarray(block[parts[i]], dtype=dtype) for block in (V, Z))
-        return left.conj().T @ right
+        # a C-ordered copy of every piece that is not: BLAS paths for small products depend on strides
+        right = np.ascontiguousarray(Z[parts[i]], dtype=dtype)
+        product = np.empty((V.shape[1], Z.shape[1]), dtype)
+        for block, at in zip(blocks, columns, strict=True):
+            np.matmul(np.ascontiguousarray(block[parts[i]], dtype=dtype).conj().T, right, out=product[at])
+        return product
 
     return _total(engine.map(one, len(parts)), (V.shape[1], Z.shape[1]), dtype)
 
@@ -49,26 +86,38 @@ def gram(W: numpy.ndarray, engine: Engine) -> numpy.ndarray:
     return 0.5 * (G + G.conj().T)
 
 
-def times(W: numpy.ndarray, T: numpy.ndarray, engine: Engine) -> numpy.ndarray:
+def times(W: Columns | numpy.ndarray, T: numpy.ndarray, engine: Engine) -> numpy.ndarray:
     """W T for W (m, l) and a small T (l, k), in the dtype of W."""
     T = np.ascontiguousarray(T, dtype=W.dtype)
     out = np.empty((W.shape[0], T.shape[1]), W.dtype)
     parts = pieces(W.shape[0])
+    blocks, columns = _parts(W)
 
     def one(i: int) -> None:
-        np.matmul(np.ascontiguousarray(W[parts[i]]), T, out=out[parts[i]])
+        total = out[parts[i]]
+        for number, (block, at) in enumerate(zip(blocks, columns, strict=True)):
+            piece = np.ascontiguousarray(block[parts[i]])
+            if number == 0:
+                np.matmul(piece, T[at], out=total)
+            else:
+                total += piece @ T[at]
 
-    engine.map(one, len(parts))
+    if blocks:
+        engine.map(one, len(parts))
+    else:
+        out[...] = 0
     return out
 
 
-def subtract_product(Z: numpy.ndarray, V: numpy.ndarray, H: numpy.ndarray, engine: Engine) -> None:
+def subtract_product(Z: numpy.ndarray, V: Columns | numpy.ndarray, H: numpy.ndarray, engine: Engine) -> None:
     """Z -= V H, in place."""
     parts = pieces(Z.shape[0])
     H = np.ascontiguousarray(H)
+    blocks, columns = _parts(V)
 
     def one(i: int) -> None:
-        Z[parts[i]] -= np.ascontiguousarray(V[parts[i]]) @ H
+        for block, at in zip(blocks, columns, strict=True):
+            Z[parts[i]] -= np.ascontiguousarray(block[parts[i]]) @ H[at]
 
     engine.map(one, len(parts))
 

@@ -135,17 +135,13 @@ class SparseMatrix:
     def sweep(self, transposed: bool = False) -> MatrixFacts:
         """From the stored entries alone; the squares of a column (row) are added in stored order."""
         a = self.array
-        facts = tile_sweep(a.data[:, None])
+        facts = tile_sweep(a.data[None, :])
         rows = np.repeat(np.arange(self.shape[0]), np.diff(a.indptr))
         if facts.first_bad is not None:
-            position = facts.first_bad[0]
+            position = facts.first_bad[1]
             refuse_not_finite(int(rows[position]), int(a.indices[position]), facts.bad, self.name)
-        values = scale_exactly(a.data, -facts.exponent)
-        squares = values.real.astype(np.float64) ** 2
-        if np.iscomplexobj(values):
-            squares += values.imag.astype(np.float64) ** 2
         length = self.shape[0 if transposed else 1]
-        lines = np.bincount(rows if transposed else a.indices, weights=squares, minlength=length)
+        lines = np.bincount(rows if transposed else a.indices, weights=facts.column_squares, minlength=length)
         seen = TileFacts(facts.max_abs, facts.exponent, lines, 0, None)
         return combine([(slice(0, length), seen)], length, "numpy")
 

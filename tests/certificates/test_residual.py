@@ -208,3 +208,29 @@ def test_the_optimal_interval_never_crosses_the_measured_error():
     error = residual.residual(matrix, F)
     found = residual.exact(error, matrix.sweep(), optimal_lower=2.0)
     assert found.optimal_lower == found.optimal_upper == found.relative
+
+
+# Sparse matrices too large to be visited entry by entry
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("shape", [(70, 50), (50, 70)])
+def test_the_error_of_a_huge_sparse_matrix_follows_from_one_product(shape, dtype, monkeypatch):
+    A = csr_array(random_array(shape, density=0.1, rng=np.random.default_rng(1)).astype(dtype))
+    factor = lowrank_cli.approx(A, rank=5).factor
+    whole = residual.residual(coverage.metered(A), factor)
+    monkeypatch.setattr(residual, "EXPANDED", 0)
+    matrix = coverage.metered(A)
+    short = residual.residual(matrix, factor)
+    assert short.norm == pytest.approx(whole.norm, rel=1e-10)
+    np.testing.assert_allclose(short.column_squares, whole.column_squares, rtol=0, atol=1e-12 * whole.squares)
+    assert matrix.ledger.products == 1
+
+
+def test_a_small_error_of_a_huge_sparse_matrix_is_still_measured_entry_by_entry(monkeypatch):
+    """At an error of 1e-8 a difference of squares would be nothing but rounding."""
+    monkeypatch.setattr(residual, "EXPANDED", 0)
+    A, s = gallery.with_spectrum(60, 40, 10.0 ** -np.arange(40.0), seed=3)
+    A = csr_array(A)
+    error = residual.residual(coverage.metered(A), lowrank_cli.approx(A, rank=8).factor)
+    assert error.norm == pytest.approx(np.linalg.norm(s[8:]), rel=1e-6)
