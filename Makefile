@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-slow lint docs dist clean
+.PHONY: help install run test test-slow lint docs bench dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,14 @@ lint: $(V)/.ok ## ruff and the import contract
 docs: $(V)/.ok ## renew docs/cli.md, run the sessions of the README, follow the links of every page
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/pytest tests/docs $(ARGS)
+
+bench: $(V)/.ok ## time everything against its peers, an hour or so; a trial is ARGS='--scale 10 --rounds 1'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[bench]'
+	$(BIN)/python bench/run.py $(ARGS)
+	$(BIN)/python bench/process.py $(ARGS)
+	$(BIN)/python bench/reading.py $(ARGS)
+	$(BIN)/python bench/memory.py $(ARGS)
+	$(BIN)/python bench/scaling.py $(ARGS)
 
 dist: $(V)/.ok ## build the source archive and the wheel into dist/
 	$(BIN)/python -m pip install -q --disable-pip-version-check build

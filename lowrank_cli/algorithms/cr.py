@@ -89,7 +89,7 @@ def run(matrix: Metered, budget: Budget, options: CROptions, streams: Streams) -
     X, Y = bring_to_scale(left), bring_to_scale(right, transposed=True)
     f = np.sqrt(X.facts.column_squares) * np.sqrt(Y.facts.column_squares)
     f = np.ldexp(f, X.facts.exponent + Y.facts.exponent - X.exponent - Y.exponent)
-    errors = PairErrors(X.matrix, Y.matrix, f, streams)
+    errors = PairErrors(X, Y, f, streams)
     schemes = SCHEMES[1:] if options.scheme == "auto" else (options.scheme,)
     drawn = {name: _DRAW[name](f, r, errors, streams) for name in schemes}
     scheme = min(drawn, key=lambda name: drawn[name].predicted)

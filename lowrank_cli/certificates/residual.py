@@ -81,7 +81,7 @@ def _by_products(matrix: Metered, L: Any, R: Any) -> MatrixFacts | None:
     """Facts of A - L R for a sparse matrix too large to be visited entry by entry, from one product A^H L.
 
     By columns |a_j|^2 - 2 Re (L^H a_j)^H r_j + r_j^H (L^H L) r_j, in double precision. None where the result is so
-    small that the difference would lose more than six of its sixteen digits, or where squares leave the range of floats.
+    small that the difference would lose more than six of its sixteen digits, or squares leave the range of floats.
     """
     if matrix.dtype not in (np.float64, np.complex128) or is_sparse(L) or is_sparse(R):
         return None
