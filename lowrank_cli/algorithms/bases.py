@@ -36,6 +36,9 @@ _REMAINS = 8e-3
 #: Single precision serves down to this relative error, times the root of the rank: its rounding then adds less than
 #: 1e-4 of the error.
 _SINGLE_REACH = 2.4e-5
+#: A matrix with a smaller side up to this and that many times as tall has a basis from its Gram matrix; with so many
+#: more columns than the rank; its rounding in units of eps.
+GRAM_SIDE, _GRAM_ASPECT, _GRAM_SPARE, _GRAM_NOISE = 640, 8, 28, 8.0
 #: A tolerance below this needs every digit from the start.
 _SINGLE_TOLERANCE = 1e-3
 #: A basis larger than this share of the smaller side costs more than LAPACK.
@@ -49,13 +52,14 @@ class Grown:
     """A basis of the matrix times 2**-exponent, perhaps in single precision, its adjoint if that is taller.
 
     beyond: estimate of the squared error that no rank within the basis removes, on the scale of the matrix. spent: the
-    allowance of blocks ended its growth.
+    allowance of blocks ended its growth. kernel: what made it.
     """
 
     basis: BlockKrylov
     exponent: int = 0
     beyond: float = 0.0
     spent: bool = False
+    kernel: str = "block krylov"
 
     def squares(self) -> numpy.ndarray:
         """Squared Ritz values on the scale of the matrix."""
@@ -91,6 +95,10 @@ def for_rank(
     its rounding. Cost with q blocks of b columns: 4 q m n b flops. Raises UsageError when ``most`` blocks cannot hold
     the rank.
     """
+    if scaled.matrix.nnz is None and by_gram(scaled.matrix.shape, k):
+        grown = _from_gram(scaled, k, streams)
+        if grown is not None:
+            return grown
     low = lowered(scaled)
     for matrix, exponent in ([] if low is None else [low]) + [(scaled.matrix, 0)]:
         total = math.ldexp(scaled.squares, -2 * exponent)
@@ -103,6 +111,35 @@ def for_rank(
         if matrix is scaled.matrix or _single_serves(grown, k, scaled.squares):
             break
     return grown
+
+
+def by_gram(shape: tuple[int, int], k: int) -> bool:
+    """Whether a dense matrix is so tall, or wide, that its Gram matrix costs no more than a Krylov basis."""
+    n, m = sorted(shape)
+    return n <= GRAM_SIDE and m >= _GRAM_ASPECT * n and k + _GRAM_SPARE < n
+
+
+def _from_gram(scaled: Scaled, k: int, streams: Streams) -> Grown | None:
+    """The leading eigenvectors of A^H A in single precision as a basis: two passes whatever the spectrum. None where
+    the rounding of squares would show in the error of rank k."""
+    matrix, exponent = lowered(scaled) or (scaled.matrix, 0)
+    l = min(multiple_of_32(k + _GRAM_SPARE), tall(matrix).shape[1])
+
+    def grow(basis: BlockKrylov) -> tuple[float, bool]:
+        values, vectors = np.linalg.eigh(basis.matrix.gram())
+        basis.start_from(vectors[:, ::-1][:, :l])
+        return float(np.sum(np.maximum(values[:-l], 0.0))), False
+
+    grown = _shared(matrix, ("gram", l), None, streams, exponent, grow)
+    assert grown is not None
+    squares = grown.squares()
+    left = float(np.sum(squares[k:])) + grown.beyond
+    eps = float(np.finfo(grown.basis.W.dtype).eps)
+    # a Gram matrix off by a few eps of its norm turns a vector by that over its own value; the turn counts squared
+    lost = k * (_GRAM_NOISE * eps * float(squares[0])) ** 2 / max(float(squares[k - 1]), np.finfo(np.float64).tiny)
+    if lost > 1e-4 * left or not _single_serves(grown, k, scaled.squares):
+        return None
+    return dataclasses.replace(grown, kernel="gram eigh")
 
 
 def _single_serves(grown: Grown, k: int, total: float) -> bool:

@@ -86,6 +86,13 @@ class BlockKrylov:
         self.exhausted = Q.shape[1] < b or b == self.matrix.shape[1]
         self.marks.append((self.size, self.matrix.ledger.since(self._before)))
 
+    def start_from(self, V: numpy.ndarray) -> None:
+        """The first block given: V, orthonormal. Cost: one product."""
+        self._take(np.ascontiguousarray(V.astype(self.V.dtype, copy=False)), fused=False)
+        self._scale = math.sqrt(float(self._gram.diagonal().real.sum()))
+        self.exhausted = V.shape[1] == self.matrix.shape[1]
+        self.marks.append((self.size, self.matrix.ledger.since(self._before)))
+
     def prefix(self, blocks: int, matrix: Metered | Adjoint) -> BlockKrylov:
         """This basis as it was after so many blocks, or all of it; what it is asked to do from now on is charged to
         ``matrix``, the same one by another ledger."""

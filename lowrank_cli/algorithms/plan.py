@@ -14,7 +14,7 @@ from ..matrices.adjoint import Adjoint
 from ..matrices.metered import Metered
 from ..memory import require
 from ..streams import Streams
-from .bases import FRESH, FULL_SHARE, LAPACK_ENTRIES, LEAST_BLOCKS, Grown, tall, width
+from .bases import FRESH, FULL_SHARE, LAPACK_ENTRIES, LEAST_BLOCKS, Grown, by_gram, tall, width
 from .krylov import BlockKrylov, multiple_of_32
 from .probes import Probes
 from .scaling import Scaled, bring_to_scale
@@ -233,9 +233,9 @@ def _require_basis(matrix: Metered | Adjoint, columns: int) -> None:
 class Prediction:
     """What ``approx --method svd --rank k`` with its defaults will take.
 
-    driver: "lapack" or "block krylov". passes: least, usual and most; all three equal for LAPACK, while a Krylov basis
-    grows until it is good: usual is what four blocks take where singular values decay, least what a matrix of very low
-    rank does. memory: bytes of arrays at the peak with the matrix, for the usual passes. products: flops of products
+    driver: "lapack", "gram" or "block krylov". passes: least, usual and most; all three equal for LAPACK, while a Krylov
+    basis grows until it is good: usual is what four blocks take where singular values decay, least what a matrix of very
+    low rank does. memory: bytes of arrays at the peak with the matrix, for the usual passes. products: flops of products
     with the matrix; dense: flops of other products of dense blocks; the decomposition by LAPACK is in neither.
     """
 
@@ -261,6 +261,12 @@ def predict(shape: tuple[int, int], entries: int, matrix_bytes: int, itemsize: i
         # the sweep, the whole, the residual; LAPACK's copy, vectors twice, and its workspace
         memory = matrix_bytes + itemsize * (4 * m * n + 6 * side**2) + factors
         return Prediction("lapack", 3, 3, 3, memory, 0.0, last)
+    if entries == m * n and by_gram(shape, rank):
+        # the sweep, the Gram matrix, the basis and the last product; double once more where single shows
+        held = rank + 64
+        memory = matrix_bytes + (m + n) * (held * 4 + 3 * held * itemsize) + factors
+        done = last + 6.0 * (m + n) * held**2
+        return Prediction("gram", 5, 5, 30, memory, 2.0 * entries * (side + 2 * held), done)
     b, fresh = width(rank), FRESH
     # sweep, last product and residual; the sketch; a pass a block, the last one two, with fresh columns
     usual, columns = 3 + LEAST_BLOCKS + 2, 2 * LEAST_BLOCKS * b + 2 * fresh + rank

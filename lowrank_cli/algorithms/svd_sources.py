@@ -116,7 +116,7 @@ class Refined:
         single = grown.basis.W.dtype != matrix.dtype
         self.complete = grown.basis.exhausted and not single
         low = "single" if single else np.dtype(matrix.dtype).name
-        self.kernels = ["block krylov"]
+        self.kernels = [grown.kernel]
         self.facts: dict[str, Any] = {"basis": grown.basis.size, "basis_precision": low}
         self._known: tuple[int, Any] = (0, None)
 

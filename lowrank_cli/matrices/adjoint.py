@@ -37,6 +37,12 @@ class Adjoint:
         """(A^H X, A (A^H X)) in one pass."""
         return self.inner.adjoint_normal_matmat(X)
 
+    def gram(self) -> numpy.ndarray:
+        """A A^H of a dense matrix, in one pass."""
+        self.inner.charge(1, self.shape[1])
+        stored: Any = self.inner.inner
+        return stored.adjoint_gram()
+
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> Any:
         return adjoint_of(self.inner.cols(index, scale))
 

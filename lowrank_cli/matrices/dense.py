@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: depends on storage order and stride; such tiles are copied to C order first. Above, the packed kernels see the
 #: same numbers in the same order whatever the storage (measured: OpenBLAS 0.3.31, all four dtypes).
 _SMALL_PRODUCT = 4_000_000
+#: Rows of a strip of a Gram matrix.
+_GRAM_ROWS = 2048
 #: Entries of a strip whose tiles, where they are copies, are kept from the first product to the second.
 _STRIP = 4_000_000
 #: A copy in single precision is kept up to this many bytes; of larger matrices tiles are rounded each time they are
@@ -141,6 +143,29 @@ class TiledMatrix:
             return self._operand(rows, cols, width, slot).conj().T
 
         return self._fused(Y, ranges(self.grid[1]), ranges(self.grid[0]), operand)
+
+    def gram(self) -> numpy.ndarray:
+        """A^H A, products in the precision of the matrix, their sum in double; strips in parallel, added in order."""
+        n = self.shape[1]
+        return self._gram(self.shape[0], n, lambda strip: self._tile(strip, slice(0, n)))
+
+    def adjoint_gram(self) -> numpy.ndarray:
+        """A A^H, in the same way."""
+        m = self.shape[0]
+        return self._gram(self.shape[1], m, lambda strip: self._tile(slice(0, m), strip).conj().T)
+
+    def _gram(self, length: int, n: int, piece: Callable[[slice], numpy.ndarray]) -> numpy.ndarray:
+        strips = ranges(cuts(length, _GRAM_ROWS))
+        total = np.zeros((n, n), np.result_type(self.dtype, np.float64))
+
+        def one(strip: slice) -> numpy.ndarray:
+            block = np.ascontiguousarray(piece(strip))
+            return block.conj().T @ block
+
+        for wave in waves(len(strips), self.engine.threads):
+            for part in self.engine.map(lambda i, wave=wave: one(strips[wave[i]]), len(wave)):  # type: ignore[misc]
+                total += part
+        return total
 
     def _fused(
         self,

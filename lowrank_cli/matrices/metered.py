@@ -97,6 +97,12 @@ class Metered:
         self.charge(2, Y.shape[1])
         return self.inner.adjoint_normal_matmat(Y)
 
+    def gram(self) -> np.ndarray:
+        """A^H A of a dense matrix, in one pass."""
+        self.charge(1, self.shape[1])
+        stored: Any = self.inner
+        return stored.gram()
+
     def rows(self, index: np.ndarray, scale: np.ndarray | None = None) -> Any:
         return self.inner.rows(index, scale)
 
