@@ -149,16 +149,16 @@ def lapack_ratios() -> None:
                 F = lowrank_cli.approx(A, rank=min(shape) if how == "lapack" else 30, certify="none").factor
                 eps, (m, n) = float(np.finfo(dtype).eps), shape
                 U, Vh = F.U.astype("complex128"), F.Vh.astype("complex128")
-                # of a truncated SVD: A V = U S instead of A = U S V^H
+                # of a truncated SVD: A^H U = V S, the side that holds to rounding, instead of A = U S V^H
                 wide = A.astype("complex128") / 10.0**exponent
-                left = wide @ Vh.conj().T - U * (F.s.astype(float) / 10.0**exponent)
+                left = wide.conj().T @ U - Vh.conj().T * (F.s.astype(float) / 10.0**exponent)
                 backward = np.linalg.norm(left, 1) / (np.linalg.norm(wide, 1) * max(m, n) * eps)
                 sides = [
                     np.linalg.norm(Q.conj().T @ Q - np.eye(Q.shape[1]), 1) / (len(Q) * eps) for Q in (U, Vh.conj().T)
                 ]
                 worst = [max(pair) for pair in zip(worst, (float(backward), *map(float, sides)), strict=True)]
             rows.append((dtype, how, *worst))
-    head = ("dtype", "way", "A V = U S", "U^H U = I", "V^H V = I")
+    head = ("dtype", "way", "A^H U = V S", "U^H U = I", "V^H V = I")
     table("LAPACK's test ratios at scales 1e-30 to 1e30, the largest (LAPACK's own threshold is 30)", head, rows)
 
 

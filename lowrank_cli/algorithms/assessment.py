@@ -139,9 +139,9 @@ class Spectral:
         self.calls = 0
         self.exact = spectral.affordable(scaled.matrix.shape)
         if self.exact:
-            self.norm = float(np.linalg.norm(scaled.matrix.whole(), 2))
+            self.norm = self.norm_upper = float(np.linalg.norm(scaled.matrix.whole(), 2))
         else:
-            self.norm = self._interval(None, 0.5)[0]
+            self.norm, self.norm_upper = self._interval(None, self.delta)
 
     def _interval(self, factor: Factorization | None, delta: float) -> tuple[float, float]:
         self.calls += 1
@@ -154,7 +154,12 @@ class Spectral:
         else:
             self.left /= 2
             lower, upper = self._interval(factor, self.left)
-        known = self.exact and optimal_lower is not None
+        best = None
+        if optimal_lower is not None and self.norm_upper:
+            # given over the lower bound of |A|_2: over the upper one it is below the best relative error
+            best = min(optimal_lower * (self.norm / self.norm_upper), self._relative(upper))
+        elif optimal_lower is not None:
+            best = 0.0
         found = Certificate(
             norm="spectral",
             kind="exact" if self.exact else "bound",
@@ -163,8 +168,9 @@ class Spectral:
             relative_estimate=None if self.exact else self._relative(lower),
             failure_probability=None if self.exact else self.delta,
             probes=None if self.exact else spectral.STARTS,
-            optimal_lower=min(optimal_lower or 0.0, self._relative(upper)) if known else None,
-            optimal_upper=self._relative(upper) if known else None,
+            optimal_lower=best,
+            optimal_upper=None if best is None else self._relative(upper),
+            optimal_failure_probability=None if self.exact or best is None else self.delta,
         )
         return Assessment(upper**2, _unscaled(found, self.scaled, self.norm))
 

@@ -233,10 +233,10 @@ def _require_basis(matrix: Metered | Adjoint, columns: int) -> None:
 class Prediction:
     """What ``approx --method svd --rank k`` with its defaults will take.
 
-    driver: "lapack", "gram" or "block krylov". passes: least, usual and most; all three equal for LAPACK, while a Krylov
-    basis grows until it is good: usual is what four blocks take where singular values decay, least what a matrix of very
-    low rank does. memory: bytes of arrays at the peak with the matrix, for the usual passes. products: flops of products
-    with the matrix; dense: flops of other products of dense blocks; the decomposition by LAPACK is in neither.
+    driver: "lapack", "gram" or "block krylov". passes: least, usual and most; all three equal for LAPACK, while a
+    Krylov basis grows until it is good: usual is what four blocks take where singular values decay, least what a matrix
+    of very low rank does. memory: bytes of arrays at the peak with the matrix, for the usual passes. products: flops of
+    products with the matrix; dense: flops of other products of dense blocks; the decomposition by LAPACK is in neither.
     """
 
     driver: str

@@ -63,11 +63,11 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
     """A ~ U diag(s) Vh, the truncated SVD of A (LAPACK), or of its projection on the left half of a block Krylov space.
 
     With a rank k: k triplets; the Krylov basis grows until another block would no longer lower the Frobenius error by
-    a noticeable amount; where the matrix is very tall its Gram matrix gives a basis in two passes. With a tolerance: the
-    smallest rank whose measured error meets it. With both: whichever comes first. The basis of a double precision matrix
-    is in single precision where its rounding is lost in the error; the last product and the factors are in double. Cost
-    with q blocks of b columns: 4 q m n b flops and 2 m n (k + 12) for the last product, in q + 4 passes over the first
-    four blocks, two more for each further one, plus one for the exact error. Memory (m + n) q b.
+    a noticeable amount; where the matrix is very tall its Gram matrix gives a basis in two passes. With a tolerance:
+    the smallest rank whose measured error meets it. With both: whichever comes first. The basis of a double precision
+    matrix is in single precision where its rounding is lost in the error; the last product and the factors are in
+    double. Cost with q blocks of b columns: 4 q m n b flops and 2 m n (k + 12) for the last product, in q + 4 passes
+    over the first four blocks, two more for each further one, plus one for the exact error. Memory (m + n) q b.
 
     Raises UsageError (rank too large, tolerance below eps), InputError (NaN, Inf), NumericalError, ResourceError.
     """

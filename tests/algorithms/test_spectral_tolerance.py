@@ -267,4 +267,14 @@ def test_a_bound_carries_its_estimate_from_below(unaffordable):
     found = approx(A, rank=30).certificate
     assert found.kind == "bound" and found.probes == spectral.STARTS
     assert found.relative_estimate <= found.relative <= 1.1 * found.relative_estimate
-    assert found.relative >= s[30] and found.optimal_lower is None
+    assert found.relative >= s[30]
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+def test_a_bound_encloses_the_best_possible_error_and_says_how_often_it_may_not(unaffordable, name):
+    A, s = specimen(name, "large")
+    found = approx(A, rank=30).certificate
+    best = s[30] / s[0]
+    assert found.optimal_failure_probability == 1e-6 and found.optimal_upper == found.relative
+    assert found.optimal_lower - 1e-13 <= best <= found.optimal_upper + 1e-13
+    assert found.optimal_upper <= 1.15 * found.optimal_lower + 1e-12
