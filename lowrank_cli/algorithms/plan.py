@@ -182,6 +182,7 @@ def _settled(seen: list[numpy.ndarray], beyond: float) -> int:
         first = len(seen[-3])
         earlier = np.cumsum(before[:first] - seen[-3])
         ratio = np.divide(gain[:first], earlier, out=np.ones(first), where=earlier > 2 * gain[:first])
+        ratio = np.maximum(ratio, 0.0)
         fast = ratio < 0.5
         rest[:first][fast] *= (ratio[fast] ** 1.5) / (1 - ratio[fast])
     left = beyond + np.append(np.cumsum(squares[::-1])[::-1], 0.0)[1 : shared + 1]

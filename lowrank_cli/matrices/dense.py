@@ -24,8 +24,8 @@ _SMALL_PRODUCT = 4_000_000
 _GRAM_ROWS = 2048
 #: Entries of a strip whose tiles, where they are copies, are kept from the first product to the second.
 _STRIP = 4_000_000
-#: A copy in single precision is kept up to this many bytes; of larger matrices tiles are rounded each time they are
-#: used. The bits are the same.
+#: Tiles rounded to single precision are kept up to this many bytes; those of larger matrices are rounded each time they
+#: are used. The bits are the same.
 SINGLE_COPY = 64 << 20
 #: Single precision of the dtypes that have one to go down to.
 SINGLE = {"float64": "float32", "complex128": "complex64"}
@@ -57,6 +57,8 @@ class TiledMatrix:
         self.shape: tuple[int, int] = (int(array.shape[0]), int(array.shape[1]))
         self.dtype = array.dtype if dtype is None else np.dtype(dtype)
         self._rounds = self.dtype != array.dtype
+        self._keeps = self._rounds and array.size * self.dtype.itemsize <= SINGLE_COPY
+        self._kept: dict[tuple[int, int], numpy.ndarray] = {}
         self._scratch = threading.local()
         self.grid: tuple[Sequence[int], Sequence[int]] = (cuts(self.shape[0]), cuts(self.shape[1]))
 
@@ -65,19 +67,9 @@ class TiledMatrix:
         return TiledMatrix(self.array, self.engine, self._exponent + exponent, self.name, self.dtype)
 
     def single(self, exponent: int) -> TiledMatrix:
-        """This matrix times 2**exponent, every entry rounded to single precision."""
+        """This matrix times 2**exponent, every entry rounded to single precision: each tile when it is first used."""
         low = np.dtype(SINGLE[str(self.dtype)])
-        rounded = TiledMatrix(self.array, self.engine, self._exponent + exponent, self.name, low)
-        if self.array.size * low.itemsize > SINGLE_COPY:
-            return rounded
-        copy = np.empty(self.shape, low)
-        parts = ranges(self.grid[0])
-
-        def strip(i: int) -> None:
-            np.copyto(copy[parts[i]], scale_exactly(self.array[parts[i]], rounded._exponent), casting="same_kind")
-
-        self.engine.map(strip, len(parts))
-        return TiledMatrix(copy, self.engine, 0, self.name)
+        return TiledMatrix(self.array, self.engine, self._exponent + exponent, self.name, low)
 
     def _tile(self, rows: slice, cols: slice) -> numpy.ndarray:
         tile = self.array[rows, cols]
@@ -95,13 +87,21 @@ class TiledMatrix:
         return tile
 
     def _rounded_tile(self, rows: slice, cols: slice, slot: int) -> numpy.ndarray:
-        # memory that the system has to provide anew for every tile costs more than the rounding itself
-        kept = vars(self._scratch)
+        place = rows.start, cols.start
+        if place in self._kept:
+            return self._kept[place]
         tile = self.array[rows, cols]
-        if slot not in kept or kept[slot].size < tile.size:
-            kept[slot] = np.empty(tile.size, self.dtype)
-        out: numpy.ndarray = kept[slot][: tile.size].reshape(tile.shape)
+        if self._keeps:
+            out = np.empty(tile.shape, self.dtype)
+        else:
+            # memory that the system has to provide anew for every tile costs more than the rounding itself
+            kept = vars(self._scratch)
+            if slot not in kept or kept[slot].size < tile.size:
+                kept[slot] = np.empty(tile.size, self.dtype)
+            out = kept[slot][: tile.size].reshape(tile.shape)
         np.copyto(out, scale_exactly(tile, self._exponent), casting="same_kind")
+        if self._keeps:
+            self._kept[place] = out
         return out
 
     def matmat(self, X: numpy.ndarray) -> numpy.ndarray:

@@ -242,3 +242,24 @@ def test_what_the_svd_refuses_is_refused():
 def test_errors_that_cannot_be_compared_are_refused(asked):
     with pytest.raises(UsageError, match=next(iter(asked)) if "certify" in asked else "Frobenius"):
         compared(np.eye(4), rank=2, **asked)
+
+
+@pytest.mark.parametrize(("asked", "bases"), [({"rank": 20}, 1), ({"rtol": 0.2}, 2)])
+def test_all_structures_work_on_one_basis_and_one_sweep(monkeypatch, asked, bases):
+    """With a tolerance the SVD of the largest rank in the table takes a second one."""
+    from lowrank_cli.algorithms.krylov import BlockKrylov
+    from lowrank_cli.matrices.dense import TiledMatrix
+
+    made: list[str] = []
+    for owner, name in ((BlockKrylov, "start"), (TiledMatrix, "sweep")):
+        original = getattr(owner, name)
+
+        def counted(self, *given, original=original, name=name, **named):
+            made.append(name)
+            return original(self, *given, **named)
+
+        monkeypatch.setattr(owner, name, counted)
+    A, _ = gallery.with_spectrum(620, 540, gallery.poly(540), seed=2)
+    rows = compared(A, **asked)["rows"]
+    assert len(rows) == 3
+    assert made.count("start") == bases and made.count("sweep") == 1
