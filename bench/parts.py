@@ -1,6 +1,6 @@
 """Where the time of one truncated SVD goes: seconds inside each part, less those of the parts it calls.
 
-Usage: python bench/fractions.py [spectrum [certify]]. Prints a markdown table of units and percent; a unit is one
+Usage: python bench/parts.py [spectrum [certify]]. Prints a markdown table of units and percent; a unit is one
 product A X with 110 columns, timed in turn with the runs.
 """
 
