@@ -122,12 +122,13 @@ class BlockKrylov:
             Z = self._fused
         Q = self._news(Z, floor)
         short = min(Z.shape[1], room) - Q.shape[1]
-        if short > Q.shape[1]:
+        if short > Q.shape[1] and not sketched:
             # most of these said nothing new: is there anything left that a sketch finds?
+            sketched = short
             Z = np.hstack([Z, self.matrix.rmatmat(self._sketch(short))])
             Q = self._news(Z, np.append(floor, np.full(short, noise)))
-            # sketch columns are independent of V with probability one, as long as there is anything left
-            self.exhausted = Q.shape[1] < min(sketched + short, room)
+        # sketch columns are independent of V with probability one, as long as there is anything left
+        self.exhausted = Q.shape[1] < min(sketched, room)
         Q = np.ascontiguousarray(Q[:, :room])
         if Q.shape[1]:
             self._take(Q, fused)
