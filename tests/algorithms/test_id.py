@@ -104,22 +104,22 @@ def test_selecting_rows_is_selecting_columns_of_the_transpose(shape):
 @pytest.mark.parametrize("shape", [(800, 600), (600, 800)])
 @pytest.mark.parametrize("spectrum", SPECTRA)
 def test_the_error_is_close_to_that_of_lapacks_pivoted_qr(spectrum, shape):
-    """Greedy choices part ways after a near tie: 5 % on the mean over sketches, 10 % for each."""
+    """Greedy choices part ways after a near tie: 2 % on the mean over sketches, 5 % for each."""
     A, s = specimen(spectrum, *shape)
     by_lapack = measure.geqp3_errors(A)[40]
     errors = [columns(A, rank=40, seed=seed).certificate.absolute for seed in range(4)]
     assert min(errors) >= (1 - 100 * measure.eps(A)) * measure.best(s, 40)
-    assert np.mean(errors) <= 1.05 * by_lapack and max(errors) <= 1.1 * by_lapack
+    assert np.mean(errors) <= 1.02 * by_lapack and max(errors) <= 1.05 * by_lapack
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("spectrum", SPECTRA)
-def test_at_full_size_the_error_is_at_most_five_percent_above_that_of_lapacks_pivoted_qr(spectrum):
+def test_at_full_size_the_error_is_at_most_two_percent_above_that_of_lapacks_pivoted_qr(spectrum):
     A, s = gallery.with_spectrum(4000, 3000, SPECTRA[spectrum](3000), seed=1)
     by_lapack = measure.geqp3_errors(A)[100]
     error = columns(A, rank=100).certificate.absolute
-    assert (1 - 100 * measure.eps(A)) * measure.best(s, 100) <= error <= 1.05 * by_lapack
+    assert (1 - 100 * measure.eps(A)) * measure.best(s, 100) <= error <= 1.02 * by_lapack
 
 
 @pytest.mark.parametrize("axis", ["cols", "rows"])
@@ -268,4 +268,4 @@ def test_real_matrices_keep_their_columns_and_come_close_to_lapacks_pivoting(dat
     outcome = columns(str(data(name)), rank=40)
     factor = outcome.factor
     assert bits(factor.C) == A[:, factor.cols].tobytes()
-    assert outcome.certificate.absolute <= 1.05 * measure.geqp3_errors(A)[40]
+    assert outcome.certificate.absolute <= 1.02 * measure.geqp3_errors(A)[40]
