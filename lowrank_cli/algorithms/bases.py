@@ -95,7 +95,9 @@ def for_rank(
     its rounding. Cost with q blocks of b columns: 4 q m n b flops. Raises UsageError when ``most`` blocks cannot hold
     the rank.
     """
-    if scaled.matrix.nnz is None and by_gram(scaled.matrix.shape, k):
+    # whoever says how blocks are to be gets a basis of blocks
+    unasked = block is None and most == MOST_BLOCKS
+    if unasked and scaled.matrix.nnz is None and by_gram(scaled.matrix.shape, k):
         grown = _from_gram(scaled, k, streams)
         if grown is not None:
             return grown

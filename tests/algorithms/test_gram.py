@@ -11,6 +11,7 @@ import pytest
 
 import lowrank_cli
 from lowrank_cli.algorithms.interpolative import IDOptions
+from lowrank_cli.algorithms.svd import SVDOptions
 
 M, N = 4500, 510
 
@@ -59,6 +60,12 @@ def test_an_interpolative_decomposition_pivots_the_same_basis(axis):
     assert outcome.ledger.passes == 5
     by_lapack = measure.geqp3_errors(A if axis == "cols" else A.T)[12]
     assert outcome.certificate.absolute <= 1.1 * by_lapack
+
+
+@pytest.mark.parametrize("asked", [{"block": 32}, {"max_blocks": 5}])
+def test_options_of_the_krylov_basis_are_not_ignored(asked):
+    A, _ = specimen("1/i")
+    assert not used_gram(lowrank_cli.approx(A, rank=12, options=SVDOptions(**asked)))
 
 
 def test_a_wide_matrix_is_the_transpose_of_a_tall_one():
