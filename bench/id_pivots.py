@@ -1,4 +1,4 @@
-"""The error of an interpolative decomposition by what is pivoted: the sketch, the power-stepped sketch, the matrix.
+"""The error of an interpolative decomposition by what is pivoted: a sketch, a short Krylov space, the matrix.
 
 Usage: python bench/id_pivots.py [m n k]. Ratios to the best error of the same rank; Z by least squares in every case.
 """
@@ -21,7 +21,7 @@ def ratio(A: np.ndarray, cols: np.ndarray, best: float) -> float:
 
 
 def main(m: int = 4000, n: int = 3000, k: int = 100) -> None:
-    print("| spectrum | sketch alone | one power step (ours) | LAPACK geqp3 |")
+    print("| spectrum | sketch alone | three Krylov blocks (ours) | LAPACK geqp3 |")
     print("|---|---|---|---|")
     for name in SPECTRA:
         A, s = matrix(name, m, n)
