@@ -15,7 +15,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..lazy import np
-from ..matrices.blocks import Columns, cross, gram, orthonormalize, subtract_product, times
+from ..matrices.blocks import Columns, cross, gram, lengths, orthonormalize, subtract_product, times, weighted
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
 
@@ -79,7 +79,7 @@ class BlockKrylov:
         b = min(b, self.matrix.shape[1])
         Z = self.matrix.rmatmat(self._sketch(b))
         # the mean of |A^H omega|^2 is |A|_F^2
-        self._scale = float(np.linalg.norm(_lengths(Z))) / math.sqrt(b)
+        self._scale = float(np.linalg.norm(lengths(Z, self.matrix.engine))) / math.sqrt(b)
         Q = self._news(Z, np.full(b, self._noise()))
         if Q.shape[1]:
             self._take(np.ascontiguousarray(Q), fused)
@@ -113,7 +113,7 @@ class BlockKrylov:
         last = self.W.blocks[-1]
         sketched = max(0, min(b - last.shape[1], room))
         noise = self._noise()
-        floor = np.append(noise * _lengths(last), np.full(sketched, noise))
+        floor = np.append(noise * np.sqrt(self._gram.diagonal().real[-last.shape[1] :]), np.full(sketched, noise))
         if self._fused is None:
             Z = self.matrix.rmatmat(np.hstack([last, self._sketch(sketched)]) if sketched else last)
         elif sketched:
@@ -184,12 +184,12 @@ class BlockKrylov:
         out of it are dropped. Then project and orthonormalise until V^H Q is noise.
         """
         engine = self.matrix.engine
-        lengths = _lengths(Z)
-        seen = lengths > floor
+        long = lengths(Z, engine)
+        seen = long > floor
         # unit columns first: a column may lie in V but for the last digits, which the projection needs exactly
-        Q = np.ascontiguousarray(Z[:, seen] / lengths[seen].astype(Z.real.dtype))
+        Q = weighted(Z if np.all(seen) else Z[:, seen], 1 / long[seen], engine)
         subtract_product(Q, self.V, cross(self.V, Q, engine), engine)
-        Q = _above_noise(Q, lengths[seen] / floor[seen], engine)
+        Q = _above_noise(Q, long[seen] / floor[seen], engine)
         for _ in range(5):
             if not Q.shape[1]:
                 break
@@ -214,16 +214,21 @@ class BlockKrylov:
             return self._ritz[1]
         return np.maximum(np.linalg.eigvalsh(self._gram)[::-1], 0.0)
 
-    def left(self, l: int) -> numpy.ndarray:
-        """U (m, l), orthonormal in double precision: the leading left singular directions of W, l <= size."""
+    def left(self, l: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """(U, T), U (m, l) and T (l, l): U T is orthonormal in double precision and spans the leading left singular
+        directions of W, l <= size. U itself is nearly orthonormal, so that T may wait for the next change of basis."""
         engine = self.matrix.engine
         values, T = self.ritz()
         reach = _GRAM_REACH[8]  # the Gram matrix is in double precision whatever W is
         wide = np.result_type(self.W.dtype, np.float64)
         if values[0] > 0 and values[l - 1] > (reach**2) * values[0]:
-            return orthonormalize(times(self.W, T[:, :l], engine).astype(wide, copy=False), engine)[0]
+            U = times(self.W, T[:, :l] / np.sqrt(values[:l]), engine, wide)
+            G = gram(U, engine)
+            if np.linalg.norm(G - np.eye(l)) < 0.5:
+                return U, np.linalg.inv(np.linalg.cholesky(G).conj().T)
+            return orthonormalize(U, engine)[0], np.eye(l)
         Q, R = np.linalg.qr(self.W.dense().astype(wide, copy=False))
-        return times(np.ascontiguousarray(Q), np.linalg.svd(R)[0][:, :l], engine)
+        return times(np.ascontiguousarray(Q), np.linalg.svd(R)[0][:, :l], engine), np.eye(l)
 
     def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
         """(U, s, V) for k Ritz triplets, and s for as many more as were resolved: A V[:, :k] = U diag(s[:k]).
@@ -248,22 +253,17 @@ class BlockKrylov:
         return U, s.astype(np.finfo(self.W.dtype).dtype), V
 
 
-def _lengths(Z: numpy.ndarray) -> numpy.ndarray:
-    """Lengths of the columns, in double precision."""
-    real = Z.view(Z.real.dtype).reshape(*Z.shape, 2) if Z.dtype.kind == "c" else Z[:, :, None]
-    return np.sqrt(np.einsum("ijc,ijc->j", real, real, dtype=np.float64))
-
-
 def _above_noise(Q: numpy.ndarray, weights: numpy.ndarray, engine: Engine) -> numpy.ndarray:
     """An orthonormal basis of the left singular directions of Q diag(weights) that are longer than noise of unit
     length a column can be."""
-    lengths = _lengths(Q) * weights
+    seen = lengths(Q, engine) * weights > 1
     # a column within its noise would only add noise
-    Q, weights = Q[:, lengths > 1], weights[lengths > 1]
+    if not np.all(seen):
+        Q, weights = Q[:, seen], weights[seen]
     if not Q.shape[1]:
         return Q
     wide = np.result_type(Q.dtype, np.float64)
-    basis, R = orthonormalize(np.ascontiguousarray(Q * weights.astype(Q.real.dtype)), engine)
+    basis, R = orthonormalize(weighted(Q, weights, engine), engine)
     R = R.astype(wide)
     if np.all(R.diagonal()) and np.linalg.norm(np.linalg.inv(R)) * math.sqrt(len(R)) < 1:
         return basis  # the shortest direction is no shorter than 1 / |R^-1|_F

@@ -194,7 +194,9 @@ def _settled(seen: list[numpy.ndarray], beyond: float) -> int:
 def _measured(source: Source, scaled: Scaled, reach: int, transposed: bool) -> Curve:
     """The curve up to reach, its end measured in one pass."""
     U, s, V = source.triplets(reach)
-    error = residual(scaled.matrix, signed(V, s[:reach], U) if transposed else signed(U, s[:reach], V))
+    engine = scaled.matrix.engine
+    factor = signed(V, s[:reach], U, engine) if transposed else signed(U, s[:reach], V, engine)
+    error = residual(scaled.matrix, factor)
     values = s.astype(np.float64)
     squares = _tails(np.square(values[:reach])) + float(np.ldexp(error.squares, 2 * error.exponent))
     norm = scaled.squares**0.5 or 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import TYPE_CHECKING
 
@@ -129,12 +130,13 @@ def wants_lapack(matrix: Metered, rank: int | None, options: SVDOptions) -> bool
 def _finish(
     source: Source, scaled: Scaled, budget: Budget, target: float | None, assess: Assessor | None, streams: Streams
 ) -> Outcome:
-    transposed = scaled.matrix.shape[0] < scaled.matrix.shape[1]
+    transposed, engine = scaled.matrix.shape[0] < scaled.matrix.shape[1], scaled.matrix.engine
     least = source.least()
 
+    @functools.lru_cache(maxsize=1)  # assessed first, then handed over
     def build(k: int) -> SVD:
         U, s, V = source.triplets(k)
-        return signed(V, s, U) if transposed else signed(U, s, V)
+        return signed(V, s, U, engine) if transposed else signed(U, s, V, engine)
 
     def optimal_lower(k: int) -> float:
         # Ritz values never exceed singular values: what the basis has beyond k is below the best possible error

@@ -10,12 +10,14 @@ from ..errors import NumericalError
 from ..factors.svd import SVD
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
-from ..matrices.blocks import orthonormalize, times
+from ..matrices.blocks import orthonormalize, peaks, times, weighted
 from ..matrices.metered import Metered
 from .bases import Grown
 
 if TYPE_CHECKING:
     import numpy
+
+    from ..engines.threads import Engine
 
 #: Triplets computed beyond those asked for: what the last ones lose by being last, and room to see their neighbours.
 _SPARE = 8
@@ -133,10 +135,12 @@ class Refined:
 
     def _refine(self, l: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
         engine = self.matrix.engine
-        U = self.grown.basis.left(l).astype(self.matrix.dtype, copy=False)
-        Q, R = orthonormalize(self.matrix.rmatmat(U), engine)
+        U, T = self.grown.basis.left(l)
+        U = U.astype(self.matrix.dtype, copy=False)
+        Z = self.matrix.rmatmat(U)
+        Q, R = orthonormalize(times(Z, T, engine, out=Z), engine)
         P, s, Th = np.linalg.svd(R)
-        return times(U, Th.conj().T, engine), s, times(Q, P, engine)
+        return times(U, T @ Th.conj().T, engine, out=U), s, times(Q, P, engine, out=Q)
 
     def squares(self) -> numpy.ndarray:
         squares = self.grown.squares()
@@ -156,15 +160,13 @@ class Refined:
         return np.square(np.maximum(values, 0.0))
 
 
-def signed(U: numpy.ndarray, s: numpy.ndarray, V: numpy.ndarray) -> SVD:
+def signed(U: numpy.ndarray, s: numpy.ndarray, V: numpy.ndarray, engine: Engine) -> SVD:
     """The SVD with signs by rule: in each column of U the first entry of largest modulus is real and positive."""
-    # along rows of the transposed copy: down the columns of a tall array the search is several times slower
-    first = np.argmax(np.ascontiguousarray(np.abs(U).T), axis=1)
-    lead = U[first, np.arange(U.shape[1])]
+    lead = peaks(U, engine)
     size = np.abs(lead)
     phase = np.where(size > 0, lead / np.where(size > 0, size, 1), 1).astype(U.dtype)
     return SVD(
-        np.ascontiguousarray(U * phase.conj()),
+        weighted(U, phase.conj(), engine),
         np.ascontiguousarray(s),
         np.ascontiguousarray((V * phase.conj()).conj().T),
     )

@@ -86,27 +86,64 @@ def gram(W: numpy.ndarray, engine: Engine) -> numpy.ndarray:
     return 0.5 * (G + G.conj().T)
 
 
-def times(W: Columns | numpy.ndarray, T: numpy.ndarray, engine: Engine) -> numpy.ndarray:
-    """W T for W (m, l) and a small T (l, k), in the dtype of W."""
+def lengths(Z: numpy.ndarray, engine: Engine) -> numpy.ndarray:
+    """Lengths of the columns of Z, in double precision."""
+    parts = pieces(Z.shape[0])
+
+    def one(i: int) -> numpy.ndarray:
+        piece = np.ascontiguousarray(Z[parts[i]])
+        real = piece.view(piece.real.dtype).reshape(len(piece), -1).astype(np.float64)
+        return np.square(real, out=real).sum(axis=0)
+
+    count = Z.shape[1] * (2 if Z.dtype.kind == "c" else 1)
+    squares = _total(engine.map(one, len(parts)), (count,), np.dtype(np.float64))
+    return np.sqrt(squares.reshape(Z.shape[1], -1).sum(axis=1))
+
+
+def times(
+    W: Columns | numpy.ndarray,
+    T: numpy.ndarray,
+    engine: Engine,
+    dtype: numpy.dtype | None = None,
+    out: numpy.ndarray | None = None,
+) -> numpy.ndarray:
+    """W T for W (m, l) and a small T (l, k), computed in the dtype of W. dtype: what the result is kept in. out: where
+    it is kept; W itself will do."""
     T = np.ascontiguousarray(T, dtype=W.dtype)
-    out = np.empty((W.shape[0], T.shape[1]), W.dtype)
+    made = np.empty((W.shape[0], T.shape[1]), dtype or W.dtype) if out is None else out
     parts = pieces(W.shape[0])
     blocks, columns = _parts(W)
 
     def one(i: int) -> None:
-        total = out[parts[i]]
-        for number, (block, at) in enumerate(zip(blocks, columns, strict=True)):
-            piece = np.ascontiguousarray(block[parts[i]])
-            if number == 0:
-                np.matmul(piece, T[at], out=total)
-            else:
-                total += piece @ T[at]
+        total = None
+        for block, at in zip(blocks, columns, strict=True):
+            product = np.ascontiguousarray(block[parts[i]]) @ T[at]
+            total = product if total is None else np.add(total, product, out=total)
+        made[parts[i]] = 0 if total is None else total
 
-    if blocks:
-        engine.map(one, len(parts))
-    else:
-        out[...] = 0
-    return out
+    engine.map(one, len(parts))
+    return made
+
+
+def peaks(W: numpy.ndarray, engine: Engine) -> numpy.ndarray:
+    """In each column of W (m, l) the first entry of largest modulus."""
+    parts = pieces(W.shape[0])
+    highest = np.array(engine.map(lambda i: np.abs(W[parts[i]]).max(axis=0), len(parts)))
+    piece = np.argmax(highest, axis=0)
+    found = np.empty(W.shape[1], W.dtype)
+    for column, i in enumerate(piece):
+        entries = W[parts[i], column]
+        found[column] = entries[np.argmax(np.abs(entries))]
+    return found
+
+
+def weighted(W: numpy.ndarray, weights: numpy.ndarray, engine: Engine) -> numpy.ndarray:
+    """A C-ordered copy of W with its columns multiplied by the weights."""
+    made = np.empty(W.shape, W.dtype)
+    parts = pieces(W.shape[0])
+    weights = weights.astype(W.dtype)
+    engine.map(lambda i: np.multiply(W[parts[i]], weights, out=made[parts[i]]), len(parts))
+    return made
 
 
 def subtract_product(Z: numpy.ndarray, V: Columns | numpy.ndarray, H: numpy.ndarray, engine: Engine) -> None:
@@ -158,7 +195,7 @@ def orthonormalize(W: numpy.ndarray, engine: Engine) -> tuple[numpy.ndarray, num
         if diagonal.min() < (1e-4 if shifted or W.real.itemsize == 4 else 1e-7):
             # (nearly) dependent columns: R would carry the rounding of Q, divided by this
             break
-        Q = times(Q, T, engine)
+        Q = times(Q, T, engine, out=None if Q is W else Q)
         R = S @ R
         # the next Gram matrix would be I to rounding: CholeskyQR of a block this well conditioned is exact
         if not shifted and diagonal.min() > 0.9 and np.abs(G - np.eye(l)).max() < 0.01:
