@@ -18,7 +18,7 @@ from ..matrices.metered import Metered
 from ..matrices.product import Product
 from ..options import check, opt
 from ..streams import Streams
-from .cr_errors import PairErrors
+from .cr_errors import PairErrors, Systematic, Weighted
 from .method import Method
 from .outcome import Outcome, Status
 from .scaling import Scaled, bring_to_scale, check_rank
@@ -46,12 +46,23 @@ class CROptions:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sample:
-    """Chosen pairs and their weights: X Y ~ sum_t weights_t X[:, index_t] Y[index_t, :]; predicted is the expected
-    squared Frobenius error (for top, which is not random, the error itself)."""
+    """Chosen pairs and their weights: X Y ~ sum_t weights_t X[:, index_t] Y[index_t, :].
+
+    Its expected squared Frobenius error (for top, which is not random, the error itself) is what it asks of
+    ``PairErrors``, else plain + slope |XY|_F^2.
+    """
 
     index: numpy.ndarray
     weights: numpy.ndarray
-    predicted: float
+    asks: Weighted | Systematic | None = None
+    plain: float = 0.0
+    slope: float = 0.0
+
+    def predicted(self, errors: PairErrors) -> float:
+        """The expected squared error."""
+        if self.asks is not None:
+            return errors.of[self.asks]
+        return max(0.0, self.plain + self.slope * errors.product_square)
 
 
 def run(matrix: Metered, budget: Budget, options: CROptions, streams: Streams) -> Outcome:
@@ -89,10 +100,10 @@ def run(matrix: Metered, budget: Budget, options: CROptions, streams: Streams) -
     X, Y = bring_to_scale(left), bring_to_scale(right, transposed=True)
     f = np.sqrt(X.facts.column_squares) * np.sqrt(Y.facts.column_squares)
     f = np.ldexp(f, X.facts.exponent + Y.facts.exponent - X.exponent - Y.exponent)
-    errors = PairErrors(X, Y, f, streams)
     schemes = SCHEMES[1:] if options.scheme == "auto" else (options.scheme,)
-    drawn = {name: _DRAW[name](f, r, errors, streams) for name in schemes}
-    scheme = min(drawn, key=lambda name: drawn[name].predicted)
+    drawn = {name: _DRAW[name](f, r, streams) for name in schemes}
+    errors = PairErrors(X, Y, f, [sample.asks for sample in drawn.values() if sample.asks is not None], streams)
+    scheme = min(drawn, key=lambda name: drawn[name].predicted(errors))
     sample = drawn[scheme]
     scale = np.sqrt(sample.weights)
     factor = _factor(product.X, product.Y, sample.index, scale, matrix.dtype)
@@ -102,7 +113,7 @@ def run(matrix: Metered, budget: Budget, options: CROptions, streams: Streams) -
     return Outcome(factor, Status.CONVERGED, certificate, matrix.ledger, facts)
 
 
-def _draw_optimal(f: numpy.ndarray, r: int, errors: PairErrors, streams: Streams) -> Sample:
+def _draw_optimal(f: numpy.ndarray, r: int, streams: Streams) -> Sample:
     Z = float(f.sum())
     l = len(f)
     if Z == 0:
@@ -110,10 +121,10 @@ def _draw_optimal(f: numpy.ndarray, r: int, errors: PairErrors, streams: Streams
     p = f / Z
     u = streams.generator("cr optimal").random(r)
     index = sampling.with_replacement(p, u, compiled=jit.pays(sampling.seconds_saved(l)))
-    return Sample(index, 1.0 / (r * p[index]), max(0.0, Z**2 - errors.product_square) / r)
+    return Sample(index, 1.0 / (r * p[index]), plain=Z**2 / r, slope=-1.0 / r)
 
 
-def _draw_without_replacement(f: numpy.ndarray, r: int, errors: PairErrors, streams: Streams) -> Sample:
+def _draw_without_replacement(f: numpy.ndarray, r: int, streams: Streams) -> Sample:
     l = len(f)
     if not f.any():
         return _nothing(r)
@@ -123,29 +134,29 @@ def _draw_without_replacement(f: numpy.ndarray, r: int, errors: PairErrors, stre
     order = generator.permutation(l)
     u = float(generator.random())
     index = sampling.systematic(pi, order, u, compiled=jit.pays(sampling.seconds_saved(l)))
-    return Sample(index, 1.0 / pi[index], errors.of_systematic(pi, order, r))
+    return Sample(index, 1.0 / pi[index], Systematic(pi, order))
 
 
-def _draw_uniform(f: numpy.ndarray, r: int, errors: PairErrors, streams: Streams) -> Sample:
+def _draw_uniform(f: numpy.ndarray, r: int, streams: Streams) -> Sample:
     l = len(f)
     index = sampling.uniform_without_replacement(l, r, streams.generator("cr uniform").random(r))
-    predicted = 0.0
-    if r < l:
-        spread = max(0.0, float(np.sum(f**2)) - errors.product_square / l) / (l - 1)
-        predicted = l**2 / r * (1 - r / l) * spread
-    return Sample(index, np.full(r, l / r), predicted)
+    if r == l:
+        return Sample(index, np.ones(r))
+    # l^2 / r (1 - r / l) (sum f^2 - |XY|^2 / l) / (l - 1), simple random sampling without replacement
+    spread = l**2 / r * (1 - r / l) / (l - 1)
+    return Sample(index, np.full(r, l / r), plain=spread * float(np.sum(f**2)), slope=-spread / l)
 
 
-def _draw_top(f: numpy.ndarray, r: int, errors: PairErrors, streams: Streams) -> Sample:
+def _draw_top(f: numpy.ndarray, r: int, streams: Streams) -> Sample:
     index = np.sort(np.argsort(-f, kind="stable")[:r]).astype(np.int64)
     left_out = np.ones(len(f))
     left_out[index] = 0.0
-    return Sample(index, np.ones(r), errors.of_weights(left_out))
+    return Sample(index, np.ones(r), Weighted(left_out))
 
 
 def _nothing(r: int) -> Sample:
     """The product is zero; any pairs will do."""
-    return Sample(np.arange(r, dtype=np.int64), np.ones(r), 0.0)
+    return Sample(np.arange(r, dtype=np.int64), np.ones(r))
 
 
 _DRAW = {
@@ -191,7 +202,7 @@ def _facts(
             f"gather {jit.flavour(jit.pays(gather.seconds_saved(X.matrix.shape[0], r)))}",
         ],
         "scheme": scheme,
-        "predicted_relative": math.sqrt(sample.predicted / F2) if F2 > 0 else 0.0,
+        "predicted_relative": math.sqrt(sample.predicted(errors) / F2) if F2 > 0 else 0.0,
         "predicted_kind": errors.kind,
         "Z2_over_F2": Z**2 / F2 if F2 > 0 else None,
         "distinct_pairs": len(np.unique(sample.index)),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..lazy import np
-from ..matrices.blocks import gram
+from ..matrices.blocks import gram, lengths
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
 from .scaling import Scaled, lowered
@@ -22,56 +24,78 @@ _PROBES = 32
 _STARTS = 8
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Weighted:
+    """Asks for |sum_i c_i x_i y_i|_F^2."""
+
+    c: numpy.ndarray
+
+    def exact(self, G: numpy.ndarray) -> float:
+        return float(self.c @ (G @ self.c))
+
+    def columns(self) -> numpy.ndarray:
+        return np.broadcast_to(self.c[:, None], (len(self.c), _PROBES))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Systematic:
+    """Asks for the expected squared error over the start u of systematic sampling along ``order``.
+
+    The sample changes one pair at a time as u runs through [0, 1): at the fractional parts of the cumulative sums.
+    Between them the error is constant, so the integral is a sum of l + 1 terms; O(l^2) with G. Without G: the mean
+    over 8 evenly spread starts, each judged by its share of the probes.
+    """
+
+    pi: numpy.ndarray
+    order: numpy.ndarray
+
+    def exact(self, G: numpy.ndarray) -> float:
+        return _mean_over_starts(G, self.pi, self.order)
+
+    def columns(self) -> numpy.ndarray:
+        starts = (np.arange(_STARTS) + 0.5) / _STARTS
+        C = np.stack([_coefficients(self.pi, self.order, u) for u in starts], axis=1)
+        return np.repeat(C, _PROBES // _STARTS, axis=1)
+
+
 class PairErrors:
-    """|sum_i c_i x_i y_i|_F^2 for any real coefficients c: with c = w - 1, the squared error of the weights w.
+    """Squared errors |sum_i c_i x_i y_i|_F^2 for real coefficients c: with c = w - 1, that of the weights w.
 
     Exact as c^T G c with G = Re (X^H X) o (Y Y^H)^T, cost l^2 (m + n); else the mean over 32 Gaussian probes g of
     |X (c o (Y g))|^2, unbiased, relative standard deviation at most sqrt(2/32), in single precision, whose rounding is
     far below that. kind says which. The quadratic form is right to about eps |c|^2 f^2, so errors below 1e-7 of the
-    product are noise.
+    product are noise. product_square: that of the product itself.
     """
 
-    def __init__(self, scaled_x: Scaled, scaled_y: Scaled, f: numpy.ndarray, streams: Streams):
+    def __init__(
+        self,
+        scaled_x: Scaled,
+        scaled_y: Scaled,
+        f: numpy.ndarray,
+        asked: Sequence[Weighted | Systematic],
+        streams: Streams,
+    ):
         X, Y = scaled_x.matrix, scaled_y.matrix
         m, l = X.shape
         n = Y.shape[1]
-        self.G: numpy.ndarray | None = None
+        questions = [Weighted(np.ones(l)), *asked]
         if l <= _GRAM_SIDE and l**2 * (m + n) <= max(2 * m * n * l, _GRAM_FLOPS):
             left = gram(X.whole(), X.engine)
             right = gram(np.ascontiguousarray(Y.whole().conj().T), Y.engine)
-            self.G = np.ascontiguousarray((left * right.conj()).real)
+            G = np.ascontiguousarray((left * right.conj()).real)
             self.kind = "exact"
+            squares = [max(0.0, question.exact(G)) for question in questions]
         else:
-            (self.X, e), (Y, d) = lowered(scaled_x) or (X, 0), lowered(scaled_y) or (Y, 0)
-            self.exponent = e + d
-            self.H = Y.matmat(gaussian(streams, "cr probe", n, _PROBES, Y.dtype, Y.engine))
             self.kind = "estimate"
+            (X, e), (Y, d) = lowered(scaled_x) or (X, 0), lowered(scaled_y) or (Y, 0)
+            H = Y.matmat(gaussian(streams, "cr probe", n, _PROBES, Y.dtype, Y.engine))
+            # all questions in one product: they share the read of X
+            C = np.hstack([H * question.columns().astype(H.real.dtype) for question in questions])
+            sums = np.square(lengths(X.matmat(C), X.engine)).reshape(len(questions), _PROBES).sum(axis=1)
+            squares = [float(x) for x in np.ldexp(sums / _PROBES, 2 * (e + d))]
         # |XY| <= sum of |x_i| |y_i|, which an estimate may overstep
-        self.product_square = min(self.of_weights(np.ones(l)), float(f.sum()) ** 2)
-
-    def of_weights(self, c: numpy.ndarray) -> float:
-        """|sum_i c_i x_i y_i|_F^2."""
-        if self.G is not None:
-            return max(0.0, float(c @ (self.G @ c)))
-        return self._probed(np.broadcast_to(c[:, None], (len(c), _PROBES)))
-
-    def _probed(self, C: numpy.ndarray) -> float:
-        """The mean of the estimates by all probes, probe j judging the coefficients in column j of C."""
-        sums = self.X.matmat(self.H * C.astype(self.H.real.dtype))
-        return float(np.ldexp(np.square(np.abs(sums).astype(np.float64)).sum(), 2 * self.exponent)) / _PROBES
-
-    def of_systematic(self, pi: numpy.ndarray, order: numpy.ndarray, r: int) -> float:
-        """Expected squared error over the start u of systematic sampling along ``order``.
-
-        The sample changes one pair at a time as u runs through [0, 1): at the fractional parts of the cumulative
-        sums. Between them the error is constant, so the integral is a sum of l + 1 terms; O(l^2) with G. Without G:
-        the mean over 8 evenly spread starts, each judged by its share of the probes.
-        """
-        if self.G is None:
-            starts = (np.arange(_STARTS) + 0.5) / _STARTS
-            C = np.stack([_coefficients(pi, order, u, r) for u in starts], axis=1)
-            return self._probed(np.repeat(C, _PROBES // _STARTS, axis=1))
-        return _mean_over_starts(self.G, pi, order)
+        self.product_square = min(squares[0], float(f.sum()) ** 2)
+        self.of = dict(zip(asked, squares[1:], strict=True))
 
 
 def _mean_over_starts(G: numpy.ndarray, pi: numpy.ndarray, order: numpy.ndarray) -> float:
@@ -102,7 +126,7 @@ def _mean_over_starts(G: numpy.ndarray, pi: numpy.ndarray, order: numpy.ndarray)
     return max(0.0, expected + (1.0 - u) * square)
 
 
-def _coefficients(pi: numpy.ndarray, order: numpy.ndarray, u: float, r: int) -> numpy.ndarray:
+def _coefficients(pi: numpy.ndarray, order: numpy.ndarray, u: float) -> numpy.ndarray:
     """w - 1 for the sample that start u selects: 1/pi - 1 where selected, -1 elsewhere."""
     from ..kernels.sampling import systematic
 

@@ -12,8 +12,9 @@ from . import jit
 if TYPE_CHECKING:
     import numpy
 
-#: Rows summed before their sum joins the total: keeps a scratch block in cache and rounding below (64 + rows/64) eps.
-BLOCK_ROWS = 64
+#: Rows summed before their sum joins the total: keeps a scratch block in cache, threads out of each other's way (each
+#: step asks for the interpreter lock), and rounding below (256 + rows/256) eps.
+BLOCK_ROWS = 256
 #: Squares of numbers inside 2**-WINDOW .. 2**WINDOW neither overflow nor vanish when a matrix full of them is summed.
 WINDOW = 400
 
@@ -81,12 +82,13 @@ def sweep_numpy(tile: numpy.ndarray, exponent: int) -> tuple[numpy.ndarray, floa
             work = scratch[: len(block)]
             if exponent:
                 np.ldexp(block.astype(np.float64), -exponent, out=work)
-                np.multiply(work, work, out=work)
-            elif block.dtype == work.dtype:
-                np.multiply(block, block, out=work)
+                np.square(work, out=work)
+            elif block.dtype == work.dtype and block.flags.c_contiguous:
+                np.square(block, out=work)
             else:
+                # in two steps: NumPy squares a strided block at half the speed that it copies one
                 np.copyto(work, block)
-                np.multiply(work, work, out=work)
+                np.square(work, out=work)
             # NaN comes through the maximum and the sum
             top = float(work.max())
             largest = top if math.isnan(top) else max(largest, top)

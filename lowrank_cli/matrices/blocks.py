@@ -89,15 +89,15 @@ def gram(W: numpy.ndarray, engine: Engine) -> numpy.ndarray:
 def lengths(Z: numpy.ndarray, engine: Engine) -> numpy.ndarray:
     """Lengths of the columns of Z, in double precision."""
     parts = pieces(Z.shape[0])
+    count = Z.shape[1] * (2 if Z.dtype.kind == "c" else 1)
 
     def one(i: int) -> numpy.ndarray:
         piece = np.ascontiguousarray(Z[parts[i]])
-        real = piece.view(piece.real.dtype).reshape(len(piece), -1).astype(np.float64)
+        real = piece.view(piece.real.dtype).reshape(len(piece), count).astype(np.float64)
         return np.square(real, out=real).sum(axis=0)
 
-    count = Z.shape[1] * (2 if Z.dtype.kind == "c" else 1)
     squares = _total(engine.map(one, len(parts)), (count,), np.dtype(np.float64))
-    return np.sqrt(squares.reshape(Z.shape[1], -1).sum(axis=1))
+    return np.sqrt(squares if count == Z.shape[1] else squares[0::2] + squares[1::2])
 
 
 def times(
