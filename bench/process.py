@@ -122,6 +122,8 @@ def cold(command: list[str]) -> tuple[float, float]:
 def clocked(command: list[str], cache: Path | None = None) -> tuple[float, float]:
     """Wall and processor seconds of a process, from before it starts until it has ended."""
     environment = dict(os.environ)
+    # an installed package has its bytecode; the warm-up round leaves that of a checkout behind
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if cache is not None:
         environment.pop("NUMBA_CACHE_DIR", None)
         environment["XDG_CACHE_HOME"] = str(cache)

@@ -25,6 +25,8 @@ from .tolerance import check_tolerance, rank_for
 if TYPE_CHECKING:
     import numpy
 
+#: Bytes a pass over a matrix works in, however small that is.
+_SCRATCH = 1 << 20
 #: A rank is settled when more blocks would lower its squared error by less than this share of it.
 _REMAINS = 6e-3
 #: Columns of the basis when nobody asked for a certain tolerance or size.
@@ -281,5 +283,5 @@ def predict(shape: tuple[int, int], entries: int, matrix_bytes: int, itemsize: i
         size += b + (blocks - LEAST_BLOCKS + 1) * fresh
         most += 3
     held = min(LEAST_BLOCKS * b + fresh, side)
-    memory = matrix_bytes + 2 * (m + n) * held * itemsize + factors
+    memory = matrix_bytes + 2 * (m + n) * held * itemsize + factors + _SCRATCH
     return Prediction("block krylov", 4, usual, most, memory, 2.0 * entries * columns, last + 6.0 * (m + n) * held**2)

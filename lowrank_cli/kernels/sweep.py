@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import numpy
 
 #: Rows summed before their sum joins the total: keeps a scratch block in cache, threads out of each other's way (each
-#: step asks for the interpreter lock), and rounding below (256 + rows/256) eps.
-BLOCK_ROWS = 256
+#: step asks for the interpreter lock), and rounding below (128 + rows/128) eps.
+BLOCK_ROWS = 128
 #: Squares of numbers inside 2**-WINDOW .. 2**WINDOW neither overflow nor vanish when a matrix full of them is summed.
 WINDOW = 400
 
