@@ -38,8 +38,9 @@ lint: $(V)/.ok ## ruff and the import contract
 	$(BIN)/ruff format --check -q .
 	@log=$$($(BIN)/lint-imports) || { printf '%s\n' "$$log"; exit 1; }
 
-docs: $(V)/.ok ## renew docs/cli.md, run the sessions of the README, follow the links of every page
+docs: $(V)/.ok ## renew docs/cli.md and docs/methods.md, run the sessions of the README, follow the links of every page
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_methods.py
 	$(BIN)/pytest tests/docs $(ARGS)
 
 bench: $(V)/.ok ## time everything against its peers, an hour or so; a trial is ARGS='--scale 10 --rounds 1'

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import algorithms, registry
 from .budget import Budget
+from .companions import COMPANIONS
 from .errors import InputError, UsageError
+from .options import flag
 from .streams import Streams
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ class Job:
 def run(
     job: Job,
     matrix: Loaded,
-    times: Loaded | None = None,
+    companions: Mapping[str, Loaded] | None = None,
     *,
     threads: int = 1,
     blas_pinned: bool = False,
@@ -44,7 +47,8 @@ def run(
 ) -> tuple[Outcome, dict[str, Any]]:
     """Carry out a job on loaded matrices: the outcome, and its report without the ``run`` block.
 
-    blas_pinned says that the process started with its BLAS at one thread; otherwise it is limited for the duration.
+    companions: the second matrix of a method that takes one, by its name in ``COMPANIONS``. blas_pinned
+    says that the process started with its BLAS at one thread; otherwise it is limited for the duration.
     digests: hash the matrices into the report, one read each. shared: what runs on the same matrix may take from one
     another, such as a basis; no bit and no ledger depends on it. Raises any LowrankError.
     """
@@ -61,12 +65,13 @@ def run(
     budget = job.budget if method.of_product else job.budget.with_defaults()
     engine = engine_for(threads)
     A = tiled(matrix, engine)
-    Y = None if times is None else tiled(times, engine)
+    given = {name: (loaded, tiled(loaded, engine)) for name, loaded in (companions or {}).items()}
+    work = operands(method, A, {name: stored for name, (_, stored) in given.items()}, engine, shared)
     with single_threaded(blas_pinned):
-        outcome = method.run(metered(method, A, Y, engine, shared), budget, options, Streams(job.seed))
+        outcome = method.run(work[0], budget, options, Streams(job.seed), *work[1:])
         first = described(matrix, A, digests)
-        second = None if times is None or Y is None else described(times, Y, digests)
-    report = facts.approximation(job.command, job.method, first, second, budget, options, job.seed, outcome)
+        others = {name: described(*pair, digests) for name, pair in given.items()}
+    report = facts.approximation(job.command, job.method, first, others, budget, options, job.seed, outcome)
     return outcome, report
 
 
@@ -102,8 +107,8 @@ def approx(
     budget = Budget(rank, rtol, atol, norm, certify, failure_probability)
     job = Job("approx", method, budget, options, seed)
     loaded = _load(A, item)
-    other = None if times is None else _load(times, None)
-    return run(job, loaded, other, threads=available_threads() if threads is None else threads, digests=False)[0]
+    others = {name: _load(other, None) for name, other in {"times": times}.items() if other is not None}
+    return run(job, loaded, others, threads=available_threads() if threads is None else threads, digests=False)[0]
 
 
 def _load(A: Any, item: str | None) -> Loaded:
@@ -135,21 +140,34 @@ def _name(loaded: Loaded) -> str:
     return loaded.source if loaded.item.path is None else f"{loaded.source}:{loaded.item.path}"
 
 
-def metered(method: Method, A: Matrix, Y: Matrix | None, engine: Engine, shared: dict[Any, Any] | None = None) -> Any:
-    """What a method works on: the matrix, or the product for a method of products, with a fresh ledger."""
+def operands(
+    method: Method, A: Matrix, given: Mapping[str, Matrix], engine: Engine, shared: dict[Any, Any] | None = None
+) -> tuple[Any, ...]:
+    """What a method works on, with one fresh ledger: the matrix, or the product for a method of products; then, for a
+    method that takes another companion, the companions."""
     from .matrices.metered import Metered
     from .matrices.product import Product
 
-    if Y is None:
-        if 0 in A.shape:
-            raise InputError(f"the matrix is empty, {_by(A.shape)}")
-        return Metered(A, shared=shared)
-    if not method.of_product:
-        raise UsageError(
-            f"--times makes a product, which --method {method.name} does not approximate",
-            hint="use --method cr, or lowrank product X Y",
-        )
-    return Metered(Product(A, Y, engine))
+    refuse_companions(method, tuple(given))
+    if 0 in A.shape:
+        raise InputError(f"the matrix is empty, {_by(A.shape)}")
+    if method.of_product:
+        return (Metered(Product(A, given["times"], engine)),)
+    matrix = Metered(A, shared=shared)
+    return (matrix, {name: Metered(B, matrix.ledger) for name, B in given.items()}) if method.companions else (matrix,)
+
+
+def refuse_companions(method: Method, given: Sequence[str]) -> None:
+    """Raise UsageError unless these are the companions that the method takes."""
+    for name in given:
+        if name not in method.companions:
+            right = COMPANIONS[name].method
+            raise UsageError(
+                f"{flag(name)} goes with --method {right}, not {method.name}", hint=f"use --method {right}"
+            )
+    if method.companions and len(given) != 1:
+        flags = " or ".join(f"{flag(name)} {COMPANIONS[name].metavar}" for name in method.companions)
+        raise UsageError(f"--method {method.name} needs {flags}", hint="name one second matrix")
 
 
 def described(loaded: Loaded, matrix: Matrix, digests: bool) -> dict[str, Any]:

@@ -230,5 +230,8 @@ METHOD = Method(
     identity="X Y ~ C R",
     cost="2 (m + n) l flops for norms, 2 m n r for the product C R; the exact product is 2 m n l",
     reference="Drineas, Kannan and Mahoney 2006",
+    guarantee="expected squared error (Z^2 - |XY|^2) / r at most; predicted before the product is formed",
+    choose="a product too dear to form, of which some pairs matter much more than others",
     of_product=True,
+    companions=("times",),
 )

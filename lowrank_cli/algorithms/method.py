@@ -15,7 +15,10 @@ class Method:
 
     options is a frozen dataclass of at most six fields made with ``options.opt``; flags, help, defaults and ranges
     are read from it. run(matrix, budget, options, streams) -> Outcome; a product method gets a ``Product`` as matrix.
-    cost says in words what the ledger is held to in the tests.
+    companions: names in ``companions.COMPANIONS`` of second matrices, of which it takes exactly one; run then has a
+    fifth argument, a dict of that name and the matrix as a ``Metered`` with the ledger of the first. cost says in words
+    what the ledger is held to in the tests; guarantee what is known of the error, choose when to take this one: they
+    make its row in docs/methods.md.
     """
 
     name: str
@@ -24,5 +27,8 @@ class Method:
     identity: str
     cost: str
     reference: str
+    guarantee: str
+    choose: str
     of_product: bool = False
+    companions: tuple[str, ...] = ()
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..algorithms import TABLE as METHODS
+from ..companions import COMPANIONS
 from ..errors import Exit, UsageError
 from ..factors import TABLE as FACTORS
 from ..formats import WRITERS
+from ..options import flag
 from ..registry import find
 from . import shared
 from .command import Command, Param, Values
@@ -30,7 +34,7 @@ PRODUCT = "product"
 METHOD = Param(
     "method", f"How to factor: {', '.join(METHODS)}.  [default: {DEFAULT_METHOD}]", ("--method", "-m"), "NAME", "Method"
 )
-TIMES = Param("times", "Second factor: approximate A Y (method cr).", ("--times",), "Y", "Input")
+_COMPANIONS = tuple(Param(name, c.help, (flag(name),), c.metavar, "Input") for name, c in COMPANIONS.items())
 OUTPUT = (
     Param(
         "output",
@@ -56,7 +60,7 @@ class _Work:
 
     job: Job
     path: str
-    times: str | None
+    companions: dict[str, str]
     item: str | None
     threads: int
     output: str | None
@@ -64,14 +68,14 @@ class _Work:
     face: str
 
 
-def _params() -> tuple[Param, ...]:
+def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
     return (
         Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market).", metavar="A"),
         shared.DATASET,
-        TIMES,
+        *_COMPANIONS,
         *budget_params(),
         METHOD,
-        *method_params(),
+        *method_params(names),
         shared.SEED,
         shared.THREADS,
         *OUTPUT,
@@ -80,38 +84,39 @@ def _params() -> tuple[Param, ...]:
     )
 
 
+def _others() -> frozenset[str]:
+    """Names of parameters that are no method's options."""
+    return frozenset(param.name for param in _params(()))
+
+
 def execute(command: str, method: str, values: Values, terminal: Terminal) -> int:
     """Approximate, save, report: what ``approx`` and its short forms share. Returns the exit code."""
     work = _read(command, method, values)
-    inputs = [path for path in (work.path, work.times) if path is not None]
+    inputs = [work.path, *work.companions.values()]
     shared.check_inputs(inputs)
     shared.check_output(work.output, inputs, values, terminal)
     started = time.perf_counter()
     with patience(terminal, f"{command} {work.path}"):
         from ..api import run
 
-        loaded = [shared.load(work.path, work.item, terminal)]
-        if work.times is not None:
-            loaded.append(shared.load(work.times, None, terminal))
+        matrix = shared.load(work.path, work.item, terminal)
+        others = {name: shared.load(path, None, terminal) for name, path in work.companions.items()}
         terminal.detail(f"method {method}, {work.threads} threads, seed {work.job.seed}")
-        outcome, report = run(work.job, *loaded, threads=work.threads, blas_pinned=terminal.blas_pinned)
+        outcome, report = run(work.job, matrix, others, threads=work.threads, blas_pinned=terminal.blas_pinned)
         _write(work, outcome, report, values, terminal)
-    full = _with_run(work, loaded, report, shared.since(started), values, terminal)
+    full = _with_run(work, [matrix, *others.values()], report, shared.since(started), values, terminal)
     _say_details(full, terminal)
     terminal.show(work.face, [full], data_on_stdout=shared.to_stdout(work.output))
     return _verdict(work, outcome, terminal)
 
 
 def _read(command: str, method: str, values: Values) -> _Work:
-    from ..api import Job
+    from ..api import Job, refuse_companions
     from ..streams import Streams
 
     loaded_method = find(METHODS, method, "method")
-    times = values.get("times")
-    if loaded_method.of_product and times is None:
-        raise UsageError(f"--method {method} approximates a product", hint="name the second factor with --times Y")
-    if times is not None and not loaded_method.of_product:
-        raise UsageError(f"--times is for products, and --method {method} factors one matrix", hint="use --method cr")
+    companions = {name: values[name] for name in COMPANIONS if values.get(name) is not None}
+    refuse_companions(loaded_method, tuple(companions))
     seed = whole(values["seed"], "seed") if values.get("seed") is not None else 0
     Streams(seed)
     output, part = values.get("output"), values.get("part")
@@ -124,9 +129,9 @@ def _read(command: str, method: str, values: Values) -> _Work:
     elif budget.rank is None:
         # a product has no default: its rank is a number of samples
         raise UsageError(f"--method {method} needs --rank, the number of sampled pairs", hint="such as --rank 100")
-    job = Job(command, method, budget, read_options(method, values), seed)
+    job = Job(command, method, budget, read_options(method, values, _others()), seed)
     threads, face = shared.threads(values), shared.face(values)
-    return _Work(job, values["matrix"], times, values.get("dataset"), threads, output, part, face)
+    return _Work(job, values["matrix"], companions, values.get("dataset"), threads, output, part, face)
 
 
 def _check_names(kind: str, output: str | None, part: str | None) -> None:
@@ -193,8 +198,7 @@ def _with_run(
         threads=work.threads,
         engine="threads" if work.threads > 1 else "serial",
     )
-    if work.times is not None:
-        facts["times_path"] = work.times
+    facts |= {f"{name}_path": path for name, path in work.companions.items()}
     if work.output is not None and not shared.to_stdout(work.output) and os.path.isfile(work.output):
         facts["output_bytes"] = os.path.getsize(work.output)
     return with_run(report, **facts)
@@ -217,13 +221,33 @@ def _verdict(work: _Work, outcome: Outcome, terminal: Terminal) -> int:
     return Exit.BOUND_MISSED
 
 
+def _method(values: Values) -> str:
+    """The method asked for, or the one that a companion calls for."""
+    named = values.get("method")
+    called = [c.method for name, c in COMPANIONS.items() if values.get(name) is not None]
+    return named or (called[0] if called else DEFAULT_METHOD)
+
+
+def _brief(argv: Sequence[str]) -> tuple[Param, ...]:
+    """The parameters when only the options of the method that argv names are known: the others load nothing."""
+    named = {name: "" for name in COMPANIONS if any(a.split("=")[0] == flag(name) for a in argv)}
+    for before, after in itertools.pairwise(["", *argv]):
+        if before in METHOD.flags:
+            named["method"] = after
+        elif after.startswith("--method="):
+            named["method"] = after.partition("=")[2]
+    method = _method(named)
+    return _params((method,)) if method in METHODS else _params()
+
+
 def _run(values: Values, terminal: Terminal) -> int:
-    return execute("approx", values.get("method") or DEFAULT_METHOD, values, terminal)
+    return execute("approx", _method(values), values, terminal)
 
 
 COMMAND = Command(
     help="Factor a matrix to a rank or a tolerance, measure the error, report and save.",
     params=_params,
+    brief=_brief,
     run=_run,
     epilog="""Examples:
   lowrank approx A.npy --rtol 1e-3 -o A.svd.npz

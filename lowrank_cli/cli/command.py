@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,9 +30,14 @@ class Param:
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """One verb. run(values, terminal) returns the exit code; params is called only when the command is used."""
+    """One verb. run(values, terminal) returns the exit code; params is called only when the command is used.
+
+    brief, where all parameters are dear to load: those that the arguments argv seem to need. Only a line that cannot
+    be read with them is read with all.
+    """
 
     help: str
     params: Callable[[], tuple[Param, ...]]
     run: Callable[[Values, Terminal], int]
     epilog: str | None = None
+    brief: Callable[[Sequence[str]], tuple[Param, ...]] | None = None

@@ -39,10 +39,14 @@ def parse(argv: list[str]) -> Request | int:
 
     Raises UsageError for what cannot be understood.
     """
-    try:
-        return _root().main(args=list(argv), prog_name="lowrank", standalone_mode=False)
-    except _ParserError as error:
-        raise _usage_error(error, argv) from error
+    helped = "--help" in argv or "-h" in argv
+    for brief in (False,) if helped else (True, False):
+        try:
+            return _root().main(args=list(argv), prog_name="lowrank", standalone_mode=False, obj=brief)
+        except _ParserError as error:
+            if not brief:
+                raise _usage_error(error, argv) from error
+    raise AssertionError("unreachable")
 
 
 def _usage_error(error: Any, argv: list[str]) -> UsageError:
@@ -103,13 +107,16 @@ class _Paneled(TyperCommand):
 class _Verbs(TyperGroup):
     """The root: verbs listed from the table, each built when it is called."""
 
+    _rest: list[str] | None = None
+
     def list_commands(self, ctx: Any) -> list[str]:
         return list(TABLE)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return _build(cmd_name, TABLE[cmd_name].load()) if cmd_name in TABLE else None
+        return _build(cmd_name, TABLE[cmd_name].load(), self._rest if ctx.obj else None) if cmd_name in TABLE else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        self._rest = list(args[1:])
         if args[0] not in TABLE and not args[0].startswith("-") and not ctx.resilient_parsing:
             find(TABLE, args[0], "command")
         return super().resolve_command(ctx, args)
@@ -150,11 +157,12 @@ def _version(asked: bool) -> None:
         raise typer.Exit()
 
 
-def _build(name: str, command: Command) -> Any:
+def _build(name: str, command: Command, argv: list[str] | None) -> Any:
     def callback(**values: Any) -> Request:
         return Request(name, command, values)
 
-    parameters = [_parameter(p) for p in command.params()]
+    brief = command.brief if argv is not None else None
+    parameters = [_parameter(p) for p in (command.params() if brief is None or argv is None else brief(argv))]
     callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
     app.command(name, cls=_Paneled, context_settings=_CONTEXT, help=command.help, epilog=command.epilog)(callback)

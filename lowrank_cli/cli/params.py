@@ -119,17 +119,19 @@ def method_params(names: tuple[str, ...] = tuple(METHODS)) -> list[Param]:
     return made
 
 
-def read_options(method: str, values: Values) -> Any:
-    """The options of ``method`` from what was given. Raises UsageError for a flag that is another method's."""
-    given: dict[str, Any] = {}
-    for name, methods in owners().items():
-        if values.get(name) in (None, False):
-            continue
-        if method not in methods:
-            belongs = " and ".join(methods)
+def read_options(method: str, values: Values, others: frozenset[str]) -> Any:
+    """The options of ``method`` from what was given; others: names of parameters that are no method's.
+
+    Raises UsageError for a flag that is another method's.
+    """
+    options = find(METHODS, method, "method").options
+    own = described(options)
+    asked = {name: value for name, value in values.items() if value not in (None, False) and name not in others}
+    for name in asked:
+        if name not in own:
+            belongs = " and ".join(owners()[name])
             raise UsageError(
                 f"{flag(name)} belongs to method {belongs}, not {method}",
                 hint=f"leave it out, or use --method {belongs}",
             )
-        given[name] = read(methods[method], name, values[name])
-    return find(METHODS, method, "method").options(**given)
+    return options(**{name: read(options, name, value) for name, value in asked.items()})

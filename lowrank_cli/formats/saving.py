@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import factors
+from ..companions import COMPANIONS
 from ..errors import DamagedError, InputError, OutputError, UsageError
 from ..factors.base import Factorization
 from . import WRITERS, atomic, factor_meta
@@ -147,7 +148,7 @@ def _encode(container: Container, factor: Factorization, report: dict[str, Any])
 def _of_the_values(report: dict[str, Any]) -> dict[str, Any]:
     """The report without what says where the values lay: the same values give the same file from any container."""
     kept = {name: value for name, value in report.items() if name != "run"}
-    for side in ("input", "times"):
+    for side in ("input", *COMPANIONS):
         if isinstance(kept.get(side), dict):
             kept[side] = {**kept[side], "item": None}
     return kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
@@ -41,7 +42,7 @@ def approximation(
     command: str,
     method: str,
     matrix_input: dict[str, Any],
-    times_input: dict[str, Any] | None,
+    companions: Mapping[str, dict[str, Any]],
     budget: Budget,
     options: Any,
     seed: int,
@@ -49,14 +50,13 @@ def approximation(
 ) -> dict[str, Any]:
     """The report of one approximation without its ``run`` block, so the same work gives the same report.
 
-    matrix_input and times_input have the keys item, shape, dtype, nnz, bytes, digest; times_input is the second factor
-    of a product. options is the method's options dataclass, or None.
+    matrix_input and the companions, each under its name, have the keys item, shape, dtype, nnz, bytes, digest; the
+    companion ``times`` is the second factor of a product. options is the method's options dataclass, or None.
     """
     certificate, factor = outcome.certificate, outcome.factor
     report = started(command)
     report |= {"method": method, "status": outcome.status.value, "rank": factor.rank, "input": dict(matrix_input)}
-    if times_input is not None:
-        report["times"] = dict(times_input)
+    report |= {name: dict(companion) for name, companion in companions.items()}
     report |= {
         "error": {
             "norm": certificate.norm,
@@ -72,7 +72,7 @@ def approximation(
             "relative_upper": certificate.optimal_upper,
             "failure_probability": certificate.optimal_failure_probability,
         },
-        "compression": _compression(factor, matrix_input, times_input),
+        "compression": _compression(factor, matrix_input, companions.get("times")),
         "method_facts": {"kernels": [], **outcome.facts, **_chosen(factor)},
         "ledger": dataclasses.asdict(outcome.ledger),
         "options": {**dataclasses.asdict(budget), **({} if options is None else dataclasses.asdict(options))},

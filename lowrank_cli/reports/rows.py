@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from ..companions import COMPANIONS
 from .text import number, safe, shape, size
 
 NORMS = {"fro": "Frobenius", "spectral": "spectral"}
@@ -74,8 +75,9 @@ def matrix_cells(item: dict[str, Any], path: str | None, full: bool) -> tuple[st
 def _approximation(report: dict[str, Any], full: bool) -> Iterator[Row]:
     run = report.get("run") or {}
     yield Row("matrix", *matrix_cells(report["input"], run.get("input_path"), full))
-    if "times" in report:
-        yield Row("times", *matrix_cells(report["times"], run.get("times_path"), full))
+    for name in COMPANIONS:
+        if name in report:
+            yield Row(name, *matrix_cells(report[name], run.get(f"{name}_path"), full))
     yield Row("method", f"{safe(report['method'])}, rank {report['rank']}")
     yield _status(report)
     yield from _error(report["error"], full)

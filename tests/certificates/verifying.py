@@ -19,7 +19,7 @@ SMALL, LARGE = (60, 50), (540, 530)
 def made(A, method: str = "svd", times=None, options=None, seed: int = 0, **asked):
     """(factor, report) of an approximation, as a file would hold them."""
     job = api.Job("approx", method, Budget(**asked), options, seed)
-    other = None if times is None else from_array(times)
+    other = None if times is None else {"times": from_array(times)}
     done, report = api.run(job, from_array(A), other, digests=False)
     return done.factor, report
 

@@ -57,7 +57,8 @@ def report(
 ) -> dict[str, Any]:
     made = outcome(factor, status, relative, **(facts or {}))
     first = matrix_input(*shape, nnz=nnz, item=item)
-    return _facts(command, made.factor.kind, first, times, budget or Budget(rank=2), options, 0, made)
+    others = {} if times is None else {"times": times}
+    return _facts(command, made.factor.kind, first, others, budget or Budget(rank=2), options, 0, made)
 
 
 _facts = facts.approximation

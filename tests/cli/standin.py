@@ -41,9 +41,10 @@ def _never(*args: Any) -> Any:
     raise AssertionError("a stand-in was run")
 
 
-SVD = Method("svd", SVDOptions, _never, "", "", "")
-ID = Method("id", IDOptions, _never, "", "", "")
-CR = Method("cr", CROptions, _never, "", "", "", of_product=True)
+_SAID = ("",) * 5
+SVD = Method("svd", SVDOptions, _never, *_SAID)
+ID = Method("id", IDOptions, _never, *_SAID)
+CR = Method("cr", CROptions, _never, *_SAID, of_product=True, companions=("times",))
 
 
 class Library:
@@ -54,16 +55,16 @@ class Library:
         self.status = Status.CONVERGED
         self.error: Exception | None = None
 
-    def run(self, job: Any, matrix: Any, times: Any = None, *, threads: int = 1, blas_pinned: bool = False) -> Any:
-        self.jobs.append((job, matrix, times, threads))
+    def run(self, job: Any, matrix: Any, companions: Any, *, threads: int = 1, blas_pinned: bool = False) -> Any:
+        self.jobs.append((job, matrix, companions.get("times"), threads))
         if self.error is not None:
             raise self.error
         outcome = samples.outcome(status=self.status)
-        inputs = [samples.matrix_input(*one.shape, item=one.item.path) for one in (matrix, times) if one is not None]
-        inputs.append(None)
-        report = facts.approximation(
-            job.command, job.method, inputs[0], inputs[1], job.budget, job.options, job.seed, outcome
+        first, *others = (
+            samples.matrix_input(*one.shape, item=one.item.path) for one in (matrix, *companions.values())
         )
+        named = dict(zip(companions, others, strict=True))
+        report = facts.approximation(job.command, job.method, first, named, job.budget, job.options, job.seed, outcome)
         return outcome, report
 
     @property

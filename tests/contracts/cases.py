@@ -48,7 +48,7 @@ def run(case: Case, A: Any, Y: Any = None, *, threads: int = 1, seed: int = 0, *
     """(outcome, report) of a job on arrays, sparse arrays or paths."""
     job = api.Job("product" if case.of_product else "approx", case.method, Budget(**asked), case.options, seed)
     times = None if Y is None else load(Y)
-    return api.run(job, load(A), times, threads=threads)
+    return api.run(job, load(A), None if times is None else {"times": times}, threads=threads)
 
 
 def load(A: Any) -> Any:

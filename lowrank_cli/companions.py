@@ -1,0 +1,21 @@
+"""Second matrices that a command line may name: the other factor of a product, a given factor, weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Companion:
+    """A second matrix that some methods are given: the method it calls for when none is named, and what help says."""
+
+    method: str
+    help: str
+    metavar: str
+
+
+#: Name of the flag, of the parameter and of the report's block -> what it is. A method names those it takes.
+COMPANIONS: Mapping[str, Companion] = {
+    "times": Companion("cr", "Second factor: approximate A Y (method cr).", "Y"),
+}
