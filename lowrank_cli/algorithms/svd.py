@@ -164,6 +164,6 @@ METHOD = Method(
     identity="A ~ U diag(s) Vh",
     cost="4 q m n b + 2 m n k flops in q + 4 passes (q blocks of b columns); LAPACK when small or nearly full rank",
     reference="Musco and Musco 2015; Tropp and Webber 2023",
-    guarantee="LAPACK: the smallest error there is; else within a fraction of a percent of it, and the report encloses it",
+    guarantee="LAPACK: the smallest error there is; else within a fraction of a percent, and the report encloses it",
     choose="the smallest error for a rank; singular values; the yardstick of all others",
 )
