@@ -33,6 +33,8 @@ def product(factor: Any) -> np.ndarray:
     a = {name: wide(array) for name, array in factor.arrays().items() if name not in ("cols", "rows", "index")}
     if factor.kind == "svd":
         return (a["U"] * a["s"]) @ a["Vh"]
+    if factor.kind == "qb":
+        return a["Q"] @ a["B"]
     if factor.kind == "id":
         return a["C"] @ a["Z"] if "C" in a else a["W"] @ a["R"]
     return a["C"] @ a["R"]

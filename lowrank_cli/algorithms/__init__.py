@@ -15,5 +15,6 @@ TABLE: Mapping[str, Entry] = {
         "lowrank_cli.algorithms.interpolative:METHOD",
         "interpolative decomposition: the matrix from some of its own columns, or rows",
     ),
+    "qb": Entry("lowrank_cli.algorithms.qb:METHOD", "projection on the leading directions of the columns"),
     "cr": Entry("lowrank_cli.algorithms.cr:METHOD", "a product X Y from sampled columns of X and rows of Y"),
 }

@@ -101,16 +101,30 @@ def _source(
     target: float | None,
     streams: Streams,
 ) -> Source:
+    grown = basis_for(scaled, budget, options, assess, target, streams)
+    if grown is None:
+        return Full(tall(scaled.matrix))
+    return _refined(scaled, grown, math.inf if target is None else target)
+
+
+def basis_for(
+    scaled: Scaled,
+    budget: Budget,
+    options: SVDOptions,
+    assess: Assessor | None,
+    target: float | None,
+    streams: Streams,
+) -> Grown | None:
+    """The basis that the rank or the tolerance asks for; None where LAPACK is the better way."""
     matrix = scaled.matrix
     # what spectral tolerances are judged by at this size is a decomposition itself
     judged_dense = target is not None and budget.norm == "spectral" and affordable(matrix.shape)
     if judged_dense or wants_lapack(matrix, budget.rank, options):
-        return Full(tall(matrix))
+        return None
     how = options.block, options.max_blocks
     if assess is None or target is None:
-        return _refined(scaled, for_rank(scaled, budget.rank or 1, streams, *how))
-    grown = to_tolerance(scaled, assess, target, budget.rank, streams, *how)
-    return Full(tall(matrix)) if grown is None else _refined(scaled, grown, target)
+        return for_rank(scaled, budget.rank or 1, streams, *how)
+    return to_tolerance(scaled, assess, target, budget.rank, streams, *how)
 
 
 def _refined(scaled: Scaled, grown: Grown, target: float = math.inf) -> Refined:

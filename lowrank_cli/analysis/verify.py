@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Orthogonality is judged as LAPACK's own tests judge it: |Q^H Q - I| / (length eps) at most this.
 THRESHOLD = 30.0
+#: Arrays of each kind that have orthonormal columns; of Vh it is the rows.
+_ORTHONORMAL = {"svd": ("U", "Vh"), "qb": ("Q",)}
 
 
 def verify(
@@ -46,8 +48,8 @@ def verify(
     error is recomputed, in the norm of the claim, with random numbers of its own. An exact claim holds when |measured -
     claimed| <= 1e-6 claimed + 4 sqrt(max(m, n)) eps, a bound when measured <= claimed; of a measured interval the end
     that speaks for the claim counts. sample: an interval from 20 probes instead of a full comparison, which contains
-    the error except with failure_probability. orthogonality: the ratios |Q^H Q - I| / (length eps) of an SVD, at most
-    30. Cost: two passes; sampled, one.
+    the error except with failure_probability. orthogonality: the ratios |Q^H Q - I| / (length eps) of an SVD or a QB,
+    at most 30. Cost: two passes; sampled, one.
     """
     from ..engines.blas import single_threaded
     from ..engines.threads import engine_for
@@ -108,10 +110,8 @@ def orthogonality_ratios(factor: Factorization) -> dict[str, float]:
     """|Q^H Q - I| / (length eps), largest entry, for each factor that should be orthonormal."""
     arrays = factor.arrays()
     found = {}
-    for name, Q in (("U", arrays.get("U")), ("Vh", arrays.get("Vh"))):
-        if factor.kind != "svd" or Q is None:
-            continue
-        Q = Q if name == "U" else Q.conj().T
+    for name in _ORTHONORMAL.get(factor.kind, ()):
+        Q = arrays[name].conj().T if name == "Vh" else arrays[name]
         deviation = float(np.abs(Q.conj().T @ Q - np.eye(Q.shape[1])).max(initial=0.0))
         found[name] = deviation / (Q.shape[0] * float(np.finfo(Q.dtype).eps))
     return found

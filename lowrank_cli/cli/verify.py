@@ -26,7 +26,7 @@ def _params() -> tuple[Param, ...]:
         field_param(Budget, "failure_probability", note="With --sample, or for a claim in the spectral norm: "),
         Param(
             "orthogonality",
-            "Check that U and V are orthonormal too (svd).",
+            "Check that U and V (svd), or Q (qb), are orthonormal too.",
             ("--orthogonality",),
             None,
             "Accuracy",

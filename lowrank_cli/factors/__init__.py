@@ -12,6 +12,7 @@ from ..registry import Entry
 #: kind -> its forms. A kind with several forms is told apart by the names of its arrays.
 TABLE: Mapping[str, tuple[Entry, ...]] = {
     "svd": (Entry("lowrank_cli.factors.svd:SVD", "U diag(s) Vh"),),
+    "qb": (Entry("lowrank_cli.factors.qb:QB", "Q B, Q orthonormal"),),
     "id": (
         Entry("lowrank_cli.factors.interpolative:ColumnID", "C Z, C = A[:, cols]"),
         Entry("lowrank_cli.factors.interpolative:RowID", "W R, R = A[rows, :]"),

@@ -111,7 +111,7 @@ SPARSE = csr_array(np.where(np.abs(LARGE) > np.quantile(np.abs(LARGE), 0.8), LAR
 
 
 @pytest.mark.parametrize("A", [SMALL, SMALL.T.copy(), csr_array(SMALL)], ids=["tall", "wide", "sparse"])
-@pytest.mark.parametrize("method", ["svd", "id"])
+@pytest.mark.parametrize("method", ["svd", "qb", "id"])
 @pytest.mark.parametrize("rank", [1, 7, 40])
 def test_a_small_matrix_is_swept_read_whole_and_measured(A, method, rank):
     outcome, counted = run(method, A, rank=rank)
@@ -119,7 +119,7 @@ def test_a_small_matrix_is_swept_read_whole_and_measured(A, method, rank):
     assert counted.reads == ["sweep", "whole", "tiles"]
 
 
-@pytest.mark.parametrize("method", ["svd", "id"])
+@pytest.mark.parametrize("method", ["svd", "qb", "id"])
 def test_leaving_the_error_out_saves_its_pass_and_those_that_enclose_the_best(method):
     for A in (SMALL, LARGE):
         with_error, without = run(method, A, rank=9), run(method, A, rank=9, certify="none")
@@ -157,7 +157,7 @@ def test_an_interpolative_decomposition_takes_six_passes_and_one_for_the_error(A
     assert sorted([*counted.reads]) == sorted(["sweep", "normal", "normal", "tiles", *multiplied])
 
 
-@pytest.mark.parametrize("method", ["svd", "id"])
+@pytest.mark.parametrize("method", ["svd", "qb", "id"])
 @pytest.mark.parametrize("rtol", [0.3, 0.1, 0.05])
 def test_a_tolerance_costs_a_few_measurements_and_no_search(method, rtol):
     for A in (SMALL, LARGE):
@@ -198,6 +198,8 @@ CASES = {
     "svd tolerance": ("svd", None, {"rtol": 0.1}),
     "svd tolerance and cap": ("svd", None, {"rtol": 0.01, "rank": 20}),
     "svd unmeasured": ("svd", None, {"rank": 20, "certify": "none"}),
+    "qb rank": ("qb", None, {"rank": 20}),
+    "qb tolerance": ("qb", None, {"rtol": 0.1}),
     "id rank": ("id", None, {"rank": 20}),
     "id rows": ("id", IDOptions(axis="rows"), {"rank": 20}),
     "id tolerance": ("id", None, {"rtol": 0.1}),

@@ -28,6 +28,7 @@ class Case:
 
 CASES: dict[str, Case] = {
     "svd": Case("svd"),
+    "qb": Case("qb"),
     "id": Case("id"),
     "id rows": Case("id", IDOptions(axis="rows")),
     **{f"cr {scheme}": Case("cr", CROptions(scheme=scheme), True) for scheme in SCHEMES},
