@@ -40,11 +40,12 @@ def matrix(tmp_path) -> str:
 def test_json_has_a_report_for_every_structure(lowrank, matrix):
     result = lowrank("compare", matrix, "-k", "5", "--json")
     report = json.loads(result.out)
-    assert result.code == 0 and list(report)[:2] == ["schema", "command"] and report["skipped"] == []
+    assert result.code == 0 and list(report)[:2] == ["schema", "command"]
     for row in report["rows"]:
         assert row["schema"] == report["schema"] and row["rank"] == 5
         assert row["run"]["seconds"] >= 0 and row["input"]["digest"] == report["input"]["digest"] is not None
-    assert [row["structure"] for row in report["rows"]] == ["svd", "id cols", "id rows"]
+    names = [row["structure"] for row in report["rows"]]
+    assert names[0] == "svd" and {"id cols", "id rows", "qb"} <= set(names)
 
 
 def test_tsv_has_a_line_for_every_structure(lowrank, matrix):
@@ -88,7 +89,7 @@ def test_factors_larger_than_the_matrix_and_skipped_structures_are_said(lowrank,
 
 def test_a_tolerance_no_structure_meets_is_exit_3_with_the_report(lowrank, matrix):
     result = lowrank("compare", matrix, "-k", "2", "--rtol", "1e-6", "--json")
-    assert result.code == 3 and len(json.loads(result.out)["rows"]) == 3
+    assert result.code == 3 and len(json.loads(result.out)["rows"]) >= 4
     assert "no structure met the tolerance" in result.err
 
 
