@@ -94,10 +94,10 @@ def approx(
     """Approximate a matrix; with ``times``, the product A times (method "cr").
 
     A, times: a 2-D array, a SciPy sparse array, or a path (``item`` names a dataset inside A's container). rank, rtol,
-    atol: when to stop, whichever comes first; with none of them, rtol 0.01. method: a name of
-    ``algorithms.TABLE``. options: the method's options, e.g. ``IDOptions(axis="rows")``. norm: "fro" or "spectral". certify: "exact" measures the error
-    against A, one pass; "probes" bounds it with no further pass, except with failure_probability; "none" does neither.
-    threads: default, the cores this process may run on; no bit of the result depends on it.
+    atol: when to stop, whichever comes first; with none of them, rtol 0.01. method: a name of ``algorithms.TABLE``.
+    options: the method's options, e.g. ``IDOptions(axis="rows")``. norm: "fro" or "spectral". certify: "exact" measures
+    the error against A, one pass; "probes" bounds it with no further pass, except with failure_probability; "none" does
+    neither. threads: default, the cores this process may run on; no bit of the result depends on it.
 
     Returns an Outcome: factor, status, certificate, ledger, facts. Raises UsageError for parameters out of range,
     InputError for a file or an array that is not a finite, numeric matrix, NumericalError when LAPACK fails.
