@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     import numpy
 
 #: Pivot the matrix itself up to this many entries and this smaller side; above, pivot a sketch.
-_SMALL_ENTRIES, _SMALL_SIDE = 1_000_000, 500
+SMALL_ENTRIES, SMALL_SIDE = 1_000_000, 500
 #: Blocks of the Krylov space that is pivoted: it then chooses about as well as pivoting A (docs/decisions/0003).
-_BLOCKS = 3
+BLOCKS = 3
 #: A sketch cannot see columns below its rounding; up to this many entries the matrix itself is pivoted then.
-_DIRECT_ENTRIES = 16_000_000
+DIRECT_ENTRIES = 16_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ def run(matrix: Metered, budget: Budget, options: IDOptions, streams: Streams) -
     work: Metered | Adjoint = scaled.matrix if options.axis == "cols" else Adjoint(scaled.matrix)
     assess = assessor(scaled, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
-    if m * n <= _SMALL_ENTRIES and min(m, n) <= _SMALL_SIDE:
+    if m * n <= SMALL_ENTRIES and min(m, n) <= SMALL_SIDE:
         chosen = _pivot_matrix(work, budget.rank)
     elif assess is None or target is None:
         chosen = _pivot_sketch(scaled, work, budget.rank or 1, streams)
@@ -105,7 +105,7 @@ def _selection(pivots: numpy.ndarray, B: numpy.ndarray, beyond: float, compiled:
     return Selection(pivots, B, gains, beyond, compiled)
 
 
-def _projection(grown: Grown, along: bool) -> numpy.ndarray:
+def projection(grown: Grown, along: bool) -> numpy.ndarray:
     """An isometric image of A V V^H (along), whose columns pivot like those of A; else of its adjoint, W^H."""
     basis = grown.basis
     engine = basis.matrix.engine
@@ -127,11 +127,11 @@ def _along(work: Metered | Adjoint, matrix: Metered) -> bool:
 
 def _pivot_sketch(scaled: Scaled, work: Metered | Adjoint, k: int, streams: Streams) -> Selection:
     m, n = work.shape
-    grown = for_rank(scaled, k, streams, blocks=_BLOCKS)
-    Y = _projection(grown, _along(work, scaled.matrix))
+    grown = for_rank(scaled, k, streams, blocks=BLOCKS)
+    Y = projection(grown, _along(work, scaled.matrix))
     use = jit.pays(pivoting.seconds_saved(*Y.shape, k))
     qr = pivoting.pivoted_qr(Y, k, compiled=use)
-    if len(qr.pivots) < k and m * n <= _DIRECT_ENTRIES:
+    if len(qr.pivots) < k and m * n <= DIRECT_ENTRIES:
         return _pivot_matrix(work, k)
     return _least_squares(work, qr.pivots, use)
 
@@ -159,7 +159,7 @@ def _pivot_to_tolerance(
     """
     m, n = work.shape
     grown = to_tolerance(scaled, assess, target, cap, streams)
-    if grown is None and m * n <= _DIRECT_ENTRIES:
+    if grown is None and m * n <= DIRECT_ENTRIES:
         return _pivot_matrix(work, cap)
     if grown is None:
         grown = Grown(BlockKrylov(tall(scaled.matrix), streams), beyond=scaled.squares)
@@ -169,7 +169,7 @@ def _pivot_to_tolerance(
     while True:
         basis = grown.basis
         use = jit.pays(pivoting.seconds_saved(basis.size, n, basis.size))
-        qr = pivoting.pivoted_qr(_projection(grown, along), basis.size, compiled=use)
+        qr = pivoting.pivoted_qr(projection(grown, along), basis.size, compiled=use)
         squares = np.ldexp(np.square(qr.trail), 2 * grown.exponent)
         proposed = rank_for(target, grown.beyond + float(squares[-1]), squares[:-1] - squares[1:])
         reach = max(reach, proposed + proposed // 8 + 8)
@@ -184,7 +184,7 @@ def _pivot_to_tolerance(
             grown = _deeper(grown, streams)
             continue
         short = chosen.beyond > target and (cap is None or len(chosen.pivots) < cap)
-        return _pivot_matrix(work, cap) if short and m * n <= _DIRECT_ENTRIES else chosen
+        return _pivot_matrix(work, cap) if short and m * n <= DIRECT_ENTRIES else chosen
 
 
 def _deeper(grown: Grown, streams: Streams) -> Grown:
