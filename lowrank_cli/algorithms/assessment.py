@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..budget import Budget
 from ..certificates import probes, residual, spectral
 from ..certificates.certificate import Certificate
-from ..factors.base import Factorization
+from ..factors.base import Approximation
 from ..lazy import np
 from ..matrices.facts import ldexp
 from ..streams import Streams
@@ -33,7 +33,7 @@ class Assessor(Protocol):
     margin: float
     trust: float
 
-    def __call__(self, factor: Factorization, optimal_lower: float | None) -> Assessment: ...
+    def __call__(self, factor: Approximation, optimal_lower: float | None) -> Assessment: ...
 
     def guess(self, target: float, beyond: float, gains: numpy.ndarray) -> int:
         """The first rank to try; more than len(gains) when none will do."""
@@ -62,7 +62,7 @@ class Measured:
         self.scaled = scaled
         self.norm = math.sqrt(scaled.squares)
 
-    def __call__(self, factor: Factorization, optimal_lower: float | None) -> Assessment:
+    def __call__(self, factor: Approximation, optimal_lower: float | None) -> Assessment:
         error = residual.residual(self.scaled.matrix, factor)
         found = residual.exact(error, self.scaled.work_facts, optimal_lower)
         square = float(np.ldexp(error.squares, 2 * error.exponent))
@@ -96,7 +96,7 @@ class Probed:
         # as if this were the fourth call: each has half the probability of the one before
         self.margin = probes.chi_square_quantile(self.delta / 16, probes.COUNT, self.complex) / probes.COUNT
 
-    def __call__(self, factor: Factorization, optimal_lower: float | None) -> Assessment:
+    def __call__(self, factor: Approximation, optimal_lower: float | None) -> Assessment:
         self.left /= 2
         square = self.stored.residual_square(factor)
         # rounding of A G and F G: below this the probes see noise
@@ -143,12 +143,12 @@ class Spectral:
         else:
             self.norm, self.norm_upper = self._interval(None, self.delta)
 
-    def _interval(self, factor: Factorization | None, delta: float) -> tuple[float, float]:
+    def _interval(self, factor: Approximation | None, delta: float) -> tuple[float, float]:
         self.calls += 1
         streams = self.streams.within(f"spectral {self.calls}")
         return interval(self.scaled.matrix, factor, streams, delta, math.sqrt(self.scaled.squares))
 
-    def __call__(self, factor: Factorization, optimal_lower: float | None) -> Assessment:
+    def __call__(self, factor: Approximation, optimal_lower: float | None) -> Assessment:
         if self.exact:
             lower = upper = spectral.exact_norm(self.scaled.matrix, factor)
         else:

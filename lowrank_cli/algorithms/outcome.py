@@ -7,7 +7,7 @@ import enum
 from typing import Any
 
 from ..certificates.certificate import Certificate
-from ..factors.base import Factorization
+from ..factors.base import Approximation
 from ..matrices.metered import Ledger
 
 
@@ -39,7 +39,7 @@ class Outcome:
     facts holds what only this method can say, for the report's ``method_facts``.
     """
 
-    factor: Factorization
+    factor: Approximation
     status: Status
     certificate: Certificate
     ledger: Ledger

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..certificates import spectral
-from ..factors.base import Factorization
+from ..factors.base import Approximation
 from ..lazy import np
 from ..matrices.adjoint import Adjoint, AdjointOperator
 from ..matrices.difference import Difference
@@ -17,7 +17,7 @@ from .krylov import BlockKrylov
 
 def interval(
     matrix: Metered,
-    factor: Factorization | None,
+    factor: Approximation | None,
     streams: Streams,
     delta: float,
     frobenius: float,

@@ -74,6 +74,7 @@ def compare(
         raise UsageError("structures are compared by their Frobenius errors", hint="leave --norm out")
     known: dict[str, Any] = {"seed": seed, "threads": threads, "blas_pinned": blas_pinned, "shared": {}}
     rows, skipped, best = [], [], None
+    ranks: dict[str, int] = {}
     for structure in structures():
         try:
             outcome, row = _run(matrix, budget, structure, **known)
@@ -85,12 +86,14 @@ def compare(
             continue
         best = best or outcome
         rows.append(row)
+        if outcome.factor.bounded:
+            ranks[structure.name] = min(row["rank"], *matrix.shape)
     assert best is not None
-    highest = max(row["rank"] for row in rows)
+    highest = max(ranks.values())
     if highest > best.factor.rank:
         at_most = dataclasses.replace(budget, rank=highest, rtol=None, atol=None)
         best = _run(matrix, at_most, structures()[0], **known)[0]
-    _enclose(rows, best)
+    _enclose(rows, ranks, best)
     for row, mark in zip(rows, pareto([_point(row) for row in rows]), strict=True):
         row["pareto"] = mark
     about = api.described(matrix, api.tiled(matrix, engine_for(threads)), True)
@@ -116,8 +119,9 @@ def _run(
     return outcome, {"structure": structure.name, **report, "run": {"seconds": seconds, "threads": threads}}
 
 
-def _enclose(rows: list[dict[str, Any]], best: Outcome) -> None:
-    """Put the interval of the best possible error into every row, and its own error over the lower end.
+def _enclose(rows: list[dict[str, Any]], ranks: dict[str, int], best: Outcome) -> None:
+    """Put the interval of the best possible error into every row, and its own error over the lower end; ranks: of those
+    structures whose rank bounds that of the matrix they stand for, the others have no such interval.
 
     Ritz values never exceed singular values and the factor of rank K of the SVD is one approximation among all, so
     best_k^2 lies between lower_K^2 + t and error_K^2 + t with t the sum of s_j^2 over k < j <= K.
@@ -129,7 +133,10 @@ def _enclose(rows: list[dict[str, Any]], best: Outcome) -> None:
     tails = np.append(np.cumsum(gains[::-1])[::-1], 0.0)
     known = norm < math.inf
     for row in rows:
-        t, error = float(tails[row["rank"]]), row["error"]["relative"]
+        if row["structure"] not in ranks:
+            row["optimality_ratio"] = None
+            continue
+        t, error = float(tails[ranks[row["structure"]]]), row["error"]["relative"]
         ends = (found.optimal_lower, found.optimal_upper)
         low, high = (None if end is None or not known else math.sqrt(end**2 + t) for end in ends)
         # rounding, and a structure that came out better than the SVD's own basis

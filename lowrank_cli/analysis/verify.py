@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
 from ..api import tiled
 from ..budget import Budget
 from ..errors import UsageError
-from ..factors.base import Factorization, dense
+from ..factors.base import Approximation
 from ..lazy import np
-from ..matrices.dense import scale_exactly
 from ..streams import Streams
 
 if TYPE_CHECKING:
-    import numpy
-
     from ..engines.threads import Engine
     from ..formats.loaded import Loaded
     from ..matrices.facts import MatrixFacts
@@ -30,7 +26,7 @@ _ORTHONORMAL = {"svd": ("U", "Vh"), "qb": ("Q",)}
 
 
 def verify(
-    factor: Factorization,
+    factor: Approximation,
     report: dict[str, Any],
     matrix: Loaded | None = None,
     times: Loaded | None = None,
@@ -81,7 +77,7 @@ def verify(
     return said
 
 
-def structure(factor: Factorization) -> list[str]:
+def structure(factor: Approximation) -> list[str]:
     """What is wrong with the factors whatever the matrix; nothing when their structure is that of their kind."""
     arrays = factor.arrays()
     wrong = [f"{name} has entries that are not finite" for name, a in arrays.items() if not _finite(a)]
@@ -106,7 +102,7 @@ def _finite(array: Any) -> bool:
     return bool(np.all(np.isfinite(values)))
 
 
-def orthogonality_ratios(factor: Factorization) -> dict[str, float]:
+def orthogonality_ratios(factor: Approximation) -> dict[str, float]:
     """|Q^H Q - I| / (length eps), largest entry, for each factor that should be orthonormal."""
     arrays = factor.arrays()
     found = {}
@@ -118,7 +114,7 @@ def orthogonality_ratios(factor: Factorization) -> dict[str, float]:
 
 
 def _against(
-    factor: Factorization,
+    factor: Approximation,
     parts: list[Matrix],
     engine: Engine,
     said: dict[str, Any],
@@ -157,7 +153,7 @@ def _against(
     return wrong
 
 
-def _not_its_own(factor: Factorization, A: Matrix) -> list[str]:
+def _not_its_own(factor: Approximation, A: Matrix) -> list[str]:
     """Columns and rows that should be the matrix's own, bit for bit, and are not."""
     arrays = factor.arrays()
     wrong = []
@@ -170,7 +166,7 @@ def _not_its_own(factor: Factorization, A: Matrix) -> list[str]:
     return wrong
 
 
-def _exact(matrix: Any, facts: list[MatrixFacts], factor: Factorization) -> float:
+def _exact(matrix: Any, facts: list[MatrixFacts], factor: Approximation) -> float:
     from ..certificates.residual import relative, residual, residual_and_norm
 
     if len(facts) == 1:
@@ -178,7 +174,7 @@ def _exact(matrix: Any, facts: list[MatrixFacts], factor: Factorization) -> floa
     return relative(*residual_and_norm(matrix, factor))
 
 
-def _sampled(matrix: Any, norm: MatrixFacts, factor: Factorization, delta: float, seed: int) -> tuple[float, float]:
+def _sampled(matrix: Any, norm: MatrixFacts, factor: Approximation, delta: float, seed: int) -> tuple[float, float]:
     """An interval for the relative Frobenius error: it misses with probability at most delta, half on either side."""
     from ..certificates import probes
 
@@ -192,29 +188,13 @@ def _sampled(matrix: Any, norm: MatrixFacts, factor: Factorization, delta: float
     return math.sqrt(square / high) / total, math.sqrt(square / low) / total
 
 
-def _spectral(matrix: Metered, factor: Factorization, delta: float, seed: int) -> tuple[float, float]:
+def _spectral(matrix: Metered, factor: Approximation, delta: float, seed: int) -> tuple[float, float]:
     """An interval for the relative spectral error, over the same lower bound of the norm that claims are over."""
     from ..algorithms.assessment import Spectral
     from ..algorithms.scaling import bring_to_scale
 
     scaled = bring_to_scale(matrix)
-    L, R = (dense(part) for part in factor.pair())
-    pair = _Pair(scale_exactly(np.ascontiguousarray(L), -scaled.exponent), np.ascontiguousarray(R))
     budget = Budget(norm="spectral", failure_probability=delta)
-    found = Spectral(scaled, budget, Streams(seed).within("verify"))(pair, None).certificate
+    found = Spectral(scaled, budget, Streams(seed).within("verify"))(factor.scaled(-scaled.exponent), None).certificate
     upper = found.relative or 0.0
     return (upper if found.relative_estimate is None else found.relative_estimate), upper
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Pair(Factorization):
-    """Two factors and nothing more, to carry a scale."""
-
-    kind = "pair"
-    product = "L R"
-
-    L: numpy.ndarray
-    R: numpy.ndarray
-
-    def pair(self) -> tuple[numpy.ndarray, numpy.ndarray]:
-        return self.L, self.R

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NumericalError
-from ..factors.base import Factorization, dense, is_sparse
+from ..factors.base import Approximation, Factorization, Pair, is_sparse
 from ..kernels import jit
 from ..kernels import sweep as kernel
 from ..lazy import np
@@ -25,39 +25,41 @@ if TYPE_CHECKING:
 EXPANDED, CANCELLED = 250_000_000, 1e-6
 
 
-def residual(matrix: Metered, factor: Factorization) -> MatrixFacts:
+def residual(matrix: Metered, factor: Approximation) -> MatrixFacts:
     """Facts of A - F: its Frobenius norm and column norms.
 
-    Each tile of A meets the same tile of L R, formed by one product in the wider of the two dtypes; the squares are
-    added in float64 after scaling by a power of two. Cost: one pass, 2 m n k flops. The rounding of the products
-    limits it from below: an error near eps sqrt(k) |A| is noise of that size. The tiles of a sparse matrix of more than
-    ``EXPANDED`` entries, zeros counted, are not formed while its error is above 1e-3 |A|: then the error follows, to
-    ten digits, from one product. Raises NumericalError when the factors overflow.
+    Each tile of A meets the same tile of F, for a factorization formed by one product in the wider of the two dtypes;
+    the squares are added in float64 after scaling by a power of two. Cost: one pass, 2 m n k flops for a factorization.
+    The rounding of the products limits it from below: an error near eps sqrt(k) |A| is noise of that size. The tiles of
+    a sparse matrix of more than ``EXPANDED`` entries, zeros counted, are not formed for a factorization while its error
+    is above 1e-3 |A|: then the error follows, to ten digits, from one product.
+    Raises NumericalError when the factors overflow.
     """
     return _pass(matrix, factor, norm_too=False)[0]
 
 
-def residual_and_norm(matrix: Metered, factor: Factorization) -> tuple[MatrixFacts, MatrixFacts]:
+def residual_and_norm(matrix: Metered, factor: Approximation) -> tuple[MatrixFacts, MatrixFacts]:
     """Facts of A - F and of A, in the same pass: for a product, whose entries are dear."""
     return _pass(matrix, factor, norm_too=True)
 
 
-def _pass(matrix: Metered, factor: Factorization, norm_too: bool) -> tuple[MatrixFacts, MatrixFacts]:
+def _pass(matrix: Metered, factor: Approximation, norm_too: bool) -> tuple[MatrixFacts, MatrixFacts]:
     with np.errstate(over="ignore", invalid="ignore"):
-        L, R = (part if is_sparse(part) else np.ascontiguousarray(part) for part in factor.pair())
-    if matrix.nnz is not None and not norm_too and matrix.shape[0] * matrix.shape[1] > EXPANDED:
-        found = _by_products(matrix, L, R)
+        F = _held(factor) if isinstance(factor, Factorization) else factor
+    if matrix.nnz is not None and not norm_too and isinstance(F, Pair) and math.prod(matrix.shape) > EXPANDED:
+        found = _by_products(matrix, F.L, F.R)
         if found is not None:
             return found, found
     n_whole, back = matrix.shape[1], None
-    if matrix.nnz is not None:
-        matrix, L, R, back = _without_zeros(matrix, L, R)
+    if matrix.nnz is not None and isinstance(F, Pair):
+        matrix, F, back = _without_zeros(matrix, F.L, F.R)
     m, n = matrix.shape
-    use = jit.pays(kernel.seconds_saved(m, n)) and np.result_type(matrix.dtype, L.dtype, R.dtype).kind == "f"
+    use = jit.pays(kernel.seconds_saved(m, n)) and np.result_type(matrix.dtype, F.dtype).kind == "f"
+    block = F.blocks()
 
     def compare(_: int, rows: slice, cols: slice, tile: numpy.ndarray) -> tuple[slice, Any, Any]:
         own = kernel.tile_sweep(tile, compiled=use) if norm_too else None
-        approximation = np.asarray(dense(L[rows]) @ dense(R[:, cols]))
+        approximation = block(rows, cols)
         if approximation.dtype == np.result_type(tile, approximation):
             difference = np.subtract(tile, approximation, out=approximation)
         else:
@@ -65,7 +67,7 @@ def _pass(matrix: Metered, factor: Factorization, norm_too: bool) -> tuple[Matri
         return cols, kernel.tile_sweep(np.ascontiguousarray(difference), compiled=use), own
 
     with np.errstate(over="ignore", invalid="ignore"):
-        seen = matrix.tiles(compare, flops=2 * m * n * (factor.rank + 1))
+        seen = matrix.tiles(compare, flops=m * n * (F.entry_flops + 2))
     if any(facts.bad for _, facts, _ in seen):
         raise NumericalError("the product of the factors overflows", hint="scale the matrix down")
     error = combine([(cols, facts) for cols, facts, _ in seen], n, jit.flavour(use))
@@ -99,22 +101,28 @@ def _by_products(matrix: Metered, L: Any, R: Any) -> MatrixFacts | None:
     return dataclasses.replace(facts, column_squares=np.maximum(squares, 0.0))
 
 
-def _without_zeros(matrix: Metered, L: Any, R: Any) -> tuple[Metered, Any, Any, Any]:
+def _held(factor: Factorization) -> Pair:
+    """The two factors, computed once."""
+    L, R = (part if is_sparse(part) else np.ascontiguousarray(part) for part in factor.pair())
+    return Pair(L, R)
+
+
+def _without_zeros(matrix: Metered, L: Any, R: Any) -> tuple[Metered, Pair, Any]:
     """A sparse matrix and its factors without the rows, and columns, that are zero in both: there nothing is left.
 
     Networks and counts are full of them, and the rest is compared densely.
     """
     stored: Any = matrix.inner
     if not hasattr(stored, "occupied"):
-        return matrix, L, R, None
+        return matrix, Pair(L, R), None
     rows, cols = stored.occupied()
     rows |= _nonzero_rows(L)
     cols |= _nonzero_rows(R.T)
     if rows.mean() * cols.mean() > 0.8 or not rows.any() or not cols.any():
-        return matrix, L, R, None
+        return matrix, Pair(L, R), None
     kept_rows, kept_cols = np.flatnonzero(rows), np.flatnonzero(cols)
     small = Metered(stored.restricted(kept_rows, kept_cols), matrix.ledger)
-    return small, L[kept_rows], R[:, kept_cols], kept_cols
+    return small, Pair(L[kept_rows], R[:, kept_cols]), kept_cols
 
 
 def _nonzero_rows(factor: Any) -> numpy.ndarray:

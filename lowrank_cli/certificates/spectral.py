@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..factors.base import Factorization
+from ..factors.base import Approximation
 from ..lazy import np
 from ..matrices.metered import Metered
 
@@ -14,7 +14,7 @@ DENSE_ENTRIES, DENSE_SIDE = 4_000_000, 1000
 STARTS, STEPS = 32, 10
 
 
-def exact_norm(matrix: Metered, factor: Factorization) -> float:
+def exact_norm(matrix: Metered, factor: Approximation) -> float:
     """|A - F|_2 by LAPACK; one pass and a dense copy."""
     E = matrix.whole() - factor.reconstruct()
     return float(np.linalg.norm(E, 2))

@@ -1,13 +1,15 @@
-"""What every factorization shares: named arrays, products, blocks. A factorization is an operator."""
+"""What every result shares: named arrays, products, blocks. An approximation is an operator."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import InputError
 from ..lazy import np
+from ..matrices.dense import scale_exactly
 
 if TYPE_CHECKING:
     import numpy
@@ -30,27 +32,23 @@ def dense(array: Any) -> numpy.ndarray:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Factorization(abc.ABC):
-    """A ~ L R, the product of the factors ``pair()`` gives; the named arrays are what is stored.
+class Approximation(abc.ABC):
+    """What stands for a matrix: named arrays, and the products with it that they allow.
 
-    A concrete kind is a frozen dataclass whose fields are its arrays, plus ``kind``, ``product`` (the identity in
-    words, for readers that do not know the kind) and ``pair``.
+    A concrete kind is a frozen dataclass whose fields are its arrays, plus ``kind`` and ``product`` (the identity in
+    words, for readers that do not know the kind). Most are a ``Factorization`` and say only ``pair``.
     """
 
     kind: ClassVar[str]
     product: ClassVar[str]
-
-    @abc.abstractmethod
-    def pair(self) -> tuple[Any, Any]:
-        """(L, R) with A ~ L R: L of shape (m, r), R of shape (r, n); either may be sparse."""
 
     def arrays(self) -> dict[str, Any]:
         """The stored arrays under their contract names, in order."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, Any]) -> Factorization:
-        """The factorization these arrays make. Raises InputError when names or shapes do not fit the kind."""
+    def from_arrays(cls, arrays: dict[str, Any]) -> Approximation:
+        """The approximation these arrays make. Raises InputError when names or shapes do not fit the kind."""
         names = [f.name for f in dataclasses.fields(cls)]
         if sorted(arrays) != sorted(names):
             raise InputError(
@@ -62,18 +60,88 @@ class Factorization(abc.ABC):
         return made
 
     def check_shapes(self) -> None:
-        """Raise InputError when the factors do not chain."""
+        """Raise InputError when the arrays do not fit together."""
         for name, array in self.arrays().items():
             if array.ndim not in (1, 2):
                 raise InputError(f"the array {name} has {array.ndim} dimensions")
         try:
-            L, R = self.pair()
-            chained = L.shape[1] == R.shape[0]
-        except (ValueError, IndexError):
-            chained = False
-        if not chained:
+            fits = self.fits()
+        except (ValueError, IndexError, ZeroDivisionError):
+            fits = False
+        if not fits:
             shapes = ", ".join(f"{n} {'x'.join(map(str, a.shape))}" for n, a in self.arrays().items())
             raise InputError(f"the arrays of this {self.kind} do not chain: {shapes}")
+
+    @abc.abstractmethod
+    def fits(self) -> bool:
+        """Whether the shapes of the arrays, and the indices in them, fit together; may raise what misfits raise."""
+
+    @property
+    @abc.abstractmethod
+    def shape(self) -> tuple[int, int]: ...
+
+    @property
+    @abc.abstractmethod
+    def dtype(self) -> numpy.dtype: ...
+
+    @property
+    @abc.abstractmethod
+    def rank(self) -> int:
+        """What ``--rank`` counts: stored columns, terms, codewords."""
+
+    @property
+    def bounded(self) -> bool:
+        """Whether its rank as a matrix is at most ``rank``, so that the best of that rank is a bound for its error."""
+        return True
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of values and indices in memory."""
+        return sum(nbytes(a) for a in self.arrays().values())
+
+    @property
+    @abc.abstractmethod
+    def apply_flops(self) -> int:
+        """Multiplications and additions of one product with a vector."""
+
+    @property
+    @abc.abstractmethod
+    def entry_flops(self) -> int:
+        """Multiplications and additions that form one entry."""
+
+    @abc.abstractmethod
+    def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
+        """F X, for X of shape (n, l)."""
+
+    @abc.abstractmethod
+    def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
+        """F^H Y, for Y of shape (m, l)."""
+
+    @abc.abstractmethod
+    def blocks(self) -> Callable[[slice, slice], numpy.ndarray]:
+        """The function that gives F[rows, cols], a new dense array; what it needs is prepared once."""
+
+    @abc.abstractmethod
+    def scaled(self, exponent: int) -> Approximation:
+        """This approximation times 2**exponent, exact but for underflow."""
+
+    def reconstruct(self) -> numpy.ndarray:
+        """The dense (m, n) matrix."""
+        m, n = self.shape
+        return self.blocks()(slice(0, m), slice(0, n))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Factorization(Approximation):
+    """A ~ L R, the product of the factors ``pair()`` gives; the named arrays are what is stored."""
+
+    @abc.abstractmethod
+    def pair(self) -> tuple[Any, Any]:
+        """(L, R) with A ~ L R: L of shape (m, r), R of shape (r, n); either may be sparse."""
+
+    def fits(self) -> bool:
+        L, R = self.pair()
+        return L.shape[1] == R.shape[0]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -91,14 +159,13 @@ class Factorization(abc.ABC):
         return int(self.pair()[1].shape[0])
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of values and indices in memory."""
-        return sum(nbytes(a) for a in self.arrays().values())
+    def apply_flops(self) -> int:
+        """Two for every stored value that a product with a vector meets."""
+        return 2 * sum(int(f.nnz) if is_sparse(f) else int(f.size) for f in self.pair())
 
     @property
-    def apply_flops(self) -> int:
-        """Multiplications and additions of one product with a vector: two for every stored value it meets."""
-        return 2 * sum(int(f.nnz) if is_sparse(f) else int(f.size) for f in self.pair())
+    def entry_flops(self) -> int:
+        return 2 * self.rank
 
     def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
         L, R = self.pair()
@@ -108,7 +175,24 @@ class Factorization(abc.ABC):
         L, R = self.pair()
         return np.asarray(R.conj().T @ (L.conj().T @ Y))
 
-    def reconstruct(self) -> numpy.ndarray:
-        """The dense (m, n) product."""
-        L, R = self.pair()
-        return np.asarray(dense(L) @ dense(R))
+    def blocks(self) -> Callable[[slice, slice], numpy.ndarray]:
+        L, R = (part if is_sparse(part) else np.ascontiguousarray(part) for part in self.pair())
+        return lambda rows, cols: np.asarray(dense(L[rows]) @ dense(R[:, cols]))
+
+    def scaled(self, exponent: int) -> Pair:
+        L, R = (np.ascontiguousarray(dense(part)) for part in self.pair())
+        return Pair(scale_exactly(L, exponent), R)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pair(Factorization):
+    """Two factors and nothing more."""
+
+    kind = "pair"
+    product = "L R"
+
+    L: Any
+    R: Any
+
+    def pair(self) -> tuple[Any, Any]:
+        return self.L, self.R

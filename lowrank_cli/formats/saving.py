@@ -12,7 +12,7 @@ from typing import Any
 from .. import factors
 from ..companions import COMPANIONS
 from ..errors import DamagedError, InputError, OutputError, UsageError
-from ..factors.base import Factorization
+from ..factors.base import Approximation
 from . import WRITERS, atomic, factor_meta
 from .container import ArrayInfo, Container
 from .npy_writer import npy_chunks
@@ -25,7 +25,7 @@ class Saved:
     """Factors as a file held them, every digest checked. report is the stored one, without a ``run`` block; digests
     are those of the arrays as stored (a sparse ``C`` is ``C.data C.indices C.indptr C.shape``)."""
 
-    factor: Factorization
+    factor: Approximation
     report: dict[str, Any]
     kind: str
     path: str
@@ -57,7 +57,7 @@ def check_suffix(target: str) -> Container:
     return WRITERS[suffix].load()
 
 
-def save(factor: Factorization, report: dict[str, Any], target: str, *, no_clobber: bool = False) -> None:
+def save(factor: Approximation, report: dict[str, Any], target: str, *, no_clobber: bool = False) -> None:
     """Write factors and their report to a file; the suffix decides the container.
 
     The same factors and report give the same bytes: the key ``run`` of the report is left out. The target holds the
@@ -68,7 +68,7 @@ def save(factor: Factorization, report: dict[str, Any], target: str, *, no_clobb
     atomic.commit(target, chunks, _size(chunks), no_clobber)
 
 
-def write_factors_to(fd: int, factor: Factorization, report: dict[str, Any]) -> None:
+def write_factors_to(fd: int, factor: Approximation, report: dict[str, Any]) -> None:
     """Write the bytes of a stored .npz to an open descriptor. Raises BrokenPipeError when nobody reads it."""
     atomic.write_all(fd, _encode(WRITERS[".npz"].load(), factor, report), STDOUT)
 
@@ -136,7 +136,7 @@ def _damage_of_ours(container: Container, path: str) -> Iterator[None]:
         raise InputError(err.what, where=path, hint=err.hint) from err
 
 
-def _encode(container: Container, factor: Factorization, report: dict[str, Any]) -> list[Any]:
+def _encode(container: Container, factor: Approximation, report: dict[str, Any]) -> list[Any]:
     stored = _of_the_values(report)
     try:
         flat = factor_meta.flatten(factor.arrays())
