@@ -98,10 +98,11 @@ def for_rank(
     # whoever says how blocks are to be gets a basis of blocks
     unasked = block is None and most == MOST_BLOCKS
     if unasked and scaled.matrix.nnz is None and by_gram(scaled.matrix.shape, k):
-        grown = _from_gram(scaled, k, streams)
-        if grown is not None:
-            return grown
+        by_squares = _from_gram(scaled, k, streams)
+        if by_squares is not None:
+            return by_squares
     low = lowered(scaled)
+    grown: Grown | None = None
     for matrix, exponent in ([] if low is None else [low]) + [(scaled.matrix, 0)]:
         total = math.ldexp(scaled.squares, -2 * exponent)
 
@@ -112,6 +113,7 @@ def for_rank(
         assert grown is not None
         if matrix is scaled.matrix or _single_serves(grown, k, scaled.squares):
             break
+    assert grown is not None
     return grown
 
 

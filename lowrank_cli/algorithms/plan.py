@@ -106,8 +106,8 @@ def trace(matrix: Metered, wanted: Wanted, streams: Streams) -> Curve:
     if not lapack:
         _require_basis(matrix, 128)
     scaled = bring_to_scale(matrix)
-    matrix = tall(scaled.matrix)
-    source, reach = (Full(matrix), min(m, n)) if lapack else _grow(matrix, scaled.squares, wanted, streams)
+    high = tall(scaled.matrix)
+    source, reach = (Full(high), min(m, n)) if lapack else _grow(high, scaled.squares, wanted, streams)
     return _measured(source, scaled, reach, transposed=m < n)
 
 
@@ -183,7 +183,7 @@ def _settled(seen: list[numpy.ndarray], beyond: float) -> int:
     if len(seen) > 2:
         first = len(seen[-3])
         earlier = np.cumsum(before[:first] - seen[-3])
-        ratio = np.divide(gain[:first], earlier, out=np.ones(first), where=earlier > 2 * gain[:first])
+        ratio = np.divide(gain[:first], earlier, out=np.ones(first), where=earlier > np.maximum(2 * gain[:first], 0))
         ratio = np.maximum(ratio, 0.0)
         fast = ratio < 0.5
         rest[:first][fast] *= (ratio[fast] ** 1.5) / (1 - ratio[fast])

@@ -204,7 +204,7 @@ def orthonormalize(W: numpy.ndarray, engine: Engine) -> tuple[numpy.ndarray, num
     return np.ascontiguousarray(Q), R
 
 
-def _total(products: list[numpy.ndarray], shape: tuple[int, int], dtype: numpy.dtype) -> numpy.ndarray:
+def _total(products: list[numpy.ndarray], shape: tuple[int, ...], dtype: numpy.dtype) -> numpy.ndarray:
     total = np.zeros(shape, dtype)
     for product in products:
         total += product

@@ -95,7 +95,7 @@ class TiledMatrix:
             out = np.empty(tile.shape, self.dtype)
         else:
             # memory that the system has to provide anew for every tile costs more than the rounding itself
-            kept = vars(self._scratch)
+            kept: dict[Any, numpy.ndarray] = vars(self._scratch)
             if slot not in kept or kept[slot].size < tile.size:
                 kept[slot] = np.empty(tile.size, self.dtype)
             out = kept[slot][: tile.size].reshape(tile.shape)
