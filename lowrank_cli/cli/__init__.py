@@ -15,6 +15,8 @@ TABLE: Mapping[str, Entry] = {
     "compare": Entry("lowrank_cli.cli.compare:COMMAND", "Every structure side by side on one matrix."),
     "info": Entry("lowrank_cli.cli.info:COMMAND", "Say what files hold, from their headers."),
     "reconstruct": Entry("lowrank_cli.cli.reconstruct:COMMAND", "Multiply saved factors back to a dense matrix."),
+    "apply": Entry("lowrank_cli.cli.apply:COMMAND", "Multiply a block of columns by saved factors."),
+    "convert": Entry("lowrank_cli.cli.convert:COMMAND", "Write saved factors, or a matrix, in another format."),
     "verify": Entry("lowrank_cli.cli.verify:COMMAND", "Hold saved factors against their matrix; exit 8 if they lie."),
     "list": Entry("lowrank_cli.cli.list:COMMAND", "List the methods or the file formats."),
     "warmup": Entry("lowrank_cli.cli.warmup:COMMAND", "Compile the kernels once, ahead of the first big matrix."),
