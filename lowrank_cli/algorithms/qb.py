@@ -75,7 +75,8 @@ class _Whole:
     def __init__(self, scaled: Scaled):
         self.full = Full(tall(scaled.matrix))
         self.transposed = scaled.matrix.shape[0] < scaled.matrix.shape[1]
-        self.kernels, self.facts = self.full.kernels, {}
+        self.kernels = self.full.kernels
+        self.facts: dict[str, Any] = {}
 
     def gains(self) -> numpy.ndarray:
         return self.full.squares()
