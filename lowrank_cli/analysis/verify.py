@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -45,12 +46,15 @@ def verify(
     claimed| <= 1e-6 claimed + 4 sqrt(max(m, n)) eps, a bound when measured <= claimed; of a measured interval the end
     that speaks for the claim counts. sample: an interval from 20 probes instead of a full comparison, which contains
     the error except with failure_probability. orthogonality: the ratios |Q^H Q - I| / (length eps) of an SVD or a QB,
-    at most 30. Cost: two passes; sampled, one.
+    at most 30. Of a pseudo-inverse the four Penrose residuals are recomputed. Cost: two passes; sampled, one.
     """
     from ..engines.blas import single_threaded
     from ..engines.threads import engine_for
 
-    error = report.get("error") or {}
+    inverse = report.get("command") == "pinv"
+    error = {"relative": report["penrose"]["AXA"], "norm": "fro"} if inverse else report.get("error") or {}
+    if sample and inverse:
+        raise UsageError("the Penrose equations of a pseudo-inverse are measured, not sampled", hint="drop --sample")
     if sample and error.get("norm") == "spectral":
         raise UsageError(
             "a sample judges Frobenius errors, and these factors claim a spectral one", hint="drop --sample"
@@ -71,7 +75,10 @@ def verify(
         if matrix is not None and not reasons:
             engine = engine_for(threads)
             parts = [tiled(loaded, engine) for loaded in (matrix, times) if loaded is not None]
-            reasons += _against(factor, parts, engine, said, sample, failure_probability, seed)
+            if inverse:
+                reasons += _inverse_of(factor, report["penrose"], parts[0], said)
+            else:
+                reasons += _against(factor, parts, engine, said, sample, failure_probability, seed)
     said["holds"] = not reasons
     said["reason"] = "; ".join(reasons) or None
     return said
@@ -151,6 +158,27 @@ def _against(
     if lower > claim + slack or (said["kind"] == "exact" and upper < claim - slack):
         wrong.append(f"the claimed relative error is {claim:.6g}, the measured one {upper:.6g}")
     return wrong
+
+
+def _inverse_of(factor: Approximation, claims: dict[str, float], A: Matrix, said: dict[str, Any]) -> list[str]:
+    """Measure the four Penrose equations and say which are off the claim by more than rounding: what A^+ A A^+, A A^+
+    and A^+ A lack may grow with the condition number."""
+    from ..algorithms.pseudoinverse import penrose
+    from ..algorithms.scaling import bring_to_scale
+    from ..factors.svd import SVD
+    from ..matrices.metered import Metered
+
+    if tuple(A.shape) != tuple(factor.shape[::-1]):
+        (n, m), given = factor.shape, "x".join(map(str, A.shape))
+        return [f"the factors are a pseudo-inverse of a {m}x{n} matrix, the matrix given is {given}"]
+    found = dataclasses.asdict(penrose(bring_to_scale(Metered(A)), SVD(**factor.arrays())))
+    said["measured"] = found["AXA"]
+    s = factor.arrays()["s"].astype(np.float64)
+    rounding = 4 * math.sqrt(max(A.shape)) * float(np.finfo(np.result_type(A.dtype, factor.dtype)).eps)
+    condition = float(s[0] / s[s > 0][-1]) if s[0] else 1.0
+    slack = {name: rounding * (1.0 if name == "AXA" else condition) for name in found}
+    off = [name for name in found if abs(found[name] - claims[name]) > 1e-6 * claims[name] + slack[name]]
+    return [f"the claimed residual of {name} is {claims[name]:.6g}, the measured one {found[name]:.6g}" for name in off]
 
 
 def _not_its_own(factor: Approximation, A: Matrix) -> list[str]:

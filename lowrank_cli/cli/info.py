@@ -64,7 +64,10 @@ def _bytes(array: Any) -> int:
 
 
 def _shape(report: dict[str, Any]) -> list[int] | None:
-    """Of the matrix that is approximated, as the stored report tells it: of a product, rows of X and columns of Y."""
+    """Of the matrix that the factors stand for, as the stored report tells it: of a product, rows of X and columns of
+    Y; of a pseudo-inverse, the columns of A first."""
+    if report.get("command") == "pinv":
+        return report["input"]["shape"][::-1]
     first = (report.get("input") or {}).get("shape")
     last = (report.get("times") or report.get("input") or {}).get("shape")
     return None if first is None or last is None else [first[0], last[1]]

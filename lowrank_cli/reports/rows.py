@@ -37,7 +37,7 @@ class Row:
 def rows(report: dict[str, Any], full: bool) -> list[Row]:
     """The lines of one report. Strings are safe to print; numbers read back when ``full``."""
     readers = {"verify": _verify, "info": _info, "list": _list, "warmup": _warmup, "spectrum": _spectrum}
-    readers |= {"plan": _plan, "compare": _compare}
+    readers |= {"plan": _plan, "compare": _compare, "pinv": _pinv}
     reader = readers.get(report["command"], _approximation)
     return list(reader(report, full))
 
@@ -58,6 +58,12 @@ def _compare(report: dict[str, Any], full: bool) -> Iterator[Row]:
     from .compare_rows import rows as lines
 
     return lines(report, full)
+
+
+def _pinv(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    from .pinv_rows import pinv_rows
+
+    return pinv_rows(report, full)
 
 
 def title(report: dict[str, Any]) -> str:

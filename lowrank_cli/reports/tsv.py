@@ -43,6 +43,8 @@ def _lines(report: dict[str, Any]) -> list[dict[str, Any]]:
         return _plan(report)
     if command == "compare":
         return _compare(report)
+    if command == "pinv":
+        return [_pinv(report)]
     if command == "warmup":
         return [{"kernel": name} for name in report["kernels"]]
     if command == "verify":
@@ -66,6 +68,18 @@ def _plan(report: dict[str, Any]) -> list[dict[str, Any]]:
     first = {"asked": "curve", "value": None, "ratio": None, "worth": None, "note": None}
     answers = [{k: v for k, v in answer.items() if k != "predicted"} for answer in report["answers"]]
     return [point | first for point in report["curve"]] + answers
+
+
+def _pinv(report: dict[str, Any]) -> dict[str, Any]:
+    run, solution = report.get("run") or {}, report["solution"] or {}
+    line = {"file": run.get("input_path"), "item": report["input"]["item"], "command": "pinv"}
+    line |= _matrix(report["input"]) | {name: report[name] for name in ("method", "status", "rank", "condition")}
+    line |= report["rule"] | {"ridge": report["options"]["ridge"]}
+    line |= {f"penrose_{name}": value for name, value in report["penrose"].items()}
+    line |= {f"norm_{name}": value for name, value in report["norms"].items()}
+    line |= {f"solution_{n}": solution.get(n) for n in ("norm", "residual", "residual_relative", "gradient_relative")}
+    line |= {f"ledger_{name}": value for name, value in report["ledger"].items()}
+    return line | {"seed": report["seed"], "seconds": run.get("seconds"), "output": run.get("output")}
 
 
 def _compare(report: dict[str, Any]) -> list[dict[str, Any]]:
