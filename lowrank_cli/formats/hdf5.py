@@ -7,9 +7,10 @@ that every h5py has, and values that are not numbers.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NoReturn
+from typing import Any
 
 from ..errors import InputError, LowrankError
+from .choice import Entry, refuse
 from .hdf5_read import (
     check,
     dtype_name,
@@ -27,8 +28,6 @@ from .working import Conversion, allocate, matrix_shape
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 FACTORS = "lowrank.factors/"
-#: How many candidates an error line spells out
-SHOWN = 8
 
 
 def matches(head: bytes, name: str) -> bool:
@@ -68,7 +67,7 @@ def _load(found: Any, file: Any, path: str, item: str) -> Loaded:
 
     where = f"{path}:{item}"
     if found is None:
-        _refuse(path, f"there is no {item!r} in the file", _listed(file, path))
+        refuse(path, f"there is no {item!r} in the file", _listed(file, path))
     with guarded(where, "cannot be examined"):
         sparse = is_sparse(found)
     if sparse:
@@ -77,7 +76,7 @@ def _load(found: Any, file: Any, path: str, item: str) -> Loaded:
         stored = Item(item, about.shape, about.dtype, about.nnz, about.bytes, about.detail)
         return Loaded(array, path, "hdf5", stored, notes)
     if not isinstance(found, h5py.Dataset):
-        _refuse(path, f"{item!r} is a group, not a matrix", _listed(file, path))
+        refuse(path, f"{item!r} is a group, not a matrix", _listed(file, path))
     check(found, where)
     shape = matrix_shape(found.shape, where)
     conversion = Conversion(found.dtype)
@@ -88,12 +87,9 @@ def _load(found: Any, file: Any, path: str, item: str) -> Loaded:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Entry:
-    """A dataset or sparse group; candidate: a matrix that can be read; elsewhere: one but for its values, which lie
-    in other files."""
+class _Entry(Entry):
+    """A dataset or sparse group; elsewhere: a matrix but for its values, which lie in other files."""
 
-    item: Item
-    candidate: bool
     elsewhere: bool = False
 
 
@@ -150,24 +146,7 @@ def _only(file: Any, path: str) -> str:
     found = found or [entry.item.path for entry in entries if entry.elsewhere]
     if len(found) == 1 and found[0] is not None:
         return found[0]
-    _refuse(path, f"holds {len(found)} matrices" if found else "holds no 2-D numeric dataset", entries)
-
-
-def _refuse(path: str, what: str, entries: list[_Entry]) -> NoReturn:
-    """InputError with the candidates of the file as arguments to copy, or else with what the file does hold."""
-    found = [entry.item for entry in entries if entry.candidate]
-    if not found:
-        held = ", ".join(f"{entry.item.path} ({_size(entry.item)}{entry.item.dtype})" for entry in entries[:3])
-        more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
-        hint = f"there is no matrix in it, only {held}{more}" if held else "it holds no datasets at all"
-        raise InputError(what, where=path, hint=hint)
-    names = [f"{path}:{one.path} ({_size(one)}{one.dtype})" for one in found[:SHOWN]]
-    more = "" if len(found) <= SHOWN else f" and {len(found) - SHOWN} more (lowrank info lists them)"
-    raise InputError(what, where=path, hint=f"name one: {', '.join(names)}{more}")
-
-
-def _size(item: Item) -> str:
-    return " x ".join(map(str, item.shape)) + " " if item.shape else ""
+    refuse(path, f"holds {len(found)} matrices" if found else "holds no 2-D numeric dataset", entries)
 
 
 FORMAT = Format("hdf5", (".h5", ".hdf5", ".he5", ".hdf", ".h5ad", ".nc"), matches, items, load)

@@ -14,7 +14,8 @@ from ..errors import InputError
 from ..lazy import np
 from .hdf5_read import check, dtype_name, read
 from .hdf5_walk import guarded, wrap
-from .working import Conversion, canonical, matrix_shape, require_memory, supported
+from .sparse_parts import compressed, require_room
+from .working import Conversion, matrix_shape, supported
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,7 +28,7 @@ class SparseGroup:
     """A group that describes itself as a sparse matrix; nothing is checked yet but the header."""
 
     layout: str
-    shape: tuple[int, ...]
+    shape: tuple[int, int]
     nnz: int
     dtype: str
     bytes: int
@@ -100,29 +101,16 @@ def load_group(group: Any, where: str) -> tuple[Any, tuple[str, ...]]:
 
     Cost: the three arrays once, and one transposition by counting for a matrix stored by columns.
     """
-    from scipy import sparse
-
     about = describe(group, where)
-    need = about.nnz * 2 * (16 + 8) + 8 * (about.shape[0] + about.shape[1] + 2)
-    require_memory(need, where, f"the {about.shape[0]} x {about.shape[1]} sparse matrix with {about.nnz} entries")
-    notes: list[str] = []
+    require_room(about.nnz, about.shape, where)
     with guarded(where, "the sparse group cannot be read"):
         data_part = _part(group, "data")
         conversion = Conversion(data_part.dtype)
         data = np.empty(about.nnz, conversion.target)
         read(data_part, data, conversion, f"{where}/data")
-        notes += conversion.notes()
         indices, indptr = (_integers(group, name, where) for name in ("indices", "indptr"))
-    major, minor = about.shape if about.layout == "csr" else about.shape[::-1]
-    _check_structure(data, indices, indptr, major, minor, where)
-    narrow = max(about.nnz, *about.shape) < 2**31
-    index = np.int32 if narrow else np.int64
-    build = sparse.csr_array if about.layout == "csr" else sparse.csc_array
-    matrix = build((data, indices.astype(index), indptr.astype(index)), shape=about.shape)
-    array, summed = canonical(matrix)
-    if summed:
-        notes.append(f"{summed} duplicate entries were summed")
-    return array, tuple(notes)
+    array, notes = compressed(about.layout, data, indices, indptr, about.shape, where)
+    return array, (*conversion.notes(), *notes)
 
 
 def _integers(group: Any, name: str, where: str) -> npt.NDArray:
@@ -132,16 +120,3 @@ def _integers(group: Any, name: str, where: str) -> npt.NDArray:
     values = np.empty(part.shape, part.dtype.newbyteorder("="))
     part.read_direct(values) if values.size else None
     return values
-
-
-def _check_structure(
-    data: npt.NDArray, indices: npt.NDArray, indptr: npt.NDArray, major: int, minor: int, where: str
-) -> None:
-    if len(indices) != len(data):
-        raise InputError(f"the sparse matrix has {len(data)} values and {len(indices)} indices", where=where)
-    if len(indptr) != major + 1:
-        raise InputError(f"indptr of the sparse matrix has {len(indptr)} entries, not {major + 1}", where=where)
-    if int(indptr[0]) != 0 or int(indptr[-1]) != len(data) or bool((indptr[1:] < indptr[:-1]).any()):
-        raise InputError(f"indptr of the sparse matrix does not rise from 0 to {len(data)}", where=where)
-    if len(indices) and not (int(indices.min()) >= 0 and int(indices.max()) < minor):
-        raise InputError(f"an index of the sparse matrix is outside 0 to {minor - 1}", where=where)

@@ -27,11 +27,6 @@ _FOREIGN: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
     (re.compile(rb"version https://git-lfs"), "a Git LFS pointer, not the data", "fetch the data with git lfs pull"),
     (re.compile(rb"\s*<(!|html|\?xml)", re.IGNORECASE), "a web page, not the data", "download the file again"),
     (
-        re.compile(rb"PK(\x03\x04|\x05\x06)"),
-        "a ZIP or .npz archive, which is not read as a matrix",
-        "save one array of it with numpy.save",
-    ),
-    (
         re.compile(rb"MATLAB [57]"),
         "a MATLAB file, which is not read",
         "save the matrix as Matrix Market, .npy or plain HDF5",

@@ -8,7 +8,6 @@ import os
 import pickle
 import subprocess
 import sys
-import zipfile
 
 import h5py
 import numpy as np
@@ -77,14 +76,6 @@ def test_files_that_are_none_of_ours_are_named_for_what_they_are(tmp_path, conte
 def test_a_git_lfs_pointer_is_named_even_under_a_known_suffix(tmp_path):
     for suffix in ("npy", "mtx", "h5"):
         assert "git lfs pull" in refusal(put(tmp_path, f"a.{suffix}", b"version https://git-lfs.github.com/spec/v1\n"))
-
-
-def test_an_npz_is_refused_with_what_to_do(tmp_path):
-    np.savez(tmp_path / "a.npz", A=A)
-    assert "numpy.save" in refusal(str(tmp_path / "a.npz"))
-    with zipfile.ZipFile(tmp_path / "b.zip", "w"):
-        pass
-    assert "ZIP" in refusal(str(tmp_path / "b.zip"))
 
 
 def test_a_known_suffix_with_foreign_content_is_refused_by_its_reader(tmp_path):

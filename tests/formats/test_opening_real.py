@@ -81,7 +81,7 @@ def test_hdf5_files_open_with_their_indexed_shape(data, name, shape):
         ("suite-npy/numpy_py2-objarr.npy", "never loaded"),
         ("suite-npy/numpy_win64python2.npy", "1-D"),
         ("suite-npy/pydmd_input_sample_predict_exact.npy", "no columns"),
-        ("lp_80BAU3B.npz", "ZIP"),
+        ("lp_80BAU3B.npz:bounds", "never loaded"),
         ("lfs_pointer_bcsstk25.mtx", "git lfs pull"),
         ("NCF_GMF_8.h5", "holds 3 matrices"),
         ("10x_v2_multiple_genomes.h5", "holds 2 matrices"),
