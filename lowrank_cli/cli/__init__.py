@@ -14,6 +14,7 @@ TABLE: Mapping[str, Entry] = {
     "pinv": Entry("lowrank_cli.cli.pinv:COMMAND", "Pseudo-inverse, as factors or dense; least squares solutions."),
     "plan": Entry("lowrank_cli.cli.plan:COMMAND", "Which rank to ask for: error, bytes and cost of every rank."),
     "compare": Entry("lowrank_cli.cli.compare:COMMAND", "Every structure side by side on one matrix."),
+    "msign": Entry("lowrank_cli.cli.msign:COMMAND", "Matrix sign, or polar factor: the nearest partial isometry."),
     "info": Entry("lowrank_cli.cli.info:COMMAND", "Say what files hold, from their headers."),
     "reconstruct": Entry("lowrank_cli.cli.reconstruct:COMMAND", "Multiply saved factors back to a dense matrix."),
     "apply": Entry("lowrank_cli.cli.apply:COMMAND", "Multiply a block of columns by saved factors."),

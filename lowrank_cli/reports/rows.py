@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..companions import COMPANIONS
+from ..registry import Entry
 from .text import number, safe, shape, size
 
 NORMS = {"fro": "Frobenius", "spectral": "spectral"}
@@ -15,6 +16,16 @@ KINDS = {
     "bound": "an upper bound",
     "estimate": "an estimate",
     "none": "not measured",
+}
+
+
+#: Commands whose lines have a file of their own.
+_ELSEWHERE = {
+    "spectrum": Entry("lowrank_cli.reports.spectrum_rows:spectrum_rows", ""),
+    "plan": Entry("lowrank_cli.reports.plan_rows:rows", ""),
+    "compare": Entry("lowrank_cli.reports.compare_rows:rows", ""),
+    "pinv": Entry("lowrank_cli.reports.pinv_rows:pinv_rows", ""),
+    "msign": Entry("lowrank_cli.reports.msign_rows:rows", ""),
 }
 
 
@@ -36,34 +47,10 @@ class Row:
 
 def rows(report: dict[str, Any], full: bool) -> list[Row]:
     """The lines of one report. Strings are safe to print; numbers read back when ``full``."""
-    readers = {"verify": _verify, "info": _info, "list": _list, "warmup": _warmup, "spectrum": _spectrum}
-    readers |= {"plan": _plan, "compare": _compare, "pinv": _pinv}
-    reader = readers.get(report["command"], _approximation)
+    readers = {"verify": _verify, "info": _info, "list": _list, "warmup": _warmup}
+    command = report["command"]
+    reader = _ELSEWHERE[command].load() if command in _ELSEWHERE else readers.get(command, _approximation)
     return list(reader(report, full))
-
-
-def _spectrum(report: dict[str, Any], full: bool) -> Iterator[Row]:
-    from .spectrum_rows import spectrum_rows
-
-    return spectrum_rows(report, full)
-
-
-def _plan(report: dict[str, Any], full: bool) -> Iterator[Row]:
-    from .plan_rows import rows as lines
-
-    return lines(report, full)
-
-
-def _compare(report: dict[str, Any], full: bool) -> Iterator[Row]:
-    from .compare_rows import rows as lines
-
-    return lines(report, full)
-
-
-def _pinv(report: dict[str, Any], full: bool) -> Iterator[Row]:
-    from .pinv_rows import pinv_rows
-
-    return pinv_rows(report, full)
 
 
 def title(report: dict[str, Any]) -> str:
@@ -185,7 +172,9 @@ def cost(report: dict[str, Any], run: dict[str, Any], full: bool) -> Iterator[Ro
     if run.get("seconds") is not None:
         seconds = number(run["seconds"], full) if full else f"{run['seconds']:.2f}"
         threads = "1 thread" if run["threads"] == 1 else f"{run['threads']} threads"
-        yield Row("time", f"{seconds} s", f"{threads}, seed {report['seed']}")
+        # what draws no random numbers has no seed
+        seed = f", seed {report['seed']}" if "seed" in report else ""
+        yield Row("time", f"{seconds} s", threads + seed)
     if run.get("output") is not None:
         known = run.get("output_bytes")
         yield Row("output", safe(run["output"]), "" if known is None else size(known, full))

@@ -45,6 +45,8 @@ def _lines(report: dict[str, Any]) -> list[dict[str, Any]]:
         return _compare(report)
     if command == "pinv":
         return [_pinv(report)]
+    if command == "msign":
+        return [_msign(report)]
     if command == "warmup":
         return [{"kernel": name} for name in report["kernels"]]
     if command == "verify":
@@ -92,6 +94,16 @@ def _compare(report: dict[str, Any]) -> list[dict[str, Any]]:
         | {"max_abs_Z": row["method_facts"].get("max_abs_Z")}
         for row in report["rows"]
     ]
+
+
+def _msign(report: dict[str, Any]) -> dict[str, Any]:
+    run, apart = report.get("run") or {}, report["distance"] or {}
+    line = {"file": run.get("input_path"), "item": report["input"]["item"], **_matrix(report["input"])}
+    measured = ("orthogonality", "backward_error", "numeric_rank", "condition", "resolved", "deviation")
+    line |= {name: report[name] for name in ("method", "status", "rank", "iterations", *measured)}
+    line |= {f"distance_{norm}": apart.get(norm) for norm in ("fro", "spectral")}
+    line |= {f"ledger_{name}": value for name, value in report["ledger"].items()}
+    return line | {"seconds": run.get("seconds"), "output": run.get("output")}
 
 
 def _approximation(report: dict[str, Any]) -> dict[str, Any]:
