@@ -6,6 +6,7 @@ Nothing here calls the library's own arithmetic, so that it cannot agree with it
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,16 @@ def eps(array: Any) -> float:
     return float(np.finfo(array.dtype).eps)
 
 
-def product(factor: Any) -> np.ndarray:
-    """The dense matrix that the named arrays stand for by the contract, in extended precision."""
-    a = {name: wide(array) for name, array in factor.arrays().items() if name not in ("cols", "rows", "index")}
+def product(factor: Any, widen: Callable[[Any], np.ndarray] = wide) -> np.ndarray:
+    """The dense matrix that the named arrays stand for by the contract, in extended precision or as ``widen`` says."""
+    a = {name: widen(array) for name, array in factor.arrays().items() if name not in ("cols", "rows", "index")}
     if factor.kind == "svd":
         return (a["U"] * a["s"]) @ a["Vh"]
     if factor.kind == "qb":
         return a["Q"] @ a["B"]
+    if factor.kind == "kron":
+        terms = zip(a["s"], *(np.split(a[name], len(a["s"])) for name in "BC"), strict=True)
+        return sum(s * np.kron(B, C) for s, B, C in terms)
     if factor.kind == "id":
         return a["C"] @ a["Z"] if "C" in a else a["W"] @ a["R"]
     return a["C"] @ a["R"]

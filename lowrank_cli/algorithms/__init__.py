@@ -16,5 +16,8 @@ TABLE: Mapping[str, Entry] = {
         "interpolative decomposition: the matrix from some of its own columns, or rows",
     ),
     "qb": Entry("lowrank_cli.algorithms.qb:METHOD", "projection on the leading directions of the columns"),
+    "kron": Entry(
+        "lowrank_cli.algorithms.kron:METHOD", "a sum of Kronecker products B (x) C, shapes given or searched"
+    ),
     "cr": Entry("lowrank_cli.algorithms.cr:METHOD", "a product X Y from sampled columns of X and rows of Y"),
 }

@@ -17,6 +17,7 @@ TABLE: Mapping[str, tuple[Entry, ...]] = {
         Entry("lowrank_cli.factors.interpolative:ColumnID", "C Z, C = A[:, cols]"),
         Entry("lowrank_cli.factors.interpolative:RowID", "W R, R = A[rows, :]"),
     ),
+    "kron": (Entry("lowrank_cli.factors.kron:KroneckerSum", "sum_i s_i B_i (x) C_i"),),
     "cr": (Entry("lowrank_cli.factors.cr:CR", "C R, sampled columns times sampled rows"),),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import gallery
@@ -19,11 +20,18 @@ from lowrank_cli.formats.memory import from_array
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A method with options, and whether it takes a second factor."""
+    """A method with options, and whether it takes a second factor. takes: of any matrix one that the method takes, or
+    None where it takes none of that shape."""
 
     method: str
     options: Any = None
     of_product: bool = False
+    takes: Callable[[Any], Any] = lambda A: A
+
+
+def divisible(A: Any) -> Any:
+    """One that has factors to be a Kronecker product of."""
+    return None if A.shape == (1, 1) else A
 
 
 CASES: dict[str, Case] = {
@@ -31,6 +39,7 @@ CASES: dict[str, Case] = {
     "qb": Case("qb"),
     "id": Case("id"),
     "id rows": Case("id", IDOptions(axis="rows")),
+    "kron": Case("kron", takes=divisible),
     **{f"cr {scheme}": Case("cr", CROptions(scheme=scheme), True) for scheme in SCHEMES},
 }
 

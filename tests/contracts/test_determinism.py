@@ -27,7 +27,7 @@ DTYPES = ("float64", "float32", "complex128")
 
 
 def values(case, dtype="float64"):
-    A = cases.large(dtype)
+    A = CASES[case].takes(cases.large(dtype))
     return A, (cases.partner(A) if CASES[case].of_product else None)
 
 
@@ -59,7 +59,7 @@ def test_no_bit_of_factors_or_report_depends_on_threads_or_order(case, how, dtyp
 
 @pytest.mark.parametrize(("case", "how"), [row for row in WHAT if not CASES[row[0]].of_product])
 def test_no_bit_depends_on_threads_or_order_for_wide_matrices(case, how):
-    A = cases.large().T
+    A = CASES[case].takes(cases.large()).T
     wanted = found(case, A, None, how)
     assert found(case, np.ascontiguousarray(A), None, how, threads=4) == wanted
 
@@ -68,7 +68,7 @@ def test_no_bit_depends_on_threads_or_order_for_wide_matrices(case, how):
 @pytest.mark.parametrize("dtype", ["float64", "complex64"])
 @pytest.mark.parametrize(("case", "how"), WHAT)
 def test_no_bit_of_a_larger_job_depends_on_threads_or_order(case, how, dtype):
-    A, _ = gallery.with_spectrum(1700, 1300, gallery.poly(1300), dtype=dtype)
+    A = CASES[case].takes(gallery.with_spectrum(1700, 1300, gallery.poly(1300), dtype=dtype)[0])
     Y = cases.partner(A) if CASES[case].of_product else None
     wanted = found(case, A, Y, how)
     for threads, make in ((3, np.asfortranarray), (4, np.ascontiguousarray)):
