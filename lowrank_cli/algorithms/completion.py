@@ -41,12 +41,13 @@ class Completed:
 
 
 def complete(
-    pieces: Ordered, scaled: Scaled, budget: Budget, target: float | None, assess: Assessor | None
+    pieces: Ordered, scaled: Scaled | None, budget: Budget, target: float | None, assess: Assessor | None
 ) -> Completed:
-    """Cut at the rank asked for, or at the smallest whose assessed error meets the target."""
+    """Cut at the rank asked for, or at the smallest whose assessed error meets the target. scaled: read only for the
+    norm of a matrix whose error is not assessed."""
     cap = max(1, min(budget.rank or len(pieces.gains), len(pieces.gains)))
     if assess is None:
-        return Completed(cap, Certificate(matrix_norm=scaled.facts.norm), Status.CONVERGED)
+        return Completed(cap, Certificate(matrix_norm=None if scaled is None else scaled.facts.norm), Status.CONVERGED)
 
     def judge(k: int) -> Assessment:
         return assess(pieces.build(k), pieces.optimal_lower(k))

@@ -17,6 +17,9 @@ TABLE: Mapping[str, Entry] = {
     "msign": Entry("lowrank_cli.cli.msign:COMMAND", "Matrix sign, or polar factor: the nearest partial isometry."),
     "info": Entry("lowrank_cli.cli.info:COMMAND", "Say what files hold, from their headers."),
     "reconstruct": Entry("lowrank_cli.cli.reconstruct:COMMAND", "Multiply saved factors back to a dense matrix."),
+    "recompress": Entry(
+        "lowrank_cli.cli.recompress:COMMAND", "Truncate saved factors, their sums and products, further."
+    ),
     "apply": Entry("lowrank_cli.cli.apply:COMMAND", "Multiply a block of columns by saved factors."),
     "convert": Entry("lowrank_cli.cli.convert:COMMAND", "Write saved factors, or a matrix, in another format."),
     "verify": Entry("lowrank_cli.cli.verify:COMMAND", "Hold saved factors against their matrix; exit 8 if they lie."),

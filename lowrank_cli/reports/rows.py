@@ -26,6 +26,7 @@ _ELSEWHERE = {
     "compare": Entry("lowrank_cli.reports.compare_rows:rows", ""),
     "pinv": Entry("lowrank_cli.reports.pinv_rows:pinv_rows", ""),
     "msign": Entry("lowrank_cli.reports.msign_rows:rows", ""),
+    "recompress": Entry("lowrank_cli.reports.recompress_rows:rows", ""),
 }
 
 
@@ -72,16 +73,16 @@ def _approximation(report: dict[str, Any], full: bool) -> Iterator[Row]:
         if name in report:
             yield Row(name, *matrix_cells(report[name], run.get(f"{name}_path"), full))
     yield Row("method", f"{safe(report['method'])}, rank {report['rank']}")
-    yield _status(report)
+    yield status(report)
     yield from _error(report["error"], full)
-    yield from _optimal(report, full)
+    yield from optimal(report, full)
     yield from _method_facts(report, full)
-    yield from _compression(report, full)
+    yield from compression(report, full)
     yield from cost(report, run, full)
-    yield from _warnings(report)
+    yield from warnings(report)
 
 
-def _status(report: dict[str, Any]) -> Row:
+def status(report: dict[str, Any]) -> Row:
     from ..algorithms.outcome import Status
 
     try:
@@ -111,7 +112,7 @@ def _error(error: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row("may fail", chance, f"Probability that the bound does not hold; {error['probes']} probes.")
 
 
-def _optimal(report: dict[str, Any], full: bool) -> Iterator[Row]:
+def optimal(report: dict[str, Any], full: bool) -> Iterator[Row]:
     low, high = report["optimal"]["relative_lower"], report["optimal"]["relative_upper"]
     if low is None and high is None:
         return
@@ -161,7 +162,7 @@ def _searched(search: dict[str, Any] | None) -> str:
     return f"best of {search['tried']} tried, {search['possible']} possible{second}"
 
 
-def _compression(report: dict[str, Any], full: bool) -> Iterator[Row]:
+def compression(report: dict[str, Any], full: bool) -> Iterator[Row]:
     numbers = report["compression"]
     ratio, flops = numbers["ratio"], numbers["apply_flops_ratio"]
     counts = f"{size(numbers['bytes_in'], full)} -> {size(numbers['bytes_out'], full)}"
@@ -186,14 +187,14 @@ def cost(report: dict[str, Any], run: dict[str, Any], full: bool) -> Iterator[Ro
         seconds = number(run["seconds"], full) if full else f"{run['seconds']:.2f}"
         threads = "1 thread" if run["threads"] == 1 else f"{run['threads']} threads"
         # what draws no random numbers has no seed
-        seed = f", seed {report['seed']}" if "seed" in report else ""
+        seed = "" if report.get("seed") is None else f", seed {report['seed']}"
         yield Row("time", f"{seconds} s", threads + seed)
     if run.get("output") is not None:
         known = run.get("output_bytes")
         yield Row("output", safe(run["output"]), "" if known is None else size(known, full))
 
 
-def _warnings(report: dict[str, Any]) -> Iterator[Row]:
+def warnings(report: dict[str, Any]) -> Iterator[Row]:
     """What a reader must not miss, in plain words."""
     facts, error, numbers = report["method_facts"], report["error"], report["compression"]
     said = facts.get("warnings") or facts.get("warning") or ()
@@ -245,8 +246,12 @@ def _factors(report: dict[str, Any], full: bool) -> Iterator[Row]:
     kind = f"{safe(facts['kind'])}, rank {facts['rank']}, {dims}"
     yield Row("factors", kind, f"A ~ {safe(facts['product'])}, {size(facts['bytes'], full)}")
     if stored.get("status"):
-        yield _status(stored)
-    if stored.get("error"):
+        yield status(stored)
+    if stored.get("error") and stored.get("command") == "recompress":
+        from .recompress_rows import errors
+
+        yield from errors(stored, full)
+    elif stored.get("error"):
         yield from _error(stored["error"], full)
 
 

@@ -53,6 +53,10 @@ def _lines(report: dict[str, Any]) -> list[dict[str, Any]]:
         run = report.get("run") or {}
         held = {name: report.get(name) for name in ("holds", "claimed", "measured", "reason")}
         return [{"file": run.get("input_path"), "against": run.get("against_path"), **held}]
+    if command == "recompress":
+        total = report.get("total") or {}
+        more = {f"total_{name}": total.get(name) for name in ("relative", "absolute", "failure_probability")}
+        return [_approximation(report) | more]
     return [_approximation(report)]
 
 
