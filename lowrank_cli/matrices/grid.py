@@ -46,10 +46,10 @@ def ranges(marks: Sequence[int]) -> list[slice]:
     return [slice(a, b) for a, b in itertools.pairwise(marks)]
 
 
-def waves(count: int, threads: int) -> list[range]:
-    """Blocks 0 .. count - 1 in order, a few for each thread at a time: bounds memory where each leaves a result."""
+def waves(blocks: range, threads: int) -> list[range]:
+    """Blocks in order, a few for each thread at a time: bounds memory where each leaves a result."""
     step = max(4, 2 * threads)
-    return [range(start, min(start + step, count)) for start in range(0, count, step)]
+    return [blocks[start : start + step] for start in range(0, len(blocks), step)]
 
 
 def visit_tiles(matrix: Matrix, engine: Engine, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:

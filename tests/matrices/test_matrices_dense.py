@@ -82,7 +82,7 @@ def test_the_two_products_are_each_others_adjoint(shape, dtype):
     A = TiledMatrix(storage.values(shape, dtype))
     X, Y = storage.values((shape[1], 4), dtype, 1), storage.values((shape[0], 4), dtype, 2)
     left, right = np.vdot(Y, A.matmat(X)), np.vdot(A.rmatmat(Y), X)
-    size = norm(A.array) * norm(X) * norm(Y)
+    size = norm(A.source.array) * norm(X) * norm(Y)
     assert abs(left - right) <= 4 * np.finfo(dtype).eps * max(shape) * size
 
 

@@ -1,0 +1,79 @@
+"""Where the values of a dense matrix come from: an array in memory, or a file that is read a slab at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from ..kernels.gather import gather_columns, gather_rows, seconds_saved
+from ..kernels.jit import pays
+
+if TYPE_CHECKING:
+    import numpy
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Slab:
+    """Tiles that are in memory at once: those of some row blocks and some column blocks, both consecutive.
+
+    array holds their entries, its first row and column those of the first tile. It is good until the next slab.
+    """
+
+    row_blocks: range
+    col_blocks: range
+    array: numpy.ndarray
+    top: int = 0
+    left: int = 0
+
+    def tile(self, rows: slice, cols: slice) -> numpy.ndarray:
+        """A[rows, cols] for rows and columns of this slab."""
+        top, left = self.top, self.left
+        return self.array[rows.start - top : rows.stop - top, cols.start - left : cols.stop - left]
+
+
+class Source(Protocol):
+    """Entries of an m x n matrix.
+
+    strips: 0 when every slab has all columns, 1 when every slab has all rows, None when it may have neither; "both" for
+    the one slab that is the whole matrix.
+    """
+
+    shape: tuple[int, int]
+    dtype: numpy.dtype
+    strips: int | str | None
+
+    def slabs(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> Iterator[Slab]:
+        """Every tile once. The row blocks of one column block come in order, and the column blocks of one row block;
+        slabs with all columns (rows) begin at multiples of 4 row (column) blocks."""
+        ...
+
+    def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None) -> numpy.ndarray:
+        """A[index, :] * scale[:, None], C-ordered."""
+        ...
+
+    def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None) -> numpy.ndarray:
+        """A[:, index] * scale, C-ordered."""
+        ...
+
+
+class InMemory:
+    """An array, in either storage order: one slab."""
+
+    strips = "both"
+
+    def __init__(self, array: numpy.ndarray):
+        # NumPy multiplies misaligned arrays in a loop of its own, which rounds differently
+        self.array = array if array.flags.aligned else array.copy(order="K")
+        self.shape: tuple[int, int] = (int(array.shape[0]), int(array.shape[1]))
+        self.dtype = array.dtype
+
+    def slabs(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> Iterator[Slab]:
+        yield Slab(range(len(row_cuts) - 1), range(len(col_cuts) - 1), self.array)
+
+    def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None) -> numpy.ndarray:
+        return gather_rows(self.array, index, scale)
+
+    def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None) -> numpy.ndarray:
+        use = pays(seconds_saved(self.shape[0], len(index)))
+        return gather_columns(self.array, index, scale, compiled=use)
