@@ -10,6 +10,8 @@ from .errors import ResourceError
 
 #: What stands for no limit at all.
 _UNLIMITED = 2**60
+#: What ``allow`` was told: a property of the process, as the limits of the system are.
+_allowance: int | None = None
 
 
 def require(need: int, what: str, hint: str) -> None:
@@ -21,10 +23,32 @@ def require(need: int, what: str, hint: str) -> None:
         )
 
 
+def allow(total: int | None) -> None:
+    """Let this process have so many bytes in all, libraries included; None: what the system leaves.
+
+    Raises ResourceError when it has taken more already.
+    """
+    global _allowance
+    if total is not None and total <= _resident():
+        raise ResourceError(
+            f"--memory {total} is below what the program itself takes, {_resident() / 2**20:.0f} MiB",
+            hint="allow more memory",
+        )
+    _allowance = total
+
+
 def available_memory() -> int:
-    """Bytes this process may still take: the least of what the system, its cgroup and its limits leave."""
+    """Bytes this process may still take: the least of what the system, its cgroup, its limits and ``allow`` leave."""
     found = [value for value in (_system_memory(), _cgroup_memory(), _address_space()) if value is not None]
+    if _allowance is not None:
+        found.append(_allowance - _resident())
     return max(0, min(found, default=_UNLIMITED))
+
+
+def _resident() -> int:
+    """Bytes this process has in memory; 0 where the system does not say."""
+    pages = _read("/proc/self/statm").split()
+    return int(pages[1]) * os.sysconf("SC_PAGE_SIZE") if pages else 0
 
 
 def _read(path: str) -> str:

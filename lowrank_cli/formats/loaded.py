@@ -26,9 +26,9 @@ class Item:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Loaded:
-    """A matrix in memory, in the dtype we compute in, and what is known of where it came from.
+    """A matrix in the dtype we compute in, and what is known of where it came from.
 
-    array: float32, float64, complex64 or complex128 in native byte order, a 2-D ndarray in its stored order (C or
+    array: a ``matrices.filed.Filed``, which leaves it in its file, or in memory: float32, float64, complex64 or complex128 in native byte order, a 2-D ndarray in its stored order (C or
     Fortran) or a canonical SciPy csr_array (sorted indices, duplicates summed, int64 or int32 indices). dtype is the
     stored dtype in native byte order ("float16", "int32", "float64"). notes are sentences for stderr.
     """
@@ -47,10 +47,12 @@ class Loaded:
 @dataclasses.dataclass(frozen=True)
 class Format:
     """A way to read matrices. matches(head: bytes, name: str) looks at the first bytes (at most 512) and the file
-    name; items(path) reads headers only; load(path, item) reads one matrix."""
+    name; items(path) reads headers only; load(path, item) reads one matrix. filed(path, item, most), if there is one: the
+    same matrix left in its file where its values would take more than ``most`` bytes, else None."""
 
     name: str
     suffixes: tuple[str, ...]
     matches: Callable[[bytes, str], bool]
     items: Callable[[str], list[Item]]
     load: Callable[[str, str | None], Loaded]
+    filed: Callable[[str, str | None, int], Loaded | None] | None = None

@@ -49,6 +49,23 @@ def load(path: str, item: str | None = None) -> Loaded:
         return _load(raw, header, path, path)
 
 
+def filed(path: str, item: str | None, most: int) -> Loaded | None:
+    """The matrix left in its file, if its values would take more than ``most`` bytes of memory; else None.
+
+    Raises InputError as ``load`` does. Cost: the header.
+    """
+    from .npy_filed import filed as leave
+
+    _refuse_item(item, path)
+    with _open(path) as raw:
+        header = read_header(raw, path)
+        _check_size(header, os.fstat(raw.fileno()).st_size, path)
+    m, n = matrix_shape(header.shape, path)
+    if m * n * Conversion(header.dtype).target.itemsize <= most:
+        return None
+    return Loaded(leave(path, header, most // 8), path, "npy", _item(header), ("left in its file, read in parts",))
+
+
 def load_stream(source: Source, where: str, item: str | None = None, name: str = "-") -> Loaded:
     """Read a .npy array from a pipe: no seek, to the end; one byte too few or too many is an InputError."""
     _refuse_item(item, where)
@@ -140,4 +157,4 @@ def _fill(source: Source, view: memoryview) -> int:
     return done
 
 
-FORMAT = Format("npy", (".npy",), matches, items, load)
+FORMAT = Format("npy", (".npy",), matches, items, load, filed)

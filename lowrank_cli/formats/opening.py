@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import InputError, LowrankError, UsageError
+from ..memory import available_memory
 from . import TABLE
 from .loaded import Format, Item, Loaded
 
@@ -47,7 +48,8 @@ _COMPRESSED = ((b"BZh", "bzip2"), (b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd",
 def open_matrix(path: str, item: str | None = None) -> Loaded:
     """Load the matrix that ``PATH``, ``PATH:ITEM`` or ``-`` names; ``item`` names it inside a container.
 
-    The array has the dtype we compute in (see :class:`Loaded`); NaN and infinity are not looked for here. Raises
+    The array has the dtype we compute in (see :class:`Loaded`); one that would take more than half of the memory there
+    is stays in its file, where the format can do that. NaN and infinity are not looked for here. Raises
     InputError (missing, unreadable, not a matrix, ambiguous), ResourceError (does not fit in memory) and UsageError
     (standard input is a terminal, item named twice).
     """
@@ -55,7 +57,9 @@ def open_matrix(path: str, item: str | None = None) -> Loaded:
     with _opened(path) as source:
         name = _choose(source)
         if not source.stream:
-            return _ours(_format(name).load(path, item))
+            reader = _format(name)
+            left = None if reader.filed is None else reader.filed(path, item, available_memory() // 2)
+            return left or _ours(reader.load(path, item))
         return _ours(_load_stream(name, source, item))
 
 

@@ -250,33 +250,24 @@ class TiledMatrix:
     def gram(self) -> numpy.ndarray:
         """A^H A, products in the precision of the matrix, their sum in double; strips in parallel, added in order."""
         n = self.shape[1]
-        return self._gram(n, self._row_blocks, lambda s: s.row_blocks, lambda s, rows: self._tile(s, rows, slice(0, n)))
+        return self._gram(n, self._row_blocks, lambda rows: self._part(rows, slice(0, n)))
 
     def adjoint_gram(self) -> numpy.ndarray:
         """A A^H, in the same way."""
         m = self.shape[0]
-        return self._gram(
-            m, self._col_blocks, lambda s: s.col_blocks, lambda s, cols: self._tile(s, slice(0, m), cols).conj().T
-        )
+        return self._gram(m, self._col_blocks, lambda cols: self._part(slice(0, m), cols).conj().T)
 
-    def _gram(
-        self,
-        n: int,
-        blocks: list[slice],
-        of: Callable[[Slab], range],
-        piece: Callable[[Slab, slice], numpy.ndarray],
-    ) -> numpy.ndarray:
+    def _gram(self, n: int, blocks: list[slice], piece: Callable[[slice], numpy.ndarray]) -> numpy.ndarray:
         total = np.zeros((n, n), np.result_type(self.dtype, np.float64))
+        strips = [blocks[i : i + _GRAM_BLOCKS] for i in range(0, len(blocks), _GRAM_BLOCKS)]
 
-        def one(slab: Slab, first: int) -> numpy.ndarray:
-            last = min(first + _GRAM_BLOCKS, of(slab).stop) - 1
-            block = np.ascontiguousarray(piece(slab, slice(blocks[first].start, blocks[last].stop)))
+        def one(number: int) -> numpy.ndarray:
+            block = np.ascontiguousarray(piece(slice(strips[number][0].start, strips[number][-1].stop)))
             return block.conj().T @ block
 
-        for slab in self._slabs():
-            for wave in waves(of(slab)[::_GRAM_BLOCKS], self.engine.threads):
-                for part in self.engine.map(lambda i, slab=slab, wave=wave: one(slab, wave[i]), len(wave)):  # type: ignore[misc]
-                    total += part
+        for wave in waves(range(len(strips)), self.engine.threads):
+            for part in self.engine.map(lambda i, wave=wave: one(wave[i]), len(wave)):  # type: ignore[misc]
+                total += part
         return total
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
@@ -285,13 +276,11 @@ class TiledMatrix:
     def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
         return self._scaled_values(self.source.cols(index, scale))
 
+    def _part(self, rows: slice, cols: slice) -> numpy.ndarray:
+        return self._scaled_values(self.source.part(rows, cols))
+
     def block(self, rows: slice, cols: slice) -> numpy.ndarray:
-        if isinstance(self.source, InMemory):
-            return row_contiguous(self._scaled_values(self.source.array[rows, cols]))
-        out = np.empty((rows.stop - rows.start, cols.stop - cols.start), self.dtype)
-        for slab in self._slabs():
-            _overlap(slab, rows, cols, out)
-        return self._scaled_values(out)
+        return row_contiguous(self._part(rows, cols))
 
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
         width = len(self._col_blocks)
@@ -309,16 +298,6 @@ class TiledMatrix:
 
     def sweep(self, transposed: bool = False) -> MatrixFacts:
         return sweep(self, transposed)
-
-
-def _overlap(slab: Slab, rows: slice, cols: slice, out: numpy.ndarray) -> None:
-    """Copy to out, which is A[rows, cols], what the slab has of it."""
-    high, wide = slab.array.shape
-    first, last = max(rows.start, slab.top), min(rows.stop, slab.top + high)
-    left, right = max(cols.start, slab.left), min(cols.stop, slab.left + wide)
-    if first < last and left < right:
-        place = out[first - rows.start : last - rows.start, left - cols.start : right - cols.start]
-        place[...] = slab.tile(slice(first, last), slice(left, right))
 
 
 def _sum_products(total: numpy.ndarray, pairs: Any, first: bool = True) -> None:

@@ -44,8 +44,11 @@ class Source(Protocol):
     strips: int | str | None
 
     def slabs(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> Iterator[Slab]:
-        """Every tile once. The row blocks of one column block come in order, and the column blocks of one row block;
-        slabs with all columns (rows) begin at multiples of 4 row (column) blocks."""
+        """Every tile once. The row blocks of one column block come in order, and the column blocks of one row block."""
+        ...
+
+    def part(self, rows: slice, cols: slice) -> numpy.ndarray:
+        """A[rows, cols], in either order; not to be written to."""
         ...
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None) -> numpy.ndarray:
@@ -60,7 +63,7 @@ class Source(Protocol):
 class InMemory:
     """An array, in either storage order: one slab."""
 
-    strips = "both"
+    strips: int | str | None = "both"
 
     def __init__(self, array: numpy.ndarray):
         # NumPy multiplies misaligned arrays in a loop of its own, which rounds differently
@@ -70,6 +73,9 @@ class InMemory:
 
     def slabs(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> Iterator[Slab]:
         yield Slab(range(len(row_cuts) - 1), range(len(col_cuts) - 1), self.array)
+
+    def part(self, rows: slice, cols: slice) -> numpy.ndarray:
+        return self.array[rows, cols]
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None) -> numpy.ndarray:
         return gather_rows(self.array, index, scale)
