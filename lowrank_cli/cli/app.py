@@ -27,6 +27,11 @@ def _run(argv: list[str], terminal: Terminal) -> int:
             return request or Exit.DONE
         terminal.quiet = bool(request.values.get("quiet"))
         terminal.verbose = int(request.values.get("verbose") or 0)
+        if request.values.get("memory") is not None:
+            from ..memory import allow
+            from .params import size
+
+            allow(size(request.values["memory"], "memory"))
         return int(request.command.run(request.values, terminal))
     except (BrokenPipeError, ReaderGone) as error:
         raise ReaderGone from error

@@ -77,7 +77,7 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
         METHOD,
         *method_params(names),
         shared.SEED,
-        shared.THREADS,
+        *shared.RESOURCES,
         *OUTPUT,
         *shared.REPORT,
         *shared.TALK,

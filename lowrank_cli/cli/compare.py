@@ -21,7 +21,7 @@ def _params() -> tuple[Param, ...]:
         shared.DATASET,
         *(field_param(Budget, name) for name in _ASKED),
         shared.SEED,
-        shared.THREADS,
+        *shared.RESOURCES,
         *shared.REPORT,
         *shared.TALK,
     )

@@ -38,7 +38,7 @@ def _params() -> tuple[Param, ...]:
         shared.DATASET,
         ALL,
         *(field_param(PolarOptions, name) for name in described(PolarOptions)),
-        shared.THREADS,
+        *shared.RESOURCES,
         OUTPUT,
         shared.NO_CLOBBER,
         *shared.REPORT,

@@ -20,6 +20,8 @@ from .command import Param, Values
 
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_SIZE = re.compile(r"([0-9.eE+-]+?)\s*([kKMGTP]?)(i?)[bB]?")
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 _METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
@@ -57,6 +59,20 @@ def read(owner: type, name: str, given: Any) -> Any:
         return given or None
     reader = {int: whole, float: real}.get(kind_of(owner, name))
     return given if reader is None else reader(given, name)
+
+
+def size(text: str, name: str) -> int:
+    """The bytes a text spells: 10M is 10 000 000, 10MiB is 10 times 2**20.
+
+    Raises UsageError for what is no size, or less than one byte.
+    """
+    found = _SIZE.fullmatch(text)
+    if found is None or (found[3] and not found[2]):
+        raise UsageError(f"{flag(name)} must be a size, not {text!r}", hint="write it like 500k, 10M or 1.5GiB")
+    count = real(found[1], name) * (1024 if found[3] else 1000) ** _POWERS[found[2].upper()]
+    if not 1 <= count < 2**63:
+        raise UsageError(f"{flag(name)} is out of range: {text[:40]}", hint="write it like 500k, 10M or 1.5GiB")
+    return int(count)
 
 
 def field_param(owner: type, name: str, note: str = "", flags: tuple[str, ...] = ()) -> Param:

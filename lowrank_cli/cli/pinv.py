@@ -37,7 +37,7 @@ def _params() -> tuple[Param, ...]:
         APPLY,
         *(field_param(PseudoinverseOptions, name) for name in described(PseudoinverseOptions)),
         shared.SEED,
-        shared.THREADS,
+        *shared.RESOURCES,
         OUTPUT,
         DENSE,
         shared.NO_CLOBBER,

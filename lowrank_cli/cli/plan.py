@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Exit, InputError, UsageError
 from . import shared
 from .command import Command, Param, Values
-from .params import real, whole
+from .params import real, size, whole
 from .progress import patience
 from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..formats.loaded import Item
-
-_SIZE = re.compile(r"([0-9.eE+-]+?)\s*([kKMGTP]?)(i?)[bB]?")
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 
 
 def _params() -> tuple[Param, ...]:
@@ -29,7 +25,7 @@ def _params() -> tuple[Param, ...]:
         Param("ratio", "Compression ratios to reach, such as 2,10.", ("--ratio",), "LIST", "Questions"),
         Param("dry_run", "Read only the header: no errors, no times.", ("--dry-run",), None, "Questions", "switch"),
         shared.SEED,
-        shared.THREADS,
+        *shared.RESOURCES,
         *shared.REPORT,
         *shared.TALK,
     )
@@ -45,17 +41,7 @@ def sizes(text: str | None, name: str) -> list[int]:
 
     Raises UsageError for what is no size, or less than one byte.
     """
-    return [] if text is None else [_bytes(part.strip(), name) for part in text.split(",")]
-
-
-def _bytes(text: str, name: str) -> int:
-    found = _SIZE.fullmatch(text)
-    if found is None or (found[3] and not found[2]):
-        raise UsageError(f"--{name} must be a size, not {text!r}", hint="write it like 500k, 10M or 1.5GiB")
-    count = real(found[1], name) * (1024 if found[3] else 1000) ** _POWERS[found[2].upper()]
-    if not 1 <= count < 2**63:
-        raise UsageError(f"--{name} is out of range: {text[:40]}", hint="write it like 500k, 10M or 1.5GiB")
-    return int(count)
+    return [] if text is None else [size(part.strip(), name) for part in text.split(",")]
 
 
 def header(path: str, dataset: str | None) -> Item:

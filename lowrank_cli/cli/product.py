@@ -21,7 +21,7 @@ def _params() -> tuple[Param, ...]:
         *budget_params(rank_flags=("-r", "-k")),
         *method_params((METHOD,)),
         shared.SEED,
-        shared.THREADS,
+        *shared.RESOURCES,
         *OUTPUT,
         *shared.REPORT,
         *shared.TALK,

@@ -24,13 +24,23 @@ _STDOUT_NAMES = frozenset({STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"
 DATASET = Param(
     "dataset", "Name of the matrix inside a container; PATH:ITEM says the same.", ("-d", "--dataset"), "ITEM", "Input"
 )
-THREADS = Param(
-    "threads",
-    f"Threads to compute with; the result does not depend on it.  [from 1 to {MAX_THREADS}; default: the cores we may "
-    "run on]",
-    ("--threads",),
-    "N",
-    "Resources",
+RESOURCES = (
+    Param(
+        "threads",
+        f"Threads to compute with; the result does not depend on it.  [from 1 to {MAX_THREADS}; default: the cores we "
+        "may run on]",
+        ("--threads",),
+        "N",
+        "Resources",
+    ),
+    Param(
+        "memory",
+        "Memory for everything, such as 2G; a matrix that takes more than half of it stays in its file, and the result "
+        "does not depend on it.  [default: what is free]",
+        ("--memory",),
+        "SIZE",
+        "Resources",
+    ),
 )
 SEED = Param("seed", "Seed of the random numbers.  [from 0 to 2**64 - 1; default: 0]", ("--seed",), "N", "Method")
 REPORT = (

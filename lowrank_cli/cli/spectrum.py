@@ -32,7 +32,7 @@ def _params() -> tuple[Param, ...]:
         COUNT,
         ALL,
         shared.SEED,
-        shared.THREADS,
+        *shared.RESOURCES,
         PLOT,
         shared.NO_CLOBBER,
         *shared.REPORT,

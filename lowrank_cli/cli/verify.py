@@ -33,7 +33,7 @@ def _params() -> tuple[Param, ...]:
             "switch",
         ),
         shared.SEED,
-        shared.THREADS,
+        *shared.RESOURCES,
         *shared.REPORT,
         *shared.TALK,
     )

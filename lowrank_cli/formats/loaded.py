@@ -28,9 +28,10 @@ class Item:
 class Loaded:
     """A matrix in the dtype we compute in, and what is known of where it came from.
 
-    array: a ``matrices.filed.Filed``, which leaves it in its file, or in memory: float32, float64, complex64 or complex128 in native byte order, a 2-D ndarray in its stored order (C or
-    Fortran) or a canonical SciPy csr_array (sorted indices, duplicates summed, int64 or int32 indices). dtype is the
-    stored dtype in native byte order ("float16", "int32", "float64"). notes are sentences for stderr.
+    array: float32, float64, complex64 or complex128 in native byte order: a 2-D ndarray in its stored order (C or
+    Fortran), a canonical SciPy csr_array (sorted indices, duplicates summed, int64 or int32 indices), or a
+    ``matrices.filed.Filed``, which leaves the values in their file. dtype is the stored dtype in native byte order
+    ("float16", "int32", "float64"). notes are sentences for stderr.
     """
 
     array: np.ndarray | Any
@@ -47,8 +48,8 @@ class Loaded:
 @dataclasses.dataclass(frozen=True)
 class Format:
     """A way to read matrices. matches(head: bytes, name: str) looks at the first bytes (at most 512) and the file
-    name; items(path) reads headers only; load(path, item) reads one matrix. filed(path, item, most), if there is one: the
-    same matrix left in its file where its values would take more than ``most`` bytes, else None."""
+    name; items(path) reads headers only; load(path, item) reads one matrix. filed(path, item, most), if there is one:
+    the same matrix left in its file where its values would take more than ``most`` bytes, else None."""
 
     name: str
     suffixes: tuple[str, ...]

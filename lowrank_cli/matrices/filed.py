@@ -22,8 +22,8 @@ class Filed:
     """Entries that ``read(rows, cols, out)`` brings, out being A[rows, cols] in the order of the file.
 
     by_rows: rows lie together in the file, else columns do. buffer: bytes of each of the two buffers, about: at least
-    one tile fits. A slab takes whole lines of the file where the lines of four blocks fit, else parts of them. Values and
-    grid decide every bit, the buffer none. ``check`` is called after each pass, and raises when the file has changed.
+    one tile fits. A slab takes whole lines of the file where the lines of four blocks fit, else parts of them. Values
+    and grid decide every bit, the buffer none. ``check`` is called after each pass, and raises if the file has changed.
     """
 
     def __init__(
