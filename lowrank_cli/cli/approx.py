@@ -194,7 +194,7 @@ def _with_run(
         terminal,
         input_path=work.path,
         seconds=seconds,
-        bytes_read=sum(one.item.bytes for one in loaded),
+        bytes_read=sum(getattr(one.array, "bytes_read", one.item.bytes) for one in loaded),
         threads=work.threads,
         engine="threads" if work.threads > 1 else "serial",
     )

@@ -6,7 +6,9 @@ that every h5py has, and values that are not numbers.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import math
 from typing import Any
 
 from ..errors import InputError, LowrankError
@@ -60,6 +62,35 @@ def load(path: str, item: str | None = None) -> Loaded:
         full = "/" + "/".join(part for part in item.split("/") if part not in ("", "."))
         loaded = _load(found, file, path, full)
     return dataclasses.replace(loaded, notes=notes + loaded.notes)
+
+
+def filed(path: str, item: str | None, most: int) -> Loaded | None:
+    """A dense dataset left in its file, if its values would take more than ``most`` bytes of memory; else None.
+
+    Raises InputError and ResourceError as ``load`` does. Cost: headers.
+    """
+    import h5py
+
+    from .hdf5_filed import filed as leave
+
+    with contextlib.ExitStack() as open_file:
+        file = open_file.enter_context(opened(path))
+        notes: tuple[str, ...] = ("left in its file, read in parts",)
+        if item is None:
+            with guarded(path, "cannot be listed"):
+                item = _only(file, path)
+            notes = (f"using {path}:{item}", *notes)
+        found = resolve(file, item, path)
+        if not isinstance(found, h5py.Dataset) or found.shape is None or value_problem(found) is not None:
+            return None
+        if math.prod(found.shape) * Conversion(found.dtype).target.itemsize <= most:
+            return None
+        where = f"{path}:{item}"
+        check(found, where, parts=True)
+        matrix_shape(found.shape, where)
+        full = "/" + "/".join(part for part in item.split("/") if part not in ("", "."))
+        array = leave(found, open_file.pop_all(), path, where, most // 8)
+        return Loaded(array, path, "hdf5", _dataset_item(full, found), (*notes, *read_notes(found)))
 
 
 def _load(found: Any, file: Any, path: str, item: str) -> Loaded:
@@ -149,4 +180,4 @@ def _only(file: Any, path: str) -> str:
     refuse(path, f"holds {len(found)} matrices" if found else "holds no 2-D numeric dataset", entries)
 
 
-FORMAT = Format("hdf5", (".h5", ".hdf5", ".he5", ".hdf", ".h5ad", ".nc"), matches, items, load)
+FORMAT = Format("hdf5", (".h5", ".hdf5", ".he5", ".hdf", ".h5ad", ".nc"), matches, items, load, filed)

@@ -92,8 +92,11 @@ def values_elsewhere(dataset: Any) -> str | None:
     return None
 
 
-def check(dataset: Any, where: str) -> None:
-    """Everything that can be known before a byte of data is read. InputError, or ResourceError for its size."""
+def check(dataset: Any, where: str, parts: bool = False) -> None:
+    """Everything that can be known before a byte of data is read. InputError, or ResourceError for its size.
+
+    parts: it will be read in parts, so only its chunks have to fit.
+    """
     with guarded(where, "the dataset cannot be examined"):
         problem = value_problem(dataset)
         if problem is not None:
@@ -110,14 +113,14 @@ def check(dataset: Any, where: str) -> None:
                     where=where,
                     hint="rewrite it where that filter works: h5repack -f GZIP=4 IN.h5 OUT.h5",
                 )
-        _check_size(dataset, where)
+        _check_size(dataset, where, parts)
 
 
-def _check_size(dataset: Any, where: str) -> None:
+def _check_size(dataset: Any, where: str, parts: bool) -> None:
     declared = math.prod(dataset.shape) * dataset.dtype.itemsize
     stored = dataset.id.get_storage_size()
     have = available_memory()
-    if declared > have:
+    if declared > have and not parts:
         raise ResourceError(
             f"claims {human(declared)} of values ({human(stored)} are stored), {human(have)} of memory are available",
             where=where,
@@ -162,21 +165,30 @@ def read(dataset: Any, out: npt.NDArray, conversion: Conversion, where: str) -> 
     Raises InputError naming the chunk that cannot be read. Memory beside ``out``: one strip when values are
     converted, nothing otherwise.
     """
+    read_part(dataset, tuple(slice(0, length) for length in out.shape), out, conversion, where)
+
+
+def read_part(dataset: Any, part: tuple[slice, ...], out: npt.NDArray, conversion: Conversion, where: str) -> None:
+    """Fill ``out``, C-ordered, with a part of the dataset, a range along each axis; as ``read``."""
+    along, across = part[0], part[1:]
     width = math.prod(dataset.shape[1:]) * dataset.dtype.itemsize
     step = dataset.chunks[0] if dataset.chunks is not None else 1
     rows = max(1, STRIP // max(1, width * step)) * step
     # HDF5 swaps bytes on the way, so only a change of type needs a buffer of ours
     stored = conversion.stored.newbyteorder("=")
     buffer = None if stored == conversion.target else np.empty((min(rows, out.shape[0]), *out.shape[1:]), stored)
-    for start in range(0, out.shape[0], rows):
-        stop = min(start + rows, out.shape[0])
+    first = along.start
+    while first < along.stop:
+        # to the end of a row of chunks, so that none is unpacked twice
+        start, stop = first, min((first // rows + 1) * rows, along.stop)
+        first, place = stop, slice(start - along.start, stop - along.start)
         try:
             if buffer is None:
-                dataset.read_direct(out, np.s_[start:stop], np.s_[start:stop])
+                dataset.read_direct(out, (slice(start, stop), *across), np.s_[place])
             else:
                 piece = buffer[: stop - start]
-                dataset.read_direct(piece, np.s_[start:stop])
-                conversion(piece, out[start:stop])
+                dataset.read_direct(piece, (slice(start, stop), *across))
+                conversion(piece, out[place])
         except LowrankError:
             raise
         except MemoryError as error:

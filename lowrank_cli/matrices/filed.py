@@ -41,6 +41,8 @@ class Filed:
         marks, length = (cuts(shape[0]), shape[1]) if by_rows else (cuts(shape[1]), shape[0])
         whole = self._entries >= marks[min(_LEAST, len(marks) - 1)] * length
         self.strips: int | str | None = (0 if by_rows else 1) if whole else None
+        #: Bytes of values that were asked of the file so far.
+        self.bytes_read = 0
         self._buffers: list[numpy.ndarray] = []
         self._reader: ThreadPoolExecutor | None = None
 
@@ -76,6 +78,7 @@ class Filed:
     def part(self, rows: slice, cols: slice) -> numpy.ndarray:
         out = np.empty((rows.stop - rows.start, cols.stop - cols.start), self.dtype, order="C" if self.by_rows else "F")
         self._read(rows, cols, out)
+        self.bytes_read += out.nbytes
         return out
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None) -> numpy.ndarray:
@@ -136,6 +139,7 @@ class Filed:
         shape = along.stop - along.start, across.stop - across.start
         array = buffer[: shape[0] * shape[1]].reshape(shape, order="C" if self.by_rows else "F")
         self._read(along, across, array)
+        self.bytes_read += array.nbytes
         return Slab(rows, cols, array, along.start, across.start)
 
 
