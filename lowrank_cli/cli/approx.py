@@ -70,7 +70,9 @@ class _Work:
 
 def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
     return (
-        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market).", metavar="A"),
+        Param(
+            "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
+        ),
         shared.DATASET,
         *_COMPANIONS,
         *budget_params(),

@@ -140,4 +140,4 @@ def _fill(source: Source, view: memoryview) -> int:
     return done
 
 
-FORMAT = Format("npy", (".npy",), matches, items, load)
+FORMAT = Format("npy", (".npy",), matches, items, load, load_stream, stream_items)
