@@ -141,6 +141,11 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row("largest |Z|", number(facts["max_abs_Z"], full), "Largest interpolation coefficient.")
     if facts.get("factor_shapes") is not None:
         yield Row("factor shapes", _cut(facts["factor_shapes"]), _searched(facts.get("search")))
+    if facts.get("given") is not None:
+        note = f"singular values above {number(facts['given_rule']['threshold'], full)} = rcond s_1"
+        yield Row("given factor", f"{safe(facts['given'])}, rank {facts['given_rank']}", note)
+    if facts.get("least_relative") is not None:
+        yield Row("least error", number(facts["least_relative"], full), "relative, with the given factor and any rank")
     if facts.get("scheme") is not None:
         yield Row("scheme", safe(facts["scheme"]))
     if facts.get("predicted_relative") is not None:
