@@ -214,7 +214,7 @@ METHOD = Method(
     options=GivenOptions,
     run=run,
     identity="A ~ L R with L (or R) given; A ~ L W R for a lower rank",
-    cost="2 m n p + 4 m p^2 flops for a given factor of p columns, in 3 passes",
+    cost="2 m n p + 4 m p^2 flops for a given factor of p columns, in 5 passes",
     reference="Penrose 1956; Friedland and Torokhti 2007",
     guarantee="the smallest error there is with the given factor: error^2 = |(I - L L^+) A|^2 + the tail of L L^+ A",
     choose="one factor is known: a basis, a dictionary, features; the other, or its best form of low rank, is wanted",

@@ -245,7 +245,9 @@ def test_a_ridge_minimizes_its_objective_at_every_rank(ridge, k):
 # Scale
 
 
-@pytest.mark.parametrize(("of_factor", "of_matrix"), [(600, 0), (-600, 0), (0, 700), (0, -700), (500, 500), (-400, 500)])
+@pytest.mark.parametrize(
+    ("of_factor", "of_matrix"), [(600, 0), (-600, 0), (0, 700), (0, -700), (500, 500), (-400, 500)]
+)
 @pytest.mark.parametrize("rank", [None, 3])
 def test_every_scale_gives_the_same_bits(of_factor, of_matrix, rank):
     M, L = specimen()

@@ -50,13 +50,9 @@ CASES: dict[str, Case] = {
 }
 
 
-def partner(A: Any, seed: int = 9) -> np.ndarray:
-    """A second factor for A, of the same kind of numbers and A's rows."""
-    return _gaussian(A, (A.shape[1], min(A.shape[0], 37)), seed)
-
-
-def _gaussian(A: Any, shape: tuple[int, int], seed: int = 9) -> np.ndarray:
-    rng = np.random.default_rng(seed)
+def _gaussian(A: Any, shape: tuple[int, int]) -> np.ndarray:
+    """Of the same kind of numbers as A."""
+    rng = np.random.default_rng(9)
     dtype = np.dtype(A.dtype)
     Y = rng.standard_normal(shape)
     if dtype.kind == "c":

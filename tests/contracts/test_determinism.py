@@ -119,7 +119,9 @@ def stored(base, array) -> list[str]:
     with h5py.File(f"{base}.h5", "w") as file:
         file.create_dataset("contiguous", data=array)
         file.create_dataset("chunked", data=array, chunks=(37, 19))
-        file.create_dataset("compressed", data=array, chunks=(min(64, len(array)), array.shape[1]), compression="gzip", shuffle=True)
+        file.create_dataset(
+            "compressed", data=array, chunks=(min(64, len(array)), array.shape[1]), compression="gzip", shuffle=True
+        )
         file.create_dataset("big", data=array.astype(">f8"))
     scipy.io.mmwrite(f"{base}.mtx", array, precision=17)
     items = ("contiguous", "chunked", "compressed", "big")
