@@ -27,6 +27,7 @@ _ELSEWHERE = {
     "pinv": Entry("lowrank_cli.reports.pinv_rows:pinv_rows", ""),
     "msign": Entry("lowrank_cli.reports.msign_rows:rows", ""),
     "recompress": Entry("lowrank_cli.reports.recompress_rows:rows", ""),
+    "norm": Entry("lowrank_cli.reports.norm_rows:rows", ""),
 }
 
 
@@ -249,8 +250,9 @@ def _factors(report: dict[str, Any], full: bool) -> Iterator[Row]:
     facts, stored = report["factors"], report.get("stored") or {}
     dims = "shape unknown" if facts["shape"] is None else shape(facts["shape"])
     kind = f"{safe(facts['kind'])}, rank {facts['rank']}, {dims}"
-    yield Row("factors", kind, f"A ~ {safe(facts['product'])}, {size(facts['bytes'], full)}")
-    if stored.get("status"):
+    of = {"pinv": "A^+ =", "norm": "gradient ="}.get(stored.get("command") or "", "A ~")
+    yield Row("factors", kind, f"{of} {safe(facts['product'])}, {size(facts['bytes'], full)}")
+    if stored.get("status") and stored.get("command") != "norm":
         yield status(stored)
     if stored.get("error") and stored.get("command") == "recompress":
         from .recompress_rows import errors
