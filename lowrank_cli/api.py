@@ -62,7 +62,7 @@ def run(
         raise UsageError(
             f"the options are {type(options).__name__}, but --method {job.method} takes {method.options.__name__}"
         )
-    budget = job.budget if method.of_product else job.budget.with_defaults()
+    budget = method.completed(job.budget)
     engine = engine_for(threads)
     A = tiled(matrix, engine)
     given = {name: (loaded, tiled(loaded, engine)) for name, loaded in (companions or {}).items()}
@@ -81,9 +81,11 @@ def approx(
     rank: int | None = None,
     rtol: float | None = None,
     atol: float | None = None,
-    method: str = "svd",
+    method: str | None = None,
     options: Any = None,
     times: Any = None,
+    left: Any = None,
+    right: Any = None,
     item: str | None = None,
     seed: int = 0,
     norm: str = "fro",
@@ -91,10 +93,11 @@ def approx(
     failure_probability: float = 1e-6,
     threads: int | None = None,
 ) -> Outcome:
-    """Approximate a matrix; with ``times``, the product A times (method "cr").
+    """Approximate a matrix; with ``times``, the product A times; with ``left`` or ``right``, with that factor.
 
-    A, times: a 2-D array, a SciPy sparse array, or a path (``item`` names a dataset inside A's container). rank, rtol,
-    atol: when to stop, whichever comes first; with none of them, rtol 0.01. method: a name of ``algorithms.TABLE``.
+    A and the second matrix: a 2-D array, a SciPy sparse array, or a path (``item`` names a dataset inside A's
+    container). rank, rtol, atol: when to stop, whichever comes first; with none of them, rtol 0.01 (with left or right,
+    no limit). method: a name of ``algorithms.TABLE``, by default that which the second matrix calls for, else "svd".
     options: the method's options, e.g. ``IDOptions(axis="rows")``. norm: "fro" or "spectral". certify: "exact" measures
     the error against A, one pass; "probes" bounds it with no further pass, except with failure_probability; "none" does
     neither. threads: default, the cores this process may run on; no bit of the result depends on it.
@@ -105,9 +108,11 @@ def approx(
     from .engines.threads import available_threads
 
     budget = Budget(rank, rtol, atol, norm, certify, failure_probability)
-    job = Job("approx", method, budget, options, seed)
-    loaded = _load(A, item)
-    others = {name: _load(other, None) for name, other in {"times": times}.items() if other is not None}
+    second = {"times": times, "left": left, "right": right}
+    others = {name: other for name, other in second.items() if other is not None}
+    called = next((COMPANIONS[name].method for name in others), "svd")
+    job = Job("approx", method or called, budget, options, seed)
+    loaded, others = _load(A, item), {name: _load(other, None) for name, other in others.items()}
     return run(job, loaded, others, threads=available_threads() if threads is None else threads, digests=False)[0]
 
 

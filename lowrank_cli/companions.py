@@ -18,4 +18,6 @@ class Companion:
 #: Name of the flag, of the parameter and of the report's block -> what it is. A method names those it takes.
 COMPANIONS: Mapping[str, Companion] = {
     "times": Companion("cr", "Second factor: approximate A Y (method cr).", "Y"),
+    "left": Companion("given", "Given left factor: find the best right one (method given).", "L"),
+    "right": Companion("given", "Given right factor: find the best left one (method given).", "R"),
 }

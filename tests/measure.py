@@ -39,6 +39,8 @@ def product(factor: Any, widen: Callable[[Any], np.ndarray] = wide) -> np.ndarra
     if factor.kind == "kron":
         terms = zip(a["s"], *(np.split(a[name], len(a["s"])) for name in "BC"), strict=True)
         return sum(s * np.kron(B, C) for s, B, C in terms)
+    if factor.kind == "given":
+        return a["L"] @ (a["W"] @ a["R"] if "W" in a else a["R"])
     if factor.kind == "id":
         return a["C"] @ a["Z"] if "C" in a else a["W"] @ a["R"]
     return a["C"] @ a["R"]

@@ -20,4 +20,8 @@ TABLE: Mapping[str, Entry] = {
         "lowrank_cli.algorithms.kron:METHOD", "a sum of Kronecker products B (x) C, shapes given or searched"
     ),
     "cr": Entry("lowrank_cli.algorithms.cr:METHOD", "a product X Y from sampled columns of X and rows of Y"),
+    "given": Entry(
+        "lowrank_cli.algorithms.given:METHOD",
+        "one factor is given: the best other one, or the best one of a rank",
+    ),
 }

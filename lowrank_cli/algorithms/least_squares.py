@@ -69,7 +69,8 @@ class Inverse:
 class Decomposed:
     """A = U diag(s) V^H 2**exponent for the singular values that count, U (m, r), V (n, r), r >= 1.
 
-    A zero matrix has one value, 0. triangle: (Q, R) with A = Q R 2**exponent, where A has full column rank.
+    A zero matrix has one value, 0. triangle: (Q, R) with A = Q R 2**exponent where A has full column rank, row_triangle
+    the same of A^H where A has full row rank; of a square matrix there is the first.
     """
 
     scaled: Scaled
@@ -79,6 +80,11 @@ class Decomposed:
     cut: Cut
     kernels: list[str]
     triangle: tuple[numpy.ndarray, numpy.ndarray] | None = None
+    row_triangle: tuple[numpy.ndarray, numpy.ndarray] | None = None
+
+    def adjoint(self) -> Decomposed:
+        """That of A^H."""
+        return dataclasses.replace(self, U=self.V, V=self.U, triangle=self.row_triangle, row_triangle=self.triangle)
 
     def inverse(self, ridge: float = 0.0) -> Inverse:
         """How to solve with A, by its QR where that does, else by its singular values.
@@ -112,13 +118,15 @@ class Decomposed:
         return gain.astype(dtype), damping.astype(dtype), exponent
 
 
-def decompose(matrix: Metered, rcond: float | None, most: int | None, streams: Streams, what: str) -> Decomposed:
+def decompose(
+    matrix: Metered, rcond: float | None, most: int | None, streams: Streams, what: str, hint: str
+) -> Decomposed:
     """A = U diag(s) V^H, the singular values above rcond s_1 (default max(m, n) eps), at most ``most`` of them.
 
     By LAPACK, from the QR of A or A^H, whichever is tall; a large matrix of which few values are wanted by ``svd``.
     Cost: a pass to look, a pass to read it whole, 4 m n min(m, n) flops and more for the small factor. what: how the
-    matrix is called in messages. Raises UsageError (rank too large), InputError (NaN, Inf), NumericalError,
-    ResourceError (a sparse matrix too large to be written out).
+    matrix is called in messages; hint: what to do about one too large. Raises UsageError (rank too large), InputError
+    (NaN, Inf), NumericalError, ResourceError (a sparse matrix too large to be written out).
     """
     m, n = matrix.shape
     check_rank(most, min(m, n), f"a {m}x{n} matrix")
@@ -130,7 +138,7 @@ def decompose(matrix: Metered, rcond: float | None, most: int | None, streams: S
         found = svd.run(work, Budget(rank=most, certify="none"), svd.SVDOptions(), streams)
         U, s, Vh = found.factor.arrays().values()
         return _cut(scaled, U, s, np.ascontiguousarray(Vh.conj().T), rcond, most, found.facts["kernels"])
-    _require(matrix, what)
+    _require(matrix, what, hint)
     scaled = bring_to_scale(matrix)
     upright = tall(scaled.matrix)
     Q, R = np.linalg.qr(upright.whole())
@@ -140,9 +148,11 @@ def decompose(matrix: Metered, rcond: float | None, most: int | None, streams: S
     left, right = times(Q, small.U, matrix.engine), np.ascontiguousarray(small.V)
     U, V = (right, left) if isinstance(upright, Adjoint) else (left, right)
     made = _cut(scaled, U, small.s, V, rcond, most or min(m, n), ["lapack geqrf", *small.kernels])
-    if m >= n and made.cut.rank == n:
+    if made.cut.rank < min(m, n):
+        return made
+    if m >= n:
         return dataclasses.replace(made, triangle=(Q, R))
-    return made
+    return dataclasses.replace(made, row_triangle=(Q, R))
 
 
 def _cut(
@@ -165,10 +175,9 @@ def _cut(
     return Decomposed(scaled, U, s[:kept], V, cut, [*kernels, f"sweep {scaled.facts.kernel}"])
 
 
-def _require(matrix: Metered, what: str) -> None:
+def _require(matrix: Metered, what: str, hint: str) -> None:
     """Raise ResourceError for a matrix too large for a full decomposition."""
     m, n = matrix.shape
-    hint = "ask for a truncated one with -k"
     if matrix.nnz is not None and m * n > LAPACK_ENTRIES:
         raise ResourceError(
             f"{what} is sparse, {m}x{n}, and a full decomposition takes it as a dense one of {m * n} entries, "

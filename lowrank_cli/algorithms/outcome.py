@@ -18,6 +18,7 @@ class Status(enum.Enum):
     RANK_REACHED = "rank_reached"
     PASSES_SPENT = "passes_spent"
     STAGNATED = "stagnated"
+    GIVEN_EXHAUSTED = "given_exhausted"
 
     @property
     def advice(self) -> str:
@@ -28,6 +29,7 @@ _ADVICE = {
     Status.CONVERGED: "The request was met.",
     Status.RANK_REACHED: "The rank cap stopped before the tolerance; raise --rank or loosen --rtol.",
     Status.PASSES_SPENT: "The allowance of passes is spent; the error is what was reached.",
+    Status.GIVEN_EXHAUSTED: "No matrix with the given factor is nearer; loosen --rtol or give another factor.",
     Status.STAGNATED: "Rounding stopped progress before the tolerance; it is below what this dtype can show.",
 }
 

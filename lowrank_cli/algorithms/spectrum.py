@@ -47,7 +47,8 @@ class Spectrum:
     values (K,) float64, non-increasing; radii (K,): a true singular value lies within radii[i] of values[i]. listed:
     how many of them were asked for. remainder: Frobenius norm of A - A_K, known to remainder_error. coupling:
     Frobenius norm of A^H U - V S, by which A misses being block diagonal in the bases found. cap: no value beyond the
-    K is larger, except with failure_probability (None: never wrong).
+    K is larger, except with failure_probability (None: never wrong). left (m, K), right (n, K): singular vectors where
+    a basis gave them, A right = left diag(values).
     """
 
     values: numpy.ndarray
@@ -61,6 +62,8 @@ class Spectrum:
     coupling: float = 0.0
     cap: float = 0.0
     failure_probability: float | None = None
+    left: numpy.ndarray | None = None
+    right: numpy.ndarray | None = None
     facts: dict = dataclasses.field(default_factory=dict)
 
     @property
@@ -255,6 +258,8 @@ def _from_basis(
         coupling=float(np.sqrt(np.sum(np.square(found.residuals)))),
         cap=_cap(basis, len(found.s), steps, b, min(m, n)),
         failure_probability=None if len(found.s) == min(m, n) else FAILURE_PROBABILITY,
+        left=found.U if m >= n else found.V,
+        right=found.V if m >= n else found.U,
         facts={
             "kernels": ["block krylov", f"sweep {scaled.facts.kernel}"],
             "basis": basis.size,

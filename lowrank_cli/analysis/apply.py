@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..api import tiled
 from ..engines.threads import SerialEngine
 from ..errors import NumericalError, UsageError
-from ..factors.base import Factorization, dense
+from ..factors.base import Approximation, dense
 from ..lazy import np
 from ..memory import require
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..formats.loaded import Loaded
 
 
-def apply(factor: Factorization, block: Loaded, *, adjoint: bool = False, blas_pinned: bool = False) -> numpy.ndarray:
+def apply(factor: Approximation, block: Loaded, *, adjoint: bool = False, blas_pinned: bool = False) -> numpy.ndarray:
     """F X for a block X (n, l), or with adjoint F^H X for X (m, l); F of shape (m, n) and rank r is never formed.
 
     In the wider of the two dtypes. The bits do not depend on how X was stored. Cost: 2 (m + n) r l flops for dense

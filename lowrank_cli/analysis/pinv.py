@@ -50,7 +50,8 @@ def pinv(
         raise InputError(f"the matrix is empty, {A.shape[0]}x{A.shape[1]}")
     metered = Metered(A)
     with single_threaded(blas_pinned):
-        found = decompose(metered, options.rcond, options.rank, Streams(seed), "the matrix")
+        hint = "ask for a truncated one with -k"
+        found = decompose(metered, options.rcond, options.rank, Streams(seed), "the matrix", hint)
         solution = None if B is None else solve(found, Metered(B, metered.ledger), options.ridge)
         factor = pseudoinverse(found, options.ridge)
         known: dict[str, Any] = {"input": described(matrix, A, digests)}

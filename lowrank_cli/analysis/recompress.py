@@ -81,6 +81,7 @@ def recompress(
 def _operand(one: Saved | Loaded, norm: str) -> _Operand:
     from ..algorithms.recompress import chain_of
     from ..certificates.inherited import EXACT, of_report
+    from ..factors.base import Factorization
     from ..formats.saving import Saved
 
     if not isinstance(one, Saved):
@@ -88,6 +89,12 @@ def _operand(one: Saved | Loaded, norm: str) -> _Operand:
         norm = A.sweep().norm
         return _Operand([one.array], one.array.dtype, EXACT, described(one, A, True), one.source, norm)
     factor = one.factor
+    if not isinstance(factor, Factorization):
+        raise UsageError(
+            f"{factor.kind} ({factor.product}) is no product of two factors",
+            where=one.path,
+            hint="lowrank reconstruct makes its matrix, lowrank approx factors that",
+        )
     if not all(np.all(np.isfinite(getattr(a, "data", a) if hasattr(a, "indptr") else a)) for a in _values(factor)):
         raise InputError("its factors have entries that are not finite", where=one.path, hint="make them anew")
     about = {

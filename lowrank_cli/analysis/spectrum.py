@@ -61,12 +61,12 @@ def _report(found: Spectrum, known: dict[str, Any], options: dict[str, Any], see
     if not np.all(np.isfinite(values)):
         raise NumericalError("the largest singular value overflows float64", hint="scale the matrix down")
     share, tail = ranks.energy(found)
-    effective, rank = ranks.effective_ranks(found), ranks.numeric_rank(found)
+    counted = rank_facts(found)
     sizes, condition = ranks.norms(found), ranks.condition_number(found)
     sizes = {name: ranks.Interval(_ldexp(i.lower, exponent), _ldexp(i.upper, exponent)) for name, i in sizes.items()}
-    enclosed: dict[str, Interval | NumericRank] = {**sizes, **effective, "numeric": rank}
+    intervals = {name: [i.lower, i.upper] for name, i in sizes.items()} | counted["intervals"]
     if condition is not None:
-        enclosed["condition"] = condition
+        intervals["condition"] = [condition.lower, condition.upper]
     report = started("spectrum")
     report |= {"method": found.method, "status": found.status.value, "input": known}
     report |= {
@@ -77,12 +77,9 @@ def _report(found: Spectrum, known: dict[str, Any], options: dict[str, Any], see
         "energy": share[listed],
         "tail": tail[listed],
         "norms": {name: i.value for name, i in sizes.items()} | {"spectral": values[0]},
-        "effective_ranks": {name: i.value for name, i in effective.items()} | _leading(found, values),
-        "definitions": ranks.DEFINITIONS,
-        "numeric_rank": rank.value,
-        "gap": _gap(rank, exponent),
+        **counted,
         "condition": None if condition is None else _condition(found, condition),
-        "intervals": {name: [i.lower, i.upper] for name, i in enclosed.items()},
+        "intervals": intervals,
         "failure_probability": None if found.complete else found.failure_probability,
         "method_facts": found.facts,
         "ledger": dataclasses.asdict(ledger),
@@ -93,9 +90,24 @@ def _report(found: Spectrum, known: dict[str, Any], options: dict[str, Any], see
     return plain(report)
 
 
-def _leading(found: Spectrum, values: Any) -> dict[str, float]:
+def rank_facts(found: Spectrum) -> dict[str, Any]:
+    """Effective and numeric ranks of a report: values, definitions, the gap that decides, and intervals."""
+    from ..algorithms import spectrum_ranks as ranks
+
+    effective, rank = ranks.effective_ranks(found), ranks.numeric_rank(found)
+    enclosed: dict[str, Interval | NumericRank] = {**effective, "numeric": rank}
+    return {
+        "effective_ranks": {name: i.value for name, i in effective.items()} | _leading(found),
+        "definitions": ranks.DEFINITIONS,
+        "numeric_rank": rank.value,
+        "gap": _gap(rank, found.scaled.exponent),
+        "intervals": {name: [i.lower, i.upper] for name, i in enclosed.items()},
+    }
+
+
+def _leading(found: Spectrum) -> dict[str, float]:
     """The effective rank that needs only the largest value and the norm, which is exact."""
-    if not values[0]:
+    if not found.values[0]:
         return {}
     return {"stable": max(1.0, found.scaled.squares / float(found.values[0]) ** 2)}
 

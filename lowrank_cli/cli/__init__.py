@@ -11,6 +11,7 @@ TABLE: Mapping[str, Entry] = {
     "approx": Entry("lowrank_cli.cli.approx:COMMAND", "Factor a matrix to a rank or a tolerance; report; save."),
     "product": Entry("lowrank_cli.cli.product:COMMAND", "Approximate X Y from sampled columns of X and rows of Y."),
     "spectrum": Entry("lowrank_cli.cli.spectrum:COMMAND", "Singular values, norms and effective ranks; picture."),
+    "norm": Entry("lowrank_cli.cli.norm:COMMAND", "Norms with their certainty; gradient of the spectral norm."),
     "pinv": Entry("lowrank_cli.cli.pinv:COMMAND", "Pseudo-inverse, as factors or dense; least squares solutions."),
     "plan": Entry("lowrank_cli.cli.plan:COMMAND", "Which rank to ask for: error, bytes and cost of every rank."),
     "compare": Entry("lowrank_cli.cli.compare:COMMAND", "Every structure side by side on one matrix."),

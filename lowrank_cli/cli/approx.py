@@ -70,7 +70,9 @@ class _Work:
 
 def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
     return (
-        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market).", metavar="A"),
+        Param(
+            "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
+        ),
         shared.DATASET,
         *_COMPANIONS,
         *budget_params(),
@@ -121,12 +123,10 @@ def _read(command: str, method: str, values: Values) -> _Work:
     Streams(seed)
     output, part = values.get("output"), values.get("part")
     _check_names(method, output, part)
-    budget = read_budget(values)
-    if not loaded_method.of_product:
-        budget = budget.with_defaults()
-    elif budget.has_tolerance:
+    budget = loaded_method.completed(read_budget(values))
+    if loaded_method.of_product and budget.has_tolerance:
         raise UsageError(f"--method {method} takes no tolerance yet", hint="give the number of sampled pairs, --rank")
-    elif budget.rank is None:
+    if loaded_method.of_product and budget.rank is None:
         # a product has no default: its rank is a number of samples
         raise UsageError(f"--method {method} needs --rank, the number of sampled pairs", hint="such as --rank 100")
     job = Job(command, method, budget, read_options(method, values, _others()), seed)

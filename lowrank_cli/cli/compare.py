@@ -17,7 +17,9 @@ _ASKED = ("rank", "rtol", "atol")
 
 def _params() -> tuple[Param, ...]:
     return (
-        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market).", metavar="A"),
+        Param(
+            "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
+        ),
         shared.DATASET,
         *(field_param(Budget, name) for name in _ASKED),
         shared.SEED,

@@ -44,16 +44,13 @@ def _factors(saved: Any) -> dict[str, Any]:
     compression = report.get("compression") or {}
     return {
         "format": "factors",
-        "items": [
-            _item(n, a.shape, a.dtype, None, math.prod(a.shape) * np.dtype(a.dtype).itemsize)
-            for n, a in saved.arrays.items()
-        ],
+        "items": [_item(n, a.shape, a.dtype, None, _bytes(a)) for n, a in saved.arrays.items()],
         "factors": {
             "kind": saved.kind,
             "product": saved.product,
             "shape": _shape(report),
             "rank": report.get("rank"),
-            "bytes": compression.get("bytes_out"),
+            "bytes": compression.get("bytes_out", sum(map(_bytes, saved.arrays.values()))),
         },
         "stored": report,
     }

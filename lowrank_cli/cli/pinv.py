@@ -32,7 +32,9 @@ _ARRAY = ".npy"
 
 def _params() -> tuple[Param, ...]:
     return (
-        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market).", metavar="A"),
+        Param(
+            "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
+        ),
         shared.DATASET,
         APPLY,
         *(field_param(PseudoinverseOptions, name) for name in described(PseudoinverseOptions)),

@@ -14,7 +14,9 @@ METHOD = "cr"
 def _params() -> tuple[Param, ...]:
     return (
         Param(
-            "matrix", "The first factor: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market).", metavar="X"
+            "matrix",
+            "The first factor: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).",
+            metavar="X",
         ),
         Param("times", "The second factor, with as many rows as X has columns.", metavar="Y"),
         shared.DATASET,

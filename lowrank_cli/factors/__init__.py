@@ -19,6 +19,10 @@ TABLE: Mapping[str, tuple[Entry, ...]] = {
     ),
     "kron": (Entry("lowrank_cli.factors.kron:KroneckerSum", "sum_i s_i B_i (x) C_i"),),
     "cr": (Entry("lowrank_cli.factors.cr:CR", "C R, sampled columns times sampled rows"),),
+    "given": (
+        Entry("lowrank_cli.factors.given:Given", "L R, one of them given"),
+        Entry("lowrank_cli.factors.given:GivenReduced", "L W R, L or R given, of reduced rank"),
+    ),
 }
 
 

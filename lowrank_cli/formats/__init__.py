@@ -11,7 +11,8 @@ TABLE: Mapping[str, Entry] = {
     "npy": Entry("lowrank_cli.formats.npy:FORMAT", "NumPy array file (.npy), also on standard input"),
     "npz": Entry("lowrank_cli.formats.npz:FORMAT", "NumPy archive (.npz), an array of it or a SciPy sparse matrix"),
     "hdf5": Entry("lowrank_cli.formats.hdf5:FORMAT", "HDF5 dataset (.h5, .hdf5), also one written by lowrank"),
-    "mtx": Entry("lowrank_cli.formats.mtx:FORMAT", "Matrix Market (.mtx, .mtx.gz), sparse or dense"),
+    "mtx": Entry("lowrank_cli.formats.mtx:FORMAT", "Matrix Market (.mtx), sparse or dense, also .gz, .bz2"),
+    "text": Entry("lowrank_cli.formats.text:FORMAT", "table of numbers (.csv, .tsv, .txt), also .gz, .bz2"),
 }
 
 #: suffix -> writer of factors.

@@ -180,4 +180,4 @@ def _only(file: Any, path: str) -> str:
     refuse(path, f"holds {len(found)} matrices" if found else "holds no 2-D numeric dataset", entries)
 
 
-FORMAT = Format("hdf5", (".h5", ".hdf5", ".he5", ".hdf", ".h5ad", ".nc"), matches, items, load, filed)
+FORMAT = Format("hdf5", (".h5", ".hdf5", ".he5", ".hdf", ".h5ad", ".nc"), matches, items, load, filed=filed)

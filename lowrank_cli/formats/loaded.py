@@ -24,6 +24,14 @@ class Item:
     detail: str = ""
 
 
+@dataclasses.dataclass(frozen=True)
+class Names:
+    """What the rows and the columns of a matrix are called; None where the file does not say."""
+
+    rows: tuple[str, ...] | None = None
+    cols: tuple[str, ...] | None = None
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Loaded:
     """A matrix in the dtype we compute in, and what is known of where it came from.
@@ -31,7 +39,8 @@ class Loaded:
     array: float32, float64, complex64 or complex128 in native byte order: a 2-D ndarray in its stored order (C or
     Fortran), a canonical SciPy csr_array (sorted indices, duplicates summed, int64 or int32 indices), or a
     ``matrices.filed.Filed``, which leaves the values in their file. dtype is the stored dtype in native byte order
-    ("float16", "int32", "float64"). notes are sentences for stderr.
+    ("float16", "int32", "float64"). notes are sentences for stderr. names are those the file gives its rows and
+    columns.
     """
 
     array: np.ndarray | Any
@@ -39,6 +48,7 @@ class Loaded:
     format: str
     item: Item
     notes: tuple[str, ...] = ()
+    names: Names = Names()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -49,11 +59,17 @@ class Loaded:
 class Format:
     """A way to read matrices. matches(head: bytes, name: str) looks at the first bytes (at most 512) and the file
     name; items(path) reads headers only; load(path, item) reads one matrix. filed(path, item, most), if there is one:
-    the same matrix left in its file where its values would take more than ``most`` bytes, else None."""
+    the same matrix left in its file where its values would take more than ``most`` bytes, else None.
+
+    A format that can be read once, forwards, also has stream(source, where, item) and stream_items(source, where):
+    the source has read and readinto, which may give less than asked for; where stands in messages.
+    """
 
     name: str
     suffixes: tuple[str, ...]
     matches: Callable[[bytes, str], bool]
     items: Callable[[str], list[Item]]
     load: Callable[[str, str | None], Loaded]
+    stream: Callable[[Any, str, str | None], Loaded] | None = None
+    stream_items: Callable[[Any, str], list[Item]] | None = None
     filed: Callable[[str, str | None, int], Loaded | None] | None = None

@@ -8,6 +8,7 @@ is Python's float() of its token, to the last bit.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import stat
 import zlib
@@ -20,6 +21,7 @@ from .loaded import Format, Item, Loaded
 from .mtx_entries import Entries, read_exact, read_fast
 from .mtx_header import DTYPES, Header, check_size, read_header
 from .mtx_lines import BOM, GZIP, Lines
+from .sources import Reader
 
 if TYPE_CHECKING:
     import numpy
@@ -51,10 +53,23 @@ def items(path: str) -> list[Item]:
 
 def load(path: str, item: str | None = None) -> Loaded:
     """Read the matrix. Raises InputError (with the line), ResourceError. Cost: one pass over the file."""
-    if item is not None:
-        raise InputError(f"a Matrix Market file holds one matrix and no item {item!r}", where=path)
+    _refuse_item(item, path)
     with _opened(path) as file:
         return load_stream(file, path)
+
+
+def _refuse_item(item: str | None, where: str) -> None:
+    if item is not None:
+        raise InputError(f"a Matrix Market file holds one matrix and no item {item!r}", where=where)
+
+
+def _from_source(source: Any, where: str, item: str | None) -> Loaded:
+    _refuse_item(item, where)
+    return load_stream(io.BufferedReader(Reader(source), 2**20), where)
+
+
+def _source_items(source: Any, where: str) -> list[Item]:
+    return [_from_source(source, where, None).item]
 
 
 def load_stream(fileobj: BinaryIO, name: str) -> Loaded:
@@ -146,4 +161,4 @@ def _sparse(header: Header, entries: Entries, where: str) -> tuple[Any, int, tup
     return matrix, matrix.nnz, (f"{repeats} {verb} the position of another one; they were summed",)
 
 
-FORMAT = Format("mtx", _SUFFIXES, matches, items, load)
+FORMAT = Format("mtx", _SUFFIXES, matches, items, load, _from_source, _source_items)

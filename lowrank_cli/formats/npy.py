@@ -157,4 +157,4 @@ def _fill(source: Source, view: memoryview) -> int:
     return done
 
 
-FORMAT = Format("npy", (".npy",), matches, items, load, filed)
+FORMAT = Format("npy", (".npy",), matches, items, load, load_stream, stream_items, filed)

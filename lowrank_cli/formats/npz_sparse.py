@@ -47,6 +47,8 @@ class Described:
 
 
 class Archive(Protocol):
+    """What reads the members of an archive by array name."""
+
     path: str
 
     def header(self, name: str) -> Header: ...

@@ -19,8 +19,8 @@ from ..errors import InputError, LowrankError, UsageError
 from ..memory import available_memory
 from . import TABLE
 from .loaded import Format, Item, Loaded
+from .sources import Source
 
-HEAD = 512
 STDIN = "-"
 
 #: what files that are none of ours begin with, what they are, and what to do
@@ -34,6 +34,12 @@ _FOREIGN: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
     ),
     (re.compile(rb"\x89PNG|\xff\xd8\xff|II\*\x00|MM\x00\*|GIF8"), "an image", "save its pixels as a .npy array"),
     (re.compile(rb".{8}\{\"", re.DOTALL), "a safetensors file, which is not read", "save one tensor with numpy.save"),
+    (
+        re.compile(rb"[^\n]{72,}\n[ \d]{28,}[^\n]*\n[RCPrcp][SUHZRsuhzr][AEae] "),
+        "a Harwell-Boeing file, which is not read",
+        "convert it to Matrix Market",
+    ),
+    (re.compile(rb"PAR1|ARROW1|ORC"), "a table of columns (Parquet, Arrow), which is not read", "convert it to .npy"),
     (re.compile(rb"CDF[\x01\x02\x05]"), "a classic netCDF file, which is not read", "convert it to netCDF-4 or .npy"),
     (
         re.compile(rb"\x80[\x02-\x05]"),
@@ -41,8 +47,7 @@ _FOREIGN: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
         "save the array with numpy.save",
     ),
 )
-_GZIP = b"\x1f\x8b"
-_COMPRESSED = ((b"BZh", "bzip2"), (b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"))
+_COMPRESSED = ((b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"))
 
 
 def open_matrix(path: str, item: str | None = None) -> Loaded:
@@ -55,33 +60,25 @@ def open_matrix(path: str, item: str | None = None) -> Loaded:
     """
     path, item = _named(path, item)
     with _opened(path) as source:
-        name = _choose(source)
+        format, source = _choose(source)
         if not source.stream:
-            reader = _format(name)
-            left = None if reader.filed is None else reader.filed(path, item, available_memory() // 2)
-            return left or _ours(reader.load(path, item))
-        return _ours(_load_stream(name, source, item))
+            left = None if format.filed is None else format.filed(path, item, available_memory() // 2)
+            return left or _ours(format.load(path, item))
+        return _ours(dataclasses.replace(_forwards(format, source).stream(source, source.where, item), source=path))
 
 
 def list_items(path: str) -> tuple[str, list[Item]]:
-    """The format's name and the matrices it holds, from headers only (a pipe of text has to be read)."""
+    """The format's name and the matrices it holds, from headers only (text has to be read)."""
     path, item = _named(path, None)
     with _opened(path) as source:
-        name = _choose(source)
-        if not source.stream:
-            found = _format(name).items(path)
-        elif name == "npy":
-            from .npy import stream_items
-
-            found = stream_items(source, source.where)
-        else:
-            found = [_load_stream(name, source, None).item]
+        format, source = _choose(source)
+        found = _forwards(format, source).stream_items(source, source.where) if source.stream else format.items(path)
     if item is None:
-        return name, found
+        return format.name, found
     wanted = [entry for entry in found if (entry.path or "").strip("/") == item.strip("/")]
     if not wanted:
         raise InputError(f"no item {item!r}", where=path, hint="leave the item out to list what the file holds")
-    return name, wanted
+    return format.name, wanted
 
 
 def split_item(path: str) -> tuple[str, str | None]:
@@ -109,60 +106,8 @@ def _named(path: str, item: str | None) -> tuple[str, str | None]:
     return where, item
 
 
-@dataclasses.dataclass(eq=False)
-class _Source:
-    """An opened input: its first bytes, whether it is a stream, and those bytes followed by the rest."""
-
-    raw: io.FileIO
-    path: str
-    where: str
-    stream: bool
-    head: bytes = b""
-    pending: bytes = b""
-
-    def sniff(self) -> None:
-        while len(self.head) < HEAD:
-            part = self.raw.read(HEAD - len(self.head))
-            if not part:
-                break
-            self.head += part
-        self.pending = self.head
-
-    def read(self, size: int = -1, /) -> bytes:
-        if not self.pending:
-            return self.raw.read(size) or b""
-        if size is None or size < 0:
-            return self._take(len(self.pending)) + self.raw.readall()
-        return self._take(size)
-
-    def readinto(self, buffer: Any, /) -> int:
-        if not self.pending:
-            return self.raw.readinto(buffer) or 0
-        view = memoryview(buffer).cast("B")
-        part = self._take(len(view))
-        view[: len(part)] = part
-        return len(part)
-
-    def _take(self, size: int) -> bytes:
-        part, self.pending = self.pending[:size], self.pending[size:]
-        return part
-
-
-class _Reader(io.RawIOBase):
-    """A source as a file object, for readers of text that want io.BufferedReader."""
-
-    def __init__(self, source: _Source):
-        self._source = source
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        return self._source.readinto(buffer)
-
-
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[_Source]:
+def _opened(path: str) -> Iterator[Source]:
     where = "standard input" if path == STDIN else path
     try:
         # descriptor 0 itself and not sys.stdin, which has read ahead and may be replaced; it stays open for others
@@ -183,17 +128,17 @@ def _opened(path: str) -> Iterator[_Source]:
             raise InputError(f"reading failed ({error.strerror or error})", where=where) from error
 
 
-def _inspected(raw: io.FileIO, path: str, where: str) -> _Source:
+def _inspected(raw: io.FileIO, path: str, where: str) -> Source:
     """Refuse what is no file or pipe, then read the first bytes."""
     status = os.fstat(raw.fileno())
     if stat.S_ISDIR(status.st_mode):
         raise _directory(where)
     if raw.isatty():
-        raise UsageError(f"{where} is a terminal", hint="pipe or redirect a .npy or Matrix Market file into it")
+        raise UsageError(f"{where} is a terminal", hint="pipe or redirect a .npy, Matrix Market or text file into it")
     device = stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode)
     if device and path != STDIN:
         raise InputError("a device, not a file", where=where)
-    source = _Source(raw, path, where, path == STDIN or not stat.S_ISREG(status.st_mode))
+    source = Source(raw, path, where, path == STDIN or not stat.S_ISREG(status.st_mode))
     source.sniff()
     if not source.head:
         raise InputError(
@@ -217,30 +162,32 @@ def _missing_hint(path: str) -> str | None:
     return None
 
 
-def _format(name: str) -> Format:
-    return TABLE[name].load()
-
-
-def _choose(source: _Source) -> str:
-    """The name of the format: by content, else by what the content is known not to be, else by the file's name."""
+def _choose(source: Source) -> tuple[Format, Source]:
+    """The format, by content, else by what the content is known not to be, else by the file's name; and the source
+    that it reads, behind gzip or bzip2 where no format reads it packed."""
     head, name = source.head, os.path.basename(source.path)
     for pattern, what, hint in _FOREIGN:
         if pattern.match(head):
             raise InputError(f"is {what}", where=source.where, hint=hint)
-    for entry in TABLE:
-        if _format(entry).matches(head, name):
-            return entry
-    for magic, packer in ((_GZIP, "gzip"), *_COMPRESSED):
+    formats = [entry.load() for entry in TABLE.values()]
+    for format in formats:
+        if format.matches(head, name):
+            return format, source
+    if source.packer is not None:
+        inner = source.expanded()
+        if inner.packer is not None:
+            raise InputError("is compressed twice", where=source.where, hint="decompress it first")
+        if not inner.head:
+            raise InputError(f"holds nothing behind its {source.packer}", where=source.where)
+        return _choose(inner)
+    for magic, packer in _COMPRESSED:
         if head.startswith(magic):
-            raise InputError(
-                f"is compressed with {packer}",
-                where=source.where,
-                hint="of these only .mtx.gz is read: decompress it first",
-            )
-    for entry in TABLE:
-        if name.lower().endswith(_format(entry).suffixes):
-            return entry
-    known = ", ".join(dict.fromkeys(suffix for entry in TABLE for suffix in _format(entry).suffixes))
+            hint = "gzip and bzip2 are read; decompress it first"
+            raise InputError(f"is compressed with {packer}", where=source.where, hint=hint)
+    for format in formats:
+        if name.lower().endswith(format.suffixes):
+            return format, source
+    known = ", ".join(dict.fromkeys(suffix for format in formats for suffix in format.suffixes))
     what = "text in a format that is not known" if _is_text(head) else "in a format that is not known"
     raise InputError(f"is {what}", where=source.where, hint=f"formats read: {known} (see lowrank list formats)")
 
@@ -249,21 +196,16 @@ def _is_text(head: bytes) -> bool:
     return not re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", head)
 
 
-def _load_stream(name: str, source: _Source, item: str | None) -> Loaded:
-    if name == "npy":
-        from .npy import load_stream
-
-        return load_stream(source, source.where, item, name=source.path)
-    if name == "mtx":
-        from . import mtx
-
-        if item is not None:
-            raise InputError(f"a Matrix Market file holds one matrix and no item {item!r}", where=source.where)
-        loaded = mtx.load_stream(io.BufferedReader(_Reader(source), 2**20), source.where)
-        return dataclasses.replace(loaded, source=source.path)
-    raise InputError(
-        f"{name} cannot be read from a pipe", where=source.where, hint="it needs to seek: write it to a file first"
-    )
+def _forwards(format: Format, source: Source) -> Format:
+    """The format, if it can be read without seeking."""
+    if format.stream is None or format.stream_items is None:
+        where = "from a pipe or behind gzip and bzip2"
+        raise InputError(
+            f"{format.name} cannot be read {where}",
+            where=source.where,
+            hint="it needs to seek: write it to a file first",
+        )
+    return format
 
 
 def _ours(loaded: Loaded) -> Loaded:

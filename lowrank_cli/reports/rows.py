@@ -27,6 +27,7 @@ _ELSEWHERE = {
     "pinv": Entry("lowrank_cli.reports.pinv_rows:pinv_rows", ""),
     "msign": Entry("lowrank_cli.reports.msign_rows:rows", ""),
     "recompress": Entry("lowrank_cli.reports.recompress_rows:rows", ""),
+    "norm": Entry("lowrank_cli.reports.norm_rows:rows", ""),
 }
 
 
@@ -141,6 +142,11 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row("largest |Z|", number(facts["max_abs_Z"], full), "Largest interpolation coefficient.")
     if facts.get("factor_shapes") is not None:
         yield Row("factor shapes", _cut(facts["factor_shapes"]), _searched(facts.get("search")))
+    if facts.get("given") is not None:
+        note = f"singular values above {number(facts['given_rule']['threshold'], full)} = rcond s_1"
+        yield Row("given factor", f"{safe(facts['given'])}, rank {facts['given_rank']}", note)
+    if facts.get("least_relative") is not None:
+        yield Row("least error", number(facts["least_relative"], full), "relative, with the given factor and any rank")
     if facts.get("scheme") is not None:
         yield Row("scheme", safe(facts["scheme"]))
     if facts.get("predicted_relative") is not None:
@@ -244,8 +250,9 @@ def _factors(report: dict[str, Any], full: bool) -> Iterator[Row]:
     facts, stored = report["factors"], report.get("stored") or {}
     dims = "shape unknown" if facts["shape"] is None else shape(facts["shape"])
     kind = f"{safe(facts['kind'])}, rank {facts['rank']}, {dims}"
-    yield Row("factors", kind, f"A ~ {safe(facts['product'])}, {size(facts['bytes'], full)}")
-    if stored.get("status"):
+    of = {"pinv": "A^+ =", "norm": "gradient ="}.get(stored.get("command") or "", "A ~")
+    yield Row("factors", kind, f"{of} {safe(facts['product'])}, {size(facts['bytes'], full)}")
+    if stored.get("status") and stored.get("command") != "norm":
         yield status(stored)
     if stored.get("error") and stored.get("command") == "recompress":
         from .recompress_rows import errors

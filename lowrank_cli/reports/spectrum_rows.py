@@ -17,7 +17,7 @@ FIRST = 5
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII_BARS = ".:-=+*#@"
 _SHARES = (0.9, 0.99, 0.999)
-_NAMES = {
+NAMES = {
     "stable": "stable rank",
     "participation": "participation",
     "energy_entropy": "energy entropy",
@@ -25,24 +25,24 @@ _NAMES = {
     "renyi_2": "Renyi 2",
     "entropy": "entropy rank",
 }
-_METHODS = {"lapack": "LAPACK", "block krylov": "block Krylov", "zero": "a zero matrix, nothing to compute"}
+METHODS = {"lapack": "LAPACK", "block krylov": "block Krylov", "zero": "a zero matrix, nothing to compute"}
 
 
 def spectrum_rows(report: dict[str, Any], full: bool) -> Iterator[Row]:
     """The lines of the report of ``spectrum``."""
     run = report.get("run") or {}
     yield Row("matrix", *matrix_cells(report["input"], run.get("input_path"), full))
-    method = _METHODS.get(report["method"], safe(report["method"]))
+    method = METHODS.get(report["method"], safe(report["method"]))
     yield Row("method", method, f"{report['known']} of {report['count']} singular values computed")
     if report["status"] != "converged":
         yield Row("status", safe(report["status"]), "The values are less certain than intended.", "warning")
     yield from _values(report, full)
     yield from _energy(report)
     yield from _norms(report, full)
-    for name, label in _NAMES.items():
-        value = _enclosed(report["effective_ranks"][name], report["intervals"][name], full)
+    for name, label in NAMES.items():
+        value = enclosed(report["effective_ranks"][name], report["intervals"][name], full)
         yield Row(label, value, report["definitions"][name])
-    yield from _numeric(report, full)
+    yield from numeric(report, full)
     if report["failure_probability"] is not None:
         chance = number(report["failure_probability"], full)
         yield Row("may fail", chance, "Probability that an interval does not hold.")
@@ -77,13 +77,14 @@ def _energy(report: dict[str, Any]) -> Iterator[Row]:
 def _norms(report: dict[str, Any], full: bool) -> Iterator[Row]:
     for name, label in (("fro", "Frobenius norm"), ("spectral", "spectral norm"), ("nuclear", "nuclear norm")):
         note = "exact" if name == "fro" else ""
-        yield Row(label, _enclosed(report["norms"][name], report["intervals"][name], full), note)
+        yield Row(label, enclosed(report["norms"][name], report["intervals"][name], full), note)
     if "condition" in report["intervals"]:
-        value = _enclosed(report["condition"], report["intervals"]["condition"], full)
+        value = enclosed(report["condition"], report["intervals"]["condition"], full)
         yield Row("condition", value, "s_1 over the smallest value")
 
 
-def _numeric(report: dict[str, Any], full: bool) -> Iterator[Row]:
+def numeric(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    """The numeric rank, and what decides it."""
     gap, (low, high) = report["gap"], report["intervals"]["numeric"]
     value = str(low) if low == high else f"{low} to {high}"
     note = f"values above {number(gap['threshold'], full)} = max(m, n) eps s_1"
@@ -94,7 +95,7 @@ def _numeric(report: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row("WARNING", "", f"No clear gap decides the numeric rank: a factor {gap['ratio']:.2g}.", "warning")
 
 
-def _enclosed(value: float | None, interval: Sequence[float | None], full: bool) -> str:
+def enclosed(value: float | None, interval: Sequence[float | None], full: bool) -> str:
     """A number where it is known, else its interval; ends are rounded outward, so that it still holds."""
     if value is not None:
         return number(value, full)

@@ -45,6 +45,8 @@ def _lines(report: dict[str, Any]) -> list[dict[str, Any]]:
         return _compare(report)
     if command == "pinv":
         return [_pinv(report)]
+    if command == "norm":
+        return _norm(report)
     if command == "msign":
         return [_msign(report)]
     if command == "warmup":
@@ -98,6 +100,21 @@ def _compare(report: dict[str, Any]) -> list[dict[str, Any]]:
         | {"max_abs_Z": row["method_facts"].get("max_abs_Z")}
         for row in report["rows"]
     ]
+
+
+def _norm(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """One line a norm, then one an effective rank; what is known of the gradient in columns of their own."""
+    path = (report.get("run") or {}).get("input_path")
+    found = [{"file": path, "item": report["input"]["item"], **row} for row in report["norms"]]
+    for name, value in (report.get("effective_ranks") or {}).items():
+        lower, upper = report["intervals"][name]
+        kind = "exact" if lower == upper else "interval"
+        line = {"norm": f"rank {name}", "value": value, "lower": lower, "upper": upper, "kind": kind}
+        found.append({"file": path, "item": report["input"]["item"], **line})
+    if report.get("gradient"):
+        facts = {f"gradient_{name}": value for name, value in report["gradient"].items() if name != "warning"}
+        found = [line | facts if line["norm"] == "spectral" else line for line in found]
+    return found
 
 
 def _msign(report: dict[str, Any]) -> dict[str, Any]:

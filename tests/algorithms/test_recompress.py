@@ -18,6 +18,7 @@ from lowrank_cli.analysis.recompress import recompress
 from lowrank_cli.api import Job, run
 from lowrank_cli.budget import Budget
 from lowrank_cli.errors import InputError, NumericalError, UsageError
+from lowrank_cli.factors.base import Factorization
 from lowrank_cli.factors.interpolative import ColumnID, RowID
 from lowrank_cli.factors.qb import QB
 from lowrank_cli.factors.svd import SVD
@@ -65,7 +66,7 @@ def check_best(outcome, F, k, eps):
 
 
 @pytest.mark.parametrize("k", [1, 2])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name, made in CASES.items() if isinstance(made, Factorization)])
 def test_every_kind_is_truncated_to_the_svd_of_its_product(name, k):
     F = measure.product(CASES[name])
     outcome, report = truncated(CASES[name], rank=k)

@@ -20,13 +20,17 @@ from lowrank_cli.formats.memory import from_array
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A method with options, and whether it takes a second factor. takes: of any matrix one that the method takes, or
-    None where it takes none of that shape."""
+    """A method with options, and the second matrix it takes, by the name of its flag. takes: of any matrix one that the
+    method takes, or None where it takes none of that shape."""
 
     method: str
     options: Any = None
-    of_product: bool = False
+    companion: str | None = None
     takes: Callable[[Any], Any] = lambda A: A
+
+    @property
+    def of_product(self) -> bool:
+        return self.companion == "times"
 
 
 def divisible(A: Any) -> Any:
@@ -40,25 +44,35 @@ CASES: dict[str, Case] = {
     "id": Case("id"),
     "id rows": Case("id", IDOptions(axis="rows")),
     "kron": Case("kron", takes=divisible),
-    **{f"cr {scheme}": Case("cr", CROptions(scheme=scheme), True) for scheme in SCHEMES},
+    **{f"cr {scheme}": Case("cr", CROptions(scheme=scheme), "times") for scheme in SCHEMES},
+    "given left": Case("given", companion="left"),
+    "given right": Case("given", companion="right"),
 }
 
 
-def partner(A: Any, seed: int = 9) -> np.ndarray:
-    """A second factor for A, of the same kind of numbers and A's rows."""
-    rng = np.random.default_rng(seed)
-    n, dtype = A.shape[1], np.dtype(A.dtype)
-    Y = rng.standard_normal((n, min(A.shape[0], 37)))
+def _gaussian(A: Any, shape: tuple[int, int]) -> np.ndarray:
+    """Of the same kind of numbers as A."""
+    rng = np.random.default_rng(9)
+    dtype = np.dtype(A.dtype)
+    Y = rng.standard_normal(shape)
     if dtype.kind == "c":
         Y = Y + 1j * rng.standard_normal(Y.shape)
     return Y.astype(dtype if dtype.kind in "fc" else "float64")
 
 
+def second(case: Case, A: Any) -> np.ndarray | None:
+    """The second matrix that the case takes beside A, None when it takes none."""
+    if case.companion is None:
+        return None
+    m, n = A.shape
+    shapes = {"times": (n, min(m, 37)), "left": (m, min(n, 37)), "right": (min(m, 37), n)}
+    return _gaussian(A, shapes[case.companion])
+
+
 def run(case: Case, A: Any, Y: Any = None, *, threads: int = 1, seed: int = 0, **asked: Any) -> tuple[Any, dict]:
     """(outcome, report) of a job on arrays, sparse arrays or paths."""
     job = api.Job("product" if case.of_product else "approx", case.method, Budget(**asked), case.options, seed)
-    times = None if Y is None else load(Y)
-    return api.run(job, load(A), None if times is None else {"times": times}, threads=threads)
+    return api.run(job, load(A), {} if Y is None else {case.companion: load(Y)}, threads=threads)
 
 
 def load(A: Any) -> Any:

@@ -28,7 +28,7 @@ DTYPES = ("float64", "float32", "complex128")
 
 def values(case, dtype="float64"):
     A = CASES[case].takes(cases.large(dtype))
-    return A, (cases.partner(A) if CASES[case].of_product else None)
+    return A, cases.second(CASES[case], A)
 
 
 def found(case, A, Y, how, **more):
@@ -60,8 +60,9 @@ def test_no_bit_of_factors_or_report_depends_on_threads_or_order(case, how, dtyp
 @pytest.mark.parametrize(("case", "how"), [row for row in WHAT if not CASES[row[0]].of_product])
 def test_no_bit_depends_on_threads_or_order_for_wide_matrices(case, how):
     A = CASES[case].takes(cases.large()).T
-    wanted = found(case, A, None, how)
-    assert found(case, np.ascontiguousarray(A), None, how, threads=4) == wanted
+    Y = cases.second(CASES[case], A)
+    wanted = found(case, A, Y, how)
+    assert found(case, np.ascontiguousarray(A), Y, how, threads=4) == wanted
 
 
 @pytest.mark.slow
@@ -69,7 +70,7 @@ def test_no_bit_depends_on_threads_or_order_for_wide_matrices(case, how):
 @pytest.mark.parametrize(("case", "how"), WHAT)
 def test_no_bit_of_a_larger_job_depends_on_threads_or_order(case, how, dtype):
     A = CASES[case].takes(gallery.with_spectrum(1700, 1300, gallery.poly(1300), dtype=dtype)[0])
-    Y = cases.partner(A) if CASES[case].of_product else None
+    Y = cases.second(CASES[case], A)
     wanted = found(case, A, Y, how)
     for threads, make in ((3, np.asfortranarray), (4, np.ascontiguousarray)):
         assert found(case, make(A), None if Y is None else make(Y), how, threads=threads) == wanted, (threads, make)
@@ -97,7 +98,7 @@ def test_no_bit_depends_on_threads_for_sparse_matrices(case, how):
 @pytest.mark.parametrize("case", ["svd", "id", "id rows", "cr auto"])
 def test_small_matrices_keep_the_promise_too(case):
     A, _ = gallery.with_spectrum(90, 70, gallery.poly(70))
-    Y = cases.partner(A) if CASES[case].of_product else None
+    Y = cases.second(CASES[case], A)
     wanted = found(case, A, Y, "rank")
     for threads, make in itertools.product((1, 2, 4), (np.ascontiguousarray, np.asfortranarray)):
         assert found(case, make(A), None if Y is None else make(Y), "rank", threads=threads) == wanted
@@ -108,7 +109,8 @@ def files(tmp_path_factory):
     """The same values in every storage: name -> paths. Small, since a format reads alike at every size."""
     folder = tmp_path_factory.mktemp("storages")
     A, _ = gallery.with_spectrum(150, 110, gallery.poly(110), seed=4)
-    return {name: stored(folder / name, array) for name, array in (("A", A), ("Y", cases.partner(A)))}
+    seconds = {case.companion: cases.second(case, A) for case in CASES.values() if case.companion is not None}
+    return {name: stored(folder / name, array) for name, array in {"A": A, **seconds}.items()}
 
 
 def stored(base, array) -> list[str]:
@@ -117,7 +119,9 @@ def stored(base, array) -> list[str]:
     with h5py.File(f"{base}.h5", "w") as file:
         file.create_dataset("contiguous", data=array)
         file.create_dataset("chunked", data=array, chunks=(37, 19))
-        file.create_dataset("compressed", data=array, chunks=(64, array.shape[1]), compression="gzip", shuffle=True)
+        file.create_dataset(
+            "compressed", data=array, chunks=(min(64, len(array)), array.shape[1]), compression="gzip", shuffle=True
+        )
         file.create_dataset("big", data=array.astype(">f8"))
     scipy.io.mmwrite(f"{base}.mtx", array, precision=17)
     items = ("contiguous", "chunked", "compressed", "big")
@@ -133,7 +137,7 @@ def test_no_bit_depends_on_the_file_format(case, how, files):
     """.npy in either order and byte order, HDF5 contiguous, chunked, compressed and big-endian, Matrix Market array."""
     results = []
     for number, path in enumerate(files["A"]):
-        Y = files["Y"][-1 - number] if CASES[case].of_product else None
+        Y = files[CASES[case].companion][-1 - number] if CASES[case].companion else None
         factors, _, report = found(case, path, Y, how, threads=1 + number % 2)
         results.append((factors, report["error"], report["input"]["digest"], report["ledger"]))
     assert all(result == results[0] for result in results), [r == results[0] for r in results]
@@ -152,7 +156,7 @@ def test_no_bit_depends_on_the_file_format_for_larger_matrices(case, tmp_path):
 def test_output_files_are_byte_identical(case, suffix, files, tmp_path):
     written = set()
     for number, path in enumerate(files["A"][:3]):
-        Y = files["Y"][0] if CASES[case].of_product else None
+        Y = files[CASES[case].companion][0] if CASES[case].companion else None
         outcome, report = cases.run(CASES[case], path, Y, rank=9, threads=1 + number)
         target = tmp_path / f"F{number}{suffix}"
         save(outcome.factor, report, str(target))

@@ -51,6 +51,13 @@ SHAPES = {
     ("cr", "scale"): "k",
     ("cr", "C"): "mk",
     ("cr", "R"): "kn",
+    # p: the inner side of the given factor
+    ("given left", "L"): "mp",
+    ("given left", "W"): "pk",
+    ("given left", "R"): "kn",
+    ("given right", "L"): "mk",
+    ("given right", "W"): "kp",
+    ("given right", "R"): "pn",
 }
 
 
@@ -80,16 +87,16 @@ def test_factors_report_and_certificate_are_what_the_contract_says(case, name, t
         with pytest.raises(LowrankError):
             cases.run(how, matrix(name), rank=1)
         return
-    Y = cases.partner(A) if how.of_product else None
+    Y = cases.second(how, A)
     outcome, report = cases.run(how, A, Y, **asked(how, A))
     factor = outcome.factor
     m, n = A.shape[0], (Y.shape[1] if how.of_product else A.shape[1])
-    sizes = {"m": m, "n": n, "k": factor.rank}
+    sizes = {"m": m, "n": n, "k": factor.rank, "p": 0 if Y is None else Y.shape[how.companion != "right"]}
 
     assert factor.kind == how.method and factor.shape == (m, n)
     assert 1 <= factor.rank <= asked(how, A)["rank"]
     for array_name, array in factor.arrays().items():
-        if (sides := SHAPES[factor.kind, array_name]) is not None:
+        if (sides := SHAPES[case if (case, array_name) in SHAPES else factor.kind, array_name]) is not None:
             assert array.shape == tuple(sizes[side] for side in sides), array_name
         assert np.all(np.isfinite(array)), array_name
         expected = (
@@ -142,7 +149,7 @@ def check_report(report, how, outcome, A):
 @pytest.mark.parametrize("case", CASES)
 def test_the_reported_error_is_the_error_recomputed_for_large_matrices_of_every_dtype(case, dtype):
     how, A = CASES[case], CASES[case].takes(cases.large(dtype))
-    Y = cases.partner(A) if how.of_product else None
+    Y = cases.second(how, A)
     outcome, _ = cases.run(how, A, Y, rank=40, threads=2)
     # in double precision: the claim is far above its rounding, and extended precision has no BLAS
     wide = "complex128" if A.dtype.kind == "c" else "float64"
@@ -160,7 +167,7 @@ def test_sparse_matrices_go_through_every_method_and_container(case, dtype, tmp_
     how = CASES[case]
     A, _ = gallery.with_spectrum(60, 50, gallery.poly(50), dtype=dtype)
     A = csr_array(how.takes(np.where(np.abs(A) > np.quantile(np.abs(A), 0.7), A, 0)))
-    Y = cases.partner(A) if how.of_product else None
+    Y = cases.second(how, A)
     outcome, report = cases.run(how, A, Y, rank=12)
     true = measure.norm(target(how, measure.dense(A), Y) - measure.product(outcome.factor))
     slack = 10 * measure.eps(A) * scale_of(how, A, Y)
@@ -179,7 +186,7 @@ def test_every_stored_dtype_is_computed_in_a_dtype_that_holds_it(case, stored):
     rng = np.random.default_rng(1)
     A = how.takes((rng.integers(0, 2 if stored == "bool" else 100, (30, 20))).astype(stored))
     working = A.astype("complex128" if A.dtype.kind == "c" else "float32" if stored == "float16" else "float64")
-    Y = cases.partner(working) if how.of_product else None
+    Y = cases.second(how, working)
     outcome, report = cases.run(how, A, Y, rank=9)
     same, _ = cases.run(how, working, Y, rank=9)
     assert cases.bits(outcome.factor).keys() == cases.bits(same.factor).keys()
@@ -191,7 +198,7 @@ def test_every_stored_dtype_is_computed_in_a_dtype_that_holds_it(case, stored):
 def test_inputs_are_never_written_to(case):
     how = CASES[case]
     A = how.takes(gallery.with_spectrum(40, 30, gallery.poly(30))[0])
-    Y = cases.partner(A) if how.of_product else None
+    Y = cases.second(how, A)
     for array in (A, *([] if Y is None else [Y])):
         array.flags.writeable = False
     kept = A.copy()
@@ -203,9 +210,9 @@ def test_inputs_are_never_written_to(case):
 @pytest.mark.parametrize("case", CASES)
 def test_another_seed_gives_other_numbers_or_none_were_drawn(case):
     how, A = CASES[case], CASES[case].takes(cases.large())
-    Y = cases.partner(A) if how.of_product else None
+    Y = cases.second(how, A)
     one, other = (cases.run(how, A, Y, rank=20, seed=seed, threads=2)[0].factor for seed in (0, 1))
-    random = case not in ("cr top", "cr auto")
+    random = case not in ("cr top", "cr auto", "given left", "given right")
     assert (cases.bits(one) != cases.bits(other)) == random
 
 

@@ -62,9 +62,13 @@ def test_content_decides_whatever_the_name_says(tmp_path, name):
         (pickle.dumps([1, 2]), "never loaded"),
         (b"MATLAB 5.0 MAT-file" + bytes(200), "MATLAB"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "image"),
-        (gzip.compress(b"hello"), "gzip"),
-        (b"BZh91AY", "bzip2"),
-        (b"a,b\n1,2\n", "text in a format that is not known; formats read: .npy"),
+        (gzip.compress(b"hello"), "text in a format that is not known"),
+        (gzip.compress(b""), "nothing behind its gzip"),
+        (gzip.compress(gzip.compress(MTX)), "compressed twice"),
+        (b"\xfd7zXZ\x00", "compressed with xz"),
+        (b"BZh91AY", "packed data"),
+        (b"hello, world\n", "text in a format that is not known; formats read: .npy"),
+        (b'{"a": [1, 2]}\n', "text in a format that is not known"),
         (bytes(100), "in a format that is not known; formats read: .npy"),
     ],
 )
@@ -74,13 +78,13 @@ def test_files_that_are_none_of_ours_are_named_for_what_they_are(tmp_path, conte
 
 
 def test_a_git_lfs_pointer_is_named_even_under_a_known_suffix(tmp_path):
-    for suffix in ("npy", "mtx", "h5"):
+    for suffix in ("npy", "mtx", "h5", "csv", "npz"):
         assert "git lfs pull" in refusal(put(tmp_path, f"a.{suffix}", b"version https://git-lfs.github.com/spec/v1\n"))
 
 
 def test_a_known_suffix_with_foreign_content_is_refused_by_its_reader(tmp_path):
-    assert "not a .npy file" in refusal(put(tmp_path, "a.npy", b"1 2 3\n4 5 6\n"))
-    assert "HDF5" in refusal(put(tmp_path, "a.h5", b"1 2 3\n4 5 6\n"))
+    assert "not a .npy file" in refusal(put(tmp_path, "a.npy", b"1 2 3\n\x00\x01"))
+    assert "HDF5" in refusal(put(tmp_path, "a.h5", b"1 2 3\n\x00\x01"))
 
 
 # --- what cannot be opened ----------------------------------------------------------------------------------------

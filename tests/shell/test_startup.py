@@ -37,7 +37,16 @@ def test_the_help_of_a_command_loads_no_heavy_library(verb):
 
 @pytest.mark.parametrize(
     "argv",
-    [["approx"], ["approx", "--method", "id"], ["spectrum"], ["plan"], ["plan", "--dry-run"], ["compare"], ["msign"]],
+    [
+        ["approx"],
+        ["approx", "--method", "id"],
+        ["spectrum"],
+        ["plan"],
+        ["plan", "--dry-run"],
+        ["compare"],
+        ["norm"],
+        ["msign"],
+    ],
 )
 def test_a_small_dense_matrix_loads_numpy_and_no_other_heavy_library(argv, matrix):
     assert HEAVY & imported(argv[0], matrix, *argv[1:], "--json") == {"numpy"}
