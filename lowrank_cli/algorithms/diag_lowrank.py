@@ -14,7 +14,7 @@ from ..matrices.metered import Metered
 from ..options import check, opt
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
-from .conditions import is_hermitian, require_square
+from .conditions import look_at_square, require_square
 from .method import Method
 from .outcome import Outcome
 from .refit import refit
@@ -60,8 +60,7 @@ def run(matrix: Metered, budget: Budget, options: DiagLowRankOptions, streams: S
     check_tolerance(budget, matrix.dtype)
     scaled = bring_to_scale(matrix)
     diagonal = _diagonal(scaled.matrix)
-    hermitian = is_hermitian(scaled.matrix)
-    off = max(0.0, scaled.squares - float(np.sum(np.square(np.abs(diagonal).astype(np.float64)))))
+    hermitian, off = look_at_square(scaled.matrix)
 
     def build(k: int) -> tuple[DiagonalPlusLowRank, dict[str, Any]]:
         return _alternate(scaled, diagonal, off, k, hermitian, options.max_iterations, streams)
@@ -92,7 +91,7 @@ def _alternate(
     l = min(n, k + max(_SPARE, round(_SPARE_SHARE * k)))
     V = gaussian(streams, "diag-lowrank", n, l, matrix.dtype, engine)
     d = diagonal.copy()
-    noise = 8 * float(np.finfo(matrix.dtype).eps) * scaled.squares
+    noise = 8 * float(np.finfo(matrix.dtype).eps) * off
     trail: list[float] = []
     settled = False
     while not settled and len(trail) < most:
