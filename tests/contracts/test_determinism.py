@@ -106,7 +106,7 @@ def test_small_matrices_keep_the_promise_too(case):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """The same values in every storage: name, or what a case takes -> paths. Small: a format reads alike at any size."""
+    """The same values in every storage: name, or what a case takes -> paths. A format reads alike at any size."""
     folder = tmp_path_factory.mktemp("storages")
     A, _ = gallery.with_spectrum(150, 110, gallery.poly(110), seed=4)
     seconds = {case.companion: cases.second(case, A) for case in CASES.values() if case.companion is not None}
