@@ -19,9 +19,9 @@ class Method:
     are read from it. run(matrix, budget, options, streams) -> Outcome; a product method gets a ``Product`` as matrix.
     companions: names in ``companions.COMPANIONS`` of second matrices, of which it takes exactly one; run then has a
     fifth argument, a dict of that name and the matrix as a ``Metered`` with the ledger of the first. limited: a request
-    with neither rank nor tolerance gets the default tolerance. rank: the only one its results have, for a method without
-    a choice. cost says in words what the ledger is held to in the
-    tests; guarantee what is known of the error, choose when to take this one: they make its row in docs/methods.md.
+    with neither rank nor tolerance gets the default tolerance. rank: the only one its results have, for a method
+    without a choice. cost says in words what the ledger is held to in the tests; guarantee what is known of the error,
+    choose when to take this one: they make its row in docs/methods.md.
     """
 
     name: str
