@@ -51,7 +51,13 @@ CASES: dict[str, Case] = {
     "kron": Case("kron", takes=divisible),
     "diag-lowrank": Case("diag-lowrank", takes=square),
     "rank1-nonneg": Case("rank1-nonneg", takes=np.abs, rank=1),
-    **{f"cr {scheme}": Case("cr", CROptions(scheme=scheme), "times") for scheme in SCHEMES},
+    # auto is greedy here, and shrunk without-replacement
+    **{
+        f"cr {scheme}": Case("cr", CROptions(scheme=scheme), "times")
+        for scheme in SCHEMES
+        if scheme not in ("greedy", "without-replacement")
+    },
+    "cr shrunk": Case("cr", CROptions(shrink=True), "times"),
     "given left": Case("given", companion="left"),
     "given right": Case("given", companion="right"),
 }

@@ -100,7 +100,8 @@ def test_factors_report_and_certificate_are_what_the_contract_says(case, name, t
     sizes = {"m": m, "n": n, "k": factor.rank, "p": 0 if Y is None else Y.shape[how.companion != "right"]}
 
     assert factor.kind == how.method and factor.shape == (m, n)
-    assert 1 <= factor.rank <= asked(how, A)["rank"]
+    # threshold sampling draws a random number of pairs
+    assert 1 <= factor.rank <= (A.shape[1] if case == "cr threshold" else asked(how, A)["rank"])
     for array_name, array in factor.arrays().items():
         if (sides := SHAPES[case if (case, array_name) in SHAPES else factor.kind, array_name]) is not None:
             assert array.shape == tuple(sizes[side] for side in sides), array_name
@@ -218,7 +219,7 @@ def test_another_seed_gives_other_numbers_or_none_were_drawn(case):
     how, A = CASES[case], CASES[case].takes(cases.large())
     Y = cases.second(how, A)
     one, other = (cases.run(how, A, Y, rank=20, seed=seed, threads=2)[0].factor for seed in (0, 1))
-    random = case not in ("cr top", "cr auto", "rank1-nonneg", "given left", "given right")
+    random = case not in ("cr top", "cr auto", "cr least-squares", "rank1-nonneg", "given left", "given right")
     assert (cases.bits(one) != cases.bits(other)) == random
 
 
