@@ -73,7 +73,7 @@ def test_a_sparse_group_without_a_layout_of_ours_is_refused(tmp_path):
 
 def test_two_genomes_of_a_10x_file_have_to_be_chosen_from(data):
     path = str(data("10x_v2_multiple_genomes.h5"))
-    with pytest.raises(InputError, match="another_genome.*hg19_chr21"):
+    with pytest.raises(InputError, match=r"another_genome.*hg19_chr21"):
         open_matrix(path)
     first, second = (open_matrix(f"{path}:{name}").array for name in ("another_genome", "hg19_chr21"))
     assert first.shape == second.shape == (343, 12)
