@@ -157,7 +157,7 @@ def operands(
     if 0 in A.shape:
         raise InputError(f"the matrix is empty, {_by(A.shape)}")
     if method.of_product:
-        return (Metered(Product(A, given["times"], engine)),)
+        return (Metered(Product(A, given["times"], engine), shared=shared),)
     matrix = Metered(A, shared=shared)
     return (matrix, {name: Metered(B, matrix.ledger) for name, B in given.items()}) if method.companions else (matrix,)
 

@@ -41,6 +41,10 @@ def product(factor: Any, widen: Callable[[Any], np.ndarray] = wide) -> np.ndarra
         return sum(s * np.kron(B, C) for s, B, C in terms)
     if factor.kind == "given":
         return a["L"] @ (a["W"] @ a["R"] if "W" in a else a["R"])
+    if factor.kind == "diag-lowrank":
+        return np.diag(a["d"]) + (a["U"] * a["s"]) @ a["Vh"]
+    if factor.kind == "rank1-nonneg":
+        return np.outer(a["r"], a["c"])
     if factor.kind == "id":
         return a["C"] @ a["Z"] if "C" in a else a["W"] @ a["R"]
     return a["C"] @ a["R"]

@@ -19,6 +19,12 @@ TABLE: Mapping[str, Entry] = {
     "kron": Entry(
         "lowrank_cli.algorithms.kron:METHOD", "a sum of Kronecker products B (x) C, shapes given or searched"
     ),
+    "diag-lowrank": Entry(
+        "lowrank_cli.algorithms.diag_lowrank:METHOD", "a square matrix as a diagonal plus a low rank"
+    ),
+    "rank1-nonneg": Entry(
+        "lowrank_cli.algorithms.rank1_nonneg:METHOD", "a non-negative matrix from its row and column sums"
+    ),
     "cr": Entry("lowrank_cli.algorithms.cr:METHOD", "a product X Y from sampled columns of X and rows of Y"),
     "given": Entry(
         "lowrank_cli.algorithms.given:METHOD",

@@ -18,76 +18,72 @@ from ..matrices.metered import Metered
 from ..matrices.product import Product
 from ..options import check, opt
 from ..streams import Streams
-from .cr_errors import PairErrors, Systematic, Weighted
+from .cr_choice import Choice, Chooser, best
+from .cr_errors import Pairs
+from .cr_schemes import TABLE
 from .method import Method
 from .outcome import Outcome, Status
 from .scaling import Scaled, bring_to_scale, check_rank
+from .tolerance import check_tolerance
 
 if TYPE_CHECKING:
     import numpy
 
-SCHEMES = ("auto", "top", "without-replacement", "optimal", "uniform")
+#: Names of the schemes a user may ask for.
+SCHEMES = ("auto", *TABLE)
+#: Products measured before we settle for all pairs that may be taken.
+_TRIALS = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class CROptions:
-    """scheme: how pairs are chosen and weighted; auto takes the one of smallest predicted error."""
+    """scheme: how pairs are chosen and weighted; auto takes the one of smallest predicted error, or of fewest pairs.
+    shrink: scale an unbiased approximation down to its smallest expected error."""
 
     scheme: str = opt(
         "auto",
-        "How pairs are chosen (cr): optimal probabilities with or without replacement, uniform, the largest (top), "
-        "or the smallest predicted error (auto).",
+        "How pairs are chosen and weighted (cr): one after another with the best weights (greedy), the largest with "
+        "the best weights (least-squares) or as they are (top); at random and right on average: the largest and draws "
+        "from the rest (wta), without-replacement, each by itself so that their number is random (threshold), "
+        "priority, with replacement (optimal), all alike (uniform). auto: smallest predicted error; with a tolerance, "
+        "fewest pairs.",
         choices=SCHEMES,
+    )
+    shrink: bool = opt(
+        False,
+        "Scale a random approximation by F2 / (F2 + Var), F2 = |XY|^2 and Var its expected squared error (cr): then it "
+        "is better than zero on average, and no longer right on average. auto then chooses among random schemes.",
     )
 
     def __post_init__(self) -> None:
         check(self)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Sample:
-    """Chosen pairs and their weights: X Y ~ sum_t weights_t X[:, index_t] Y[index_t, :].
-
-    Its expected squared Frobenius error (for top, which is not random, the error itself) is what it asks of
-    ``PairErrors``, else plain + slope |XY|_F^2.
-    """
-
-    index: numpy.ndarray
-    weights: numpy.ndarray
-    asks: Weighted | Systematic | None = None
-    plain: float = 0.0
-    slope: float = 0.0
-
-    def predicted(self, errors: PairErrors) -> float:
-        """The expected squared error."""
-        if self.asks is not None:
-            return errors.of[self.asks]
-        return max(0.0, self.plain + self.slope * errors.product_square)
-
-
 def run(matrix: Metered, budget: Budget, options: CROptions, streams: Streams) -> Outcome:
-    """X Y ~ C R from r pairs, for a ``Product`` as matrix. With f_i = |x_i| |y_i| and Z = sum f_i the schemes are:
+    """X Y ~ C R from r pairs of a column of X and a row of Y, for a ``Product`` as matrix.
 
-    optimal: r draws with replacement, p_i = f_i / Z, expected squared error (Z^2 - |XY|^2) / r, the least that any
-    probabilities give (Drineas, Kannan and Mahoney 2006). without-replacement: r distinct pairs, inclusion
-    probabilities min(1, f_i / tau), by systematic sampling (Madow 1949) in a random order. uniform: r distinct pairs,
-    all alike, weight l / r. top: the r largest f_i, weight 1; biased, not random. All but top are unbiased.
+    The schemes and what is known of their errors are in ``cr_schemes``: with f_i = |x_i| |y_i| and Z = sum f_i they go
+    from draws with probabilities f_i / Z, expected squared error (Z^2 - |XY|^2) / r (Drineas, Kannan and Mahoney 2006),
+    to orthogonal least squares on the Gram matrix of the pairs.
 
     The predicted error is computed before the product is formed: exact from Gram matrices when these cost no more
-    than the product, else estimated by 32 Gaussian probes. Cost: two sweeps, that, and the gather; the measured error
-    one pass of 2 m n (l + r) flops.
+    than the product, else estimated by 32 Gaussian probes. Cost: two sweeps, that, what the scheme takes, and the
+    gather; the measured error one pass of 2 m n (l + r) flops.
+
+    With a tolerance: the fewest pairs whose measured error meets it. With Gram matrices the errors of pairs and weights
+    are known before, so that one measurement is the rule; else they are estimated, and the estimate is corrected by
+    what was measured, up to 5 times.
 
     Lengths are relative to the longest: a pair whose column is below about 1e-150 of it counts as zero.
 
-    Raises UsageError (no rank, rank above the inner dimension, a tolerance), InputError (NaN, Inf).
+    Raises UsageError (neither rank nor tolerance, rank above the inner dimension, a scheme that does not apply),
+    InputError (NaN, Inf).
     """
     product = matrix.inner
     if not isinstance(product, Product):
         raise UsageError("--method cr approximates a product", hint="give the second matrix with --times Y")
-    if budget.has_tolerance:
-        raise UsageError("--method cr takes no tolerance yet", hint="give the number of sampled pairs with --rank")
-    if budget.rank is None:
-        raise UsageError("--method cr needs --rank, the number of sampled pairs")
+    if budget.rank is None and not budget.has_tolerance:
+        raise UsageError("--method cr needs --rank, the number of sampled pairs, or a tolerance")
     if budget.certify == "probes" or budget.norm != "fro":
         raise UsageError(
             "--method cr measures its error exactly, in the Frobenius norm",
@@ -95,83 +91,79 @@ def run(matrix: Metered, budget: Budget, options: CROptions, streams: Streams) -
         )
     l = product.X.shape[1]
     check_rank(budget.rank, l, f"an inner dimension of {l}")
-    r = budget.rank
-    left, right = Metered(product.X, matrix.ledger), Metered(product.Y, matrix.ledger)
+    check_tolerance(budget, matrix.dtype)
+    left = Metered(product.X, matrix.ledger, matrix.shared.setdefault("left", {}))
+    right = Metered(product.Y, matrix.ledger, matrix.shared.setdefault("right", {}))
     X, Y = bring_to_scale(left), bring_to_scale(right, transposed=True)
     f = np.sqrt(X.facts.column_squares) * np.sqrt(Y.facts.column_squares)
     f = np.ldexp(f, X.facts.exponent + Y.facts.exponent - X.exponent - Y.exponent)
-    schemes = SCHEMES[1:] if options.scheme == "auto" else (options.scheme,)
-    drawn = {name: _DRAW[name](f, r, streams) for name in schemes}
-    errors = PairErrors(X, Y, f, [sample.asks for sample in drawn.values() if sample.asks is not None], streams)
-    scheme = min(drawn, key=lambda name: drawn[name].predicted(errors))
-    sample = drawn[scheme]
-    scale = np.sqrt(sample.weights)
-    factor = _factor(product.X, product.Y, sample.index, scale, matrix.dtype)
-    certificate = _certify(matrix, X, Y, sample.index, scale, factor, budget)
-    facts = _facts(scheme, sample, errors, f, X, Y, r)
-    facts["warnings"] = _warnings(facts, certificate, r, l, product.shape)
-    return Outcome(factor, Status.CONVERGED, certificate, matrix.ledger, facts)
+    chooser = Chooser(Pairs(X, Y, f, streams), options.scheme, options.shrink, streams)
+    if budget.has_tolerance:
+        choice, factor, certificate, status = _to_tolerance(matrix, budget, chooser)
+    else:
+        assert budget.rank is not None
+        choice = best(chooser.at(chooser.names(budget.rank), budget.rank))
+        factor, certificate = _measured(matrix, choice, chooser.pairs, budget)
+        status = Status.CONVERGED
+    facts = _facts(choice, chooser)
+    facts["warnings"] = _warnings(facts, certificate, factor.rank, l, product.shape)
+    if status is Status.RANK_REACHED and budget.rank is None:
+        facts["warnings"].append(f"{l} pairs drawn with replacement did not meet the tolerance; use another --scheme")
+    return Outcome(factor, status, certificate, matrix.ledger, facts)
 
 
-def _draw_optimal(f: numpy.ndarray, r: int, streams: Streams) -> Sample:
-    Z = float(f.sum())
-    l = len(f)
-    if Z == 0:
-        return _nothing(r)
-    p = f / Z
-    u = streams.generator("cr optimal").random(r)
-    index = sampling.with_replacement(p, u, compiled=jit.pays(sampling.seconds_saved(l)))
-    return Sample(index, 1.0 / (r * p[index]), plain=Z**2 / r, slope=-1.0 / r)
+def _to_tolerance(matrix: Metered, budget: Budget, chooser: Chooser) -> tuple[Choice, CR, Certificate, Status]:
+    """The fewest pairs that meet the tolerance; where none do, as many as may be taken."""
+    pairs = chooser.pairs
+    exponent = pairs.X.exponent + pairs.Y.exponent
+    cap = budget.rank or len(pairs.f)
+    pairs.squares([])
+    goal = _target(budget, pairs.product_square, exponent)
+    for trial in range(_TRIALS + 1):
+        choice = chooser.fewest(cap, goal) if trial < _TRIALS else None
+        found = choice or best(chooser.at(chooser.names(cap), cap))
+        factor, certificate = _measured(matrix, found, pairs, budget)
+        if _met(budget, certificate):
+            return found, factor, certificate, Status.CONVERGED
+        if choice is None or factor.rank >= cap:
+            break
+        error, norm = (ldexp(x or 0.0, -exponent) for x in (certificate.absolute, certificate.matrix_norm))
+        goal *= 0.98 * _target(budget, norm**2, exponent) / error**2
+    # all pairs are the product but for rounding, unless they are drawn with replacement
+    rounding = budget.rank is None and TABLE[found.scheme].exact
+    return found, factor, certificate, Status.STAGNATED if rounding else Status.RANK_REACHED
 
 
-def _draw_without_replacement(f: numpy.ndarray, r: int, streams: Streams) -> Sample:
-    l = len(f)
-    if not f.any():
-        return _nothing(r)
-    r = min(r, int(np.count_nonzero(f)))
-    pi = sampling.inclusion_probabilities(f, r)
-    generator = streams.generator("cr without replacement")
-    order = generator.permutation(l)
-    u = float(generator.random())
-    index = sampling.systematic(pi, order, u, compiled=jit.pays(sampling.seconds_saved(l)))
-    return Sample(index, 1.0 / pi[index], Systematic(pi, order))
+def _target(budget: Budget, product_square: float, exponent: int) -> float:
+    """The squared error to reach, on the scale of the scaled matrices."""
+    targets = []
+    if budget.rtol is not None:
+        targets.append(budget.rtol**2 * product_square)
+    if budget.atol is not None:
+        targets.append(ldexp(budget.atol, -exponent) ** 2)
+    return min(targets)
 
 
-def _draw_uniform(f: numpy.ndarray, r: int, streams: Streams) -> Sample:
-    l = len(f)
-    index = sampling.uniform_without_replacement(l, r, streams.generator("cr uniform").random(r))
-    if r == l:
-        return Sample(index, np.ones(r))
-    # l^2 / r (1 - r / l) (sum f^2 - |XY|^2 / l) / (l - 1), simple random sampling without replacement
-    spread = l**2 / r * (1 - r / l) / (l - 1)
-    return Sample(index, np.full(r, l / r), plain=spread * float(np.sum(f**2)), slope=-spread / l)
+def _met(budget: Budget, found: Certificate) -> bool:
+    assert found.relative is not None and found.absolute is not None
+    return (budget.rtol is None or found.relative <= budget.rtol) and (
+        budget.atol is None or found.absolute <= budget.atol
+    )
 
 
-def _draw_top(f: numpy.ndarray, r: int, streams: Streams) -> Sample:
-    index = np.sort(np.argsort(-f, kind="stable")[:r]).astype(np.int64)
-    left_out = np.ones(len(f))
-    left_out[index] = 0.0
-    return Sample(index, np.ones(r), Weighted(left_out))
-
-
-def _nothing(r: int) -> Sample:
-    """The product is zero; any pairs will do."""
-    return Sample(np.arange(r, dtype=np.int64), np.ones(r))
-
-
-_DRAW = {
-    "optimal": _draw_optimal,
-    "without-replacement": _draw_without_replacement,
-    "uniform": _draw_uniform,
-    "top": _draw_top,
-}
+def _measured(matrix: Metered, choice: Choice, pairs: Pairs, budget: Budget) -> tuple[CR, Certificate]:
+    product: Any = matrix.inner
+    weights = choice.sample.weights
+    scale = np.copysign(np.sqrt(np.abs(weights)), weights)
+    factor = _factor(product.X, product.Y, choice.sample.index, scale, matrix.dtype)
+    return factor, _certify(matrix, pairs.X, pairs.Y, choice.sample.index, scale, factor, budget)
 
 
 def _factor(X: Any, Y: Any, index: numpy.ndarray, scale: numpy.ndarray, dtype: numpy.dtype) -> CR:
     """Columns and rows read from the matrices as given, scaled; where every weight is 1 they are bit for bit theirs."""
-    factors = None if np.all(scale == 1) else scale
-    C = X.cols(index, factors).astype(dtype, copy=False)
-    R = Y.rows(index, factors).astype(dtype, copy=False)
+    plain = bool(np.all(scale == 1))
+    C = X.cols(index, None if plain else scale).astype(dtype, copy=False)
+    R = Y.rows(index, None if plain else np.abs(scale)).astype(dtype, copy=False)
     return CR(index=np.asarray(index, np.int64), scale=scale, C=C, R=R)
 
 
@@ -191,21 +183,25 @@ def _certify(
     return dataclasses.replace(found, absolute=ldexp(error.norm, exponent), matrix_norm=ldexp(norm.norm, exponent))
 
 
-def _facts(
-    scheme: str, sample: Sample, errors: PairErrors, f: numpy.ndarray, X: Scaled, Y: Scaled, r: int
-) -> dict[str, Any]:
-    Z, F2 = float(f.sum()), errors.product_square
+def _facts(choice: Choice, chooser: Chooser) -> dict[str, Any]:
+    pairs, sample = chooser.pairs, choice.sample
+    f, X = pairs.f, pairs.X
+    selection = chooser.selection(sample) if pairs.G is not None else None
+    Z, F2 = float(f.sum()), pairs.product_square
     return {
         "kernels": [
             f"sweep {X.facts.kernel}",
             f"sampling {jit.flavour(jit.pays(sampling.seconds_saved(len(f))))}",
-            f"gather {jit.flavour(jit.pays(gather.seconds_saved(X.matrix.shape[0], r)))}",
+            f"gather {jit.flavour(jit.pays(gather.seconds_saved(X.matrix.shape[0], len(sample.index))))}",
         ],
-        "scheme": scheme,
-        "predicted_relative": math.sqrt(sample.predicted(errors) / F2) if F2 > 0 else 0.0,
-        "predicted_kind": errors.kind,
+        "scheme": choice.scheme,
+        "predicted_relative": math.sqrt(choice.predicted / F2) if F2 > 0 else 0.0,
+        "predicted_kind": choice.kind,
+        "selection_relative": None if selection is None else math.sqrt(selection / F2) if F2 > 0 else 0.0,
         "Z2_over_F2": Z**2 / F2 if F2 > 0 else None,
         "distinct_pairs": len(np.unique(sample.index)),
+        **({"shrink_factor": choice.shrink} if chooser.shrink else {}),
+        **sample.facts,
     }
 
 
@@ -220,6 +216,9 @@ def _warnings(facts: dict[str, Any], found: Certificate, r: int, l: int, shape: 
     m, n = shape
     if 2 * m * n * r + 2 * (m + n) * l + (m + n) * r >= 2 * m * n * l:
         said.append(f"sampling {r} of {l} pairs costs more than the exact product")
+    mean = facts.get("expected_pairs", r)
+    if mean != r:
+        said.append(f"threshold sampling draws a random number of pairs: {r} here, {mean} on average")
     return said
 
 
@@ -229,8 +228,9 @@ METHOD = Method(
     run=run,
     identity="X Y ~ C R",
     cost="2 (m + n) l flops for norms, 2 m n r for the product C R; the exact product is 2 m n l",
-    reference="Drineas, Kannan and Mahoney 2006",
-    guarantee="expected squared error (Z^2 - |XY|^2) / r at most; predicted before the product is formed",
+    reference="Drineas, Kannan and Mahoney 2006; Duffield, Lund and Thorup 2007; Liu et al. 2023",
+    guarantee="predicted before the product is formed, exactly where Gram matrices are cheap; auto is never above the "
+    "expected squared error (Z^2 - |XY|^2) / r, Z the sum of |x_i| |y_i|",
     choose="a product too dear to form, of which some pairs matter much more than others",
     of_product=True,
     companions=("times",),

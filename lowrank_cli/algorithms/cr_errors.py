@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..factors.base import dense
 from ..lazy import np
 from ..matrices.blocks import gram, lengths
 from ..sketches.gaussian import gaussian
@@ -58,44 +60,80 @@ class Systematic:
         return np.repeat(C, _PROBES // _STARTS, axis=1)
 
 
-class PairErrors:
-    """Squared errors |sum_i c_i x_i y_i|_F^2 for real coefficients c: with c = w - 1, that of the weights w.
+class Pairs:
+    """The l pairs x_i y_i of a product: their lengths f, their Gram matrix G where it is affordable, and squared errors
+    |sum_i c_i x_i y_i|_F^2 for real coefficients c; with c = w - 1 that of the weights w.
 
-    Exact as c^T G c with G = Re (X^H X) o (Y Y^H)^T, cost l^2 (m + n); else the mean over 32 Gaussian probes g of
-    |X (c o (Y g))|^2, unbiased, relative standard deviation at most sqrt(2/32), in single precision, whose rounding is
-    far below that. kind says which. The quadratic form is right to about eps |c|^2 f^2, so errors below 1e-7 of the
-    product are noise. product_square: that of the product itself.
+    Exact as c^T G c with G = Re (X^H X) o (Y Y^H)^T, cost l^2 (m + n); else G is None, and the mean over 32 Gaussian
+    probes g of |X (c o (Y g))|^2 serves, unbiased, relative standard deviation at most sqrt(2/32), in single precision,
+    whose rounding is far below that. kind says which. The quadratic form is right to about eps (sum |c_i| f_i)^2, so
+    errors below 1e-7 of the product are noise. product_square: that of the product itself.
     """
 
-    def __init__(
-        self,
-        scaled_x: Scaled,
-        scaled_y: Scaled,
-        f: numpy.ndarray,
-        asked: Sequence[Weighted | Systematic],
-        streams: Streams,
-    ):
+    def __init__(self, scaled_x: Scaled, scaled_y: Scaled, f: numpy.ndarray, streams: Streams):
+        self.X, self.Y, self.f = scaled_x, scaled_y, f
+        self._streams = streams
+        self._probed: numpy.ndarray | None = None
         X, Y = scaled_x.matrix, scaled_y.matrix
-        m, l = X.shape
-        n = Y.shape[1]
-        questions = [Weighted(np.ones(l)), *asked]
-        if l <= _GRAM_SIDE and l**2 * (m + n) <= max(2 * m * n * l, _GRAM_FLOPS):
+        (m, l), n = X.shape, Y.shape[1]
+        self.G: numpy.ndarray | None = None
+        if l <= _GRAM_SIDE and self.affordable(l**2 * (m + n)):
+            self.G = self._gram()
+        self.kind = "estimate" if self.G is None else "exact"
+        self.product_square = math.nan
+
+    def _gram(self) -> numpy.ndarray:
+        X, Y = self.X.matrix, self.Y.matrix
+        kept = X.shared.get("pairs")
+        if kept is None:
             left = gram(X.whole(), X.engine)
             right = gram(np.ascontiguousarray(Y.whole().conj().T), Y.engine)
-            G = np.ascontiguousarray((left * right.conj()).real)
-            self.kind = "exact"
-            squares = [max(0.0, question.exact(G)) for question in questions]
+            X.shared["pairs"] = kept = np.ascontiguousarray((left * right.conj()).real)
         else:
-            self.kind = "estimate"
-            (X, e), (Y, d) = lowered(scaled_x) or (X, 0), lowered(scaled_y) or (Y, 0)
-            H = Y.matmat(gaussian(streams, "cr probe", n, _PROBES, Y.dtype, Y.engine))
-            # all questions in one product: they share the read of X
-            C = np.hstack([H * question.columns().astype(H.real.dtype) for question in questions])
-            sums = np.square(lengths(X.matmat(C), X.engine)).reshape(len(questions), _PROBES).sum(axis=1)
-            squares = [float(x) for x in np.ldexp(sums / _PROBES, 2 * (e + d))]
-        # |XY| <= sum of |x_i| |y_i|, which an estimate may overstep
-        self.product_square = min(squares[0], float(f.sum()) ** 2)
-        self.of = dict(zip(asked, squares[1:], strict=True))
+            X.ledger.passes += 2
+        return kept
+
+    def affordable(self, flops: int) -> bool:
+        """Whether this much work is no more than that of the product, or next to nothing."""
+        (m, l), n = self.X.matrix.shape, self.Y.matrix.shape[1]
+        return flops <= max(2 * m * n * l, _GRAM_FLOPS)
+
+    def squares(self, asked: Sequence[Weighted | Systematic]) -> dict[Weighted | Systematic, float]:
+        """The answers, all from one product; with the first comes ``product_square``."""
+        first = [Weighted(np.ones(len(self.f)))] if math.isnan(self.product_square) else []
+        questions = [*first, *asked]
+        if self.G is not None:
+            found = [max(0.0, question.exact(self.G)) for question in questions]
+        else:
+            found = self._estimates(questions) if questions else []
+        if first:
+            # |XY| <= sum of |x_i| |y_i|, which an estimate may overstep
+            self.product_square = min(found.pop(0), float(self.f.sum()) ** 2)
+        return dict(zip(asked, found, strict=True))
+
+    def _estimates(self, questions: Sequence[Weighted | Systematic]) -> list[float]:
+        (X, e), (Y, d) = lowered(self.X) or (self.X.matrix, 0), lowered(self.Y) or (self.Y.matrix, 0)
+        if self._probed is None:
+            self._probed = Y.matmat(gaussian(self._streams, "cr probe", Y.shape[1], _PROBES, Y.dtype, Y.engine))
+        H = self._probed
+        # all questions in one product: they share the read of X
+        C = np.hstack([H * question.columns().astype(H.real.dtype) for question in questions])
+        sums = np.square(lengths(X.matmat(C), X.engine)).reshape(len(questions), _PROBES).sum(axis=1)
+        return [float(x) for x in np.ldexp(sums / _PROBES, 2 * (e + d))]
+
+    def among(self, index: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """(G[index][:, index], products of these pairs with the sum of all others); without G two products with
+        len(index) columns."""
+        if self.G is not None:
+            rows = self.G[index]
+        else:
+            X, Y = self.X.matrix, self.Y.matrix
+            left = X.rmatmat(np.ascontiguousarray(dense(X.cols(index))))
+            right = Y.matmat(np.ascontiguousarray(dense(Y.rows(index)).conj().T))
+            rows = np.ascontiguousarray((left.astype(np.result_type(left, np.float64)) * right.conj()).real.T)
+        others = np.ones(len(self.f), bool)
+        others[index] = False
+        return np.ascontiguousarray(rows[:, index]), rows[:, others].sum(axis=1)
 
 
 def _mean_over_starts(G: numpy.ndarray, pi: numpy.ndarray, order: numpy.ndarray) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..budget import Budget
+from ..errors import UsageError
 from .outcome import Outcome
 
 
@@ -18,8 +19,9 @@ class Method:
     are read from it. run(matrix, budget, options, streams) -> Outcome; a product method gets a ``Product`` as matrix.
     companions: names in ``companions.COMPANIONS`` of second matrices, of which it takes exactly one; run then has a
     fifth argument, a dict of that name and the matrix as a ``Metered`` with the ledger of the first. limited: a request
-    with neither rank nor tolerance gets the default tolerance. cost says in words what the ledger is held to in the
-    tests; guarantee what is known of the error, choose when to take this one: they make its row in docs/methods.md.
+    with neither rank nor tolerance gets the default tolerance. rank: the only one its results have, for a method
+    without a choice. cost says in words what the ledger is held to in the tests; guarantee what is known of the error,
+    choose when to take this one: they make its row in docs/methods.md.
     """
 
     name: str
@@ -33,8 +35,22 @@ class Method:
     of_product: bool = False
     companions: tuple[str, ...] = ()
     limited: bool = True
+    rank: int | None = None
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def completed(self, budget: Budget) -> Budget:
-        """The budget with the default tolerance, where this method is meant to have one."""
-        return budget.with_defaults() if self.limited and not self.of_product else budget
+        """The budget with the default tolerance, where this method is meant to have one, or with the only rank it has.
+
+        Raises UsageError for another rank.
+        """
+        if self.rank is None:
+            return budget.with_defaults() if self.limited and not self.of_product else budget
+        if budget.rank not in (None, self.rank):
+            raise UsageError(f"--method {self.name} has rank {self.rank}, not {budget.rank}", hint="leave --rank out")
+        return budget if budget.has_tolerance else dataclasses.replace(budget, rank=self.rank)
+
+    def within(self, budget: Budget) -> Budget:
+        """The budget with the rank lowered to that of a method without a choice."""
+        if self.rank is None or budget.rank is None:
+            return budget
+        return dataclasses.replace(budget, rank=min(budget.rank, self.rank))

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .polar_coefficients import Triple
 
 METHODS = ("svd", "qdwh", "polar-express", "newton-schulz", "newton-schulz-cubic", "muon")
-#: Up to this smaller side the SVD is the default, beyond it QDWH, which costs half of it and runs in products.
+#: Up to this smaller side the SVD is the default. Beyond it QDWH: up to twice the flops, but of products and QR, where
+#: bidiagonalization spends half of its own on products with single vectors.
 SVD_SIDE = 512
 #: Iterations on a matrix this much taller than wide are cheaper on its triangular factor.
 _TALL = 1.5
@@ -90,6 +91,13 @@ class Work:
         self._count(2 * X.shape[0] * X.shape[1] ** 2)
         G = cross(X, X, self.engine)
         return 0.5 * (G + G.conj().T)
+
+    def step(self, X: numpy.ndarray, G: numpy.ndarray, triple: Triple) -> numpy.ndarray:
+        """X (a I + b G + c G^2), G the Gram matrix of X."""
+        a, b, c = triple
+        P = b * G + c * self.times(G, G) if c else b * G
+        P.flat[:: len(P) + 1] += a
+        return self.times(X, P)
 
     def qr(self, X: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
         """Householder QR, thin."""
@@ -186,10 +194,8 @@ def _by_polynomials(A: numpy.ndarray, method: str, options: PolarOptions, work: 
     triples = coefficients.until(method, lower, 4 * eps, steps)
     X = X / X.dtype.type(bound)
     G = G / X.dtype.type(bound**2)
-    for number, (a, b, c) in enumerate(triples):
-        P = b * G if not c else b * G + c * work.times(G, G)
-        P.flat[:: n + 1] += a
-        X = work.times(X, P)
+    for number, triple in enumerate(triples):
+        X = work.step(X, G, triple)
         if number + 1 < len(triples):
             G = work.gram(X)
     deviation = coefficients.deviation(triples, lower)
@@ -276,9 +282,24 @@ def _without_null_space(A: numpy.ndarray, X: numpy.ndarray, work: Work) -> tuple
     rank = numeric_rank(values, A.shape, A.dtype)
     if rank < n:
         work.flops += 9 * n**3
-        null = np.ascontiguousarray(np.linalg.eigh(H)[1][:, : n - rank])
-        X = X - work.times(work.times(X, null), np.ascontiguousarray(null.conj().T))
+        V = np.ascontiguousarray(np.linalg.eigh(H)[1][:, n - rank :])
+        X = work.times(_straightened(work.times(X, V), work), np.ascontiguousarray(V.conj().T))
     return X, values
+
+
+def _straightened(Y: numpy.ndarray, work: Work) -> numpy.ndarray:
+    """The isometry next to Y, whose singular values lie in (0, 1] and near 1, by Newton-Schulz.
+
+    Values of A below the lower bound come to X on their way to 1; where no gap separates them from those above, the
+    directions that are kept have a part of them.
+    """
+    eps = float(np.finfo(Y.dtype).eps)
+    for _ in range(4):
+        G = work.gram(Y)
+        if _frobenius(G - np.eye(len(G))) <= 8 * math.sqrt(len(G)) * eps:
+            break
+        Y = work.step(Y, G, coefficients.QUINTIC)
+    return Y
 
 
 def _eigenvalues(H: numpy.ndarray) -> numpy.ndarray:

@@ -77,7 +77,8 @@ def compare(
     ranks: dict[str, int] = {}
     for structure in structures():
         try:
-            outcome, row = _run(matrix, budget, structure, **known)
+            within = algorithms.TABLE[structure.method].load().within(budget)
+            outcome, row = _run(matrix, within, structure, **known)
         except LowrankError as error:
             # what the SVD refuses is wrong with the request or with the matrix
             if best is None:

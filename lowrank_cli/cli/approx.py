@@ -124,11 +124,12 @@ def _read(command: str, method: str, values: Values) -> _Work:
     output, part = values.get("output"), values.get("part")
     _check_names(method, output, part)
     budget = loaded_method.completed(read_budget(values))
-    if loaded_method.of_product and budget.has_tolerance:
-        raise UsageError(f"--method {method} takes no tolerance yet", hint="give the number of sampled pairs, --rank")
-    if loaded_method.of_product and budget.rank is None:
-        # a product has no default: its rank is a number of samples
-        raise UsageError(f"--method {method} needs --rank, the number of sampled pairs", hint="such as --rank 100")
+    if loaded_method.of_product and budget.rank is None and not budget.has_tolerance:
+        # a product has no default: its rank is a number of samples, and few tolerances are worth sampling for
+        raise UsageError(
+            f"--method {method} needs --rank, the number of sampled pairs, or a tolerance",
+            hint="such as --rank 100 or --rtol 0.1",
+        )
     job = Job(command, method, budget, read_options(method, values, _others()), seed)
     threads, face = shared.threads(values), shared.face(values)
     return _Work(job, values["matrix"], companions, values.get("dataset"), threads, output, part, face)

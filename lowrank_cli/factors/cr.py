@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CR(Factorization):
-    """C (m, r) holds the columns X[:, index] times scale, R (r, n) the rows Y[index, :] times scale.
+    """C (m, r) holds the columns X[:, index] times scale, R (r, n) the rows Y[index, :] times |scale|.
 
-    scale (r,) is the square root of each pair's weight, so C R = sum_t scale_t^2 X[:, index_t] Y[index_t, :].
-    An index may repeat when sampling is with replacement.
+    scale (r,) is the square root of each pair's weight, with its sign: C R = sum_t scale_t |scale_t| X[:, index_t]
+    Y[index_t, :]. Weights below zero come from least squares only. An index may repeat when sampling is with
+    replacement.
     """
 
     kind = "cr"

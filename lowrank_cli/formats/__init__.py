@@ -10,8 +10,11 @@ from ..registry import Entry
 TABLE: Mapping[str, Entry] = {
     "npy": Entry("lowrank_cli.formats.npy:FORMAT", "NumPy array file (.npy), also on standard input"),
     "npz": Entry("lowrank_cli.formats.npz:FORMAT", "NumPy archive (.npz), an array of it or a SciPy sparse matrix"),
-    "hdf5": Entry("lowrank_cli.formats.hdf5:FORMAT", "HDF5 dataset (.h5, .hdf5), also one written by lowrank"),
+    "hdf5": Entry(
+        "lowrank_cli.formats.hdf5:FORMAT", "HDF5 dataset or sparse group (.h5, .hdf5, .h5ad, .loom, MATLAB 7.3)"
+    ),
     "mtx": Entry("lowrank_cli.formats.mtx:FORMAT", "Matrix Market (.mtx), sparse or dense, also .gz, .bz2"),
+    "mat": Entry("lowrank_cli.formats.mat:FORMAT", "MATLAB variable (.mat, versions 4 to 7; 7.3 is HDF5)"),
     "text": Entry("lowrank_cli.formats.text:FORMAT", "table of numbers (.csv, .tsv, .txt), also .gz, .bz2"),
 }
 

@@ -12,11 +12,14 @@ import math
 from typing import Any
 
 from ..errors import InputError, LowrankError
+from ..lazy import np
 from .choice import Entry, refuse
+from .hdf5_layouts import is_hidden, main_item, matlab_class, matlab_problem
 from .hdf5_read import (
     check,
     dtype_name,
     memory_bytes,
+    number_dtype,
     read,
     read_notes,
     storage_detail,
@@ -29,12 +32,14 @@ from .loaded import Format, Item, Loaded
 from .working import Conversion, allocate, matrix_shape
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+#: Version and byte order as they stand at the end of the header that MATLAB 7.3 puts in front.
+_MATLAB_73 = (b"\x00\x02IM", b"\x02\x00MI")
 FACTORS = "lowrank.factors/"
 
 
 def matches(head: bytes, name: str) -> bool:
-    """Whether these first bytes are those of an HDF5 file (one with a user block is told by its name)."""
-    return head.startswith(SIGNATURE)
+    """Whether these first bytes are those of an HDF5 file, or of MATLAB's user block in front of one."""
+    return head.startswith(SIGNATURE) or (head.startswith(b"MATLAB") and head[124:128] in _MATLAB_73)
 
 
 def items(path: str) -> list[Item]:
@@ -83,13 +88,15 @@ def filed(path: str, item: str | None, most: int) -> Loaded | None:
         found = resolve(file, item, path)
         if not isinstance(found, h5py.Dataset) or found.shape is None or value_problem(found) is not None:
             return None
-        if math.prod(found.shape) * Conversion(found.dtype).target.itemsize <= most:
+        kind = matlab_class(found)
+        conversion = _conversion(found, kind)
+        if math.prod(found.shape) * conversion.target.itemsize <= most or matlab_problem(found) is not None:
             return None
         where = f"{path}:{item}"
         check(found, where, parts=True)
         matrix_shape(found.shape, where)
         full = "/" + "/".join(part for part in item.split("/") if part not in ("", "."))
-        array = leave(found, open_file.pop_all(), path, where, most // 8)
+        array = leave(found, conversion, kind is not None, open_file.pop_all(), path, where, most // 8)
         return Loaded(array, path, "hdf5", _dataset_item(full, found), (*notes, *read_notes(found)))
 
 
@@ -108,13 +115,24 @@ def _load(found: Any, file: Any, path: str, item: str) -> Loaded:
         return Loaded(array, path, "hdf5", stored, notes)
     if not isinstance(found, h5py.Dataset):
         refuse(path, f"{item!r} is a group, not a matrix", _listed(file, path))
+    with guarded(where, "cannot be examined"):
+        problem, kind = matlab_problem(found), matlab_class(found)
+    if problem is not None:
+        raise InputError(problem, where=where, hint="name a numeric variable")
     check(found, where)
-    shape = matrix_shape(found.shape, where)
-    conversion = Conversion(found.dtype)
-    array = allocate(shape, conversion.target, False, where)
-    read(found, array, conversion, where)
+    shape = matrix_shape(found.shape if kind is None else found.shape[::-1], where)
+    conversion = _conversion(found, kind)
+    # MATLAB's datasets have the shape of the transpose
+    array = allocate(shape, conversion.target, kind is not None, where)
+    read(found, array if kind is None else array.T, conversion, where)
     notes = (*read_notes(found), *conversion.notes())
     return Loaded(array, path, "hdf5", _dataset_item(item, found), notes)
+
+
+def _conversion(dataset: Any, kind: str | None) -> Conversion:
+    """How its values become numbers we compute with; kind is the class MATLAB gives it, if it does."""
+    stored = number_dtype(dataset)
+    return Conversion(np.dtype("?") if kind == "logical" and stored.itemsize == 1 else stored)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -134,6 +152,8 @@ def _entries(file: Any, path: str) -> list[_Entry]:
 
     entries = []
     for name, found in walk(file, closed=is_sparse):
+        if is_hidden(name):
+            continue
         try:
             if isinstance(found, h5py.Dataset):
                 entries.append(_entry(name, found))
@@ -148,7 +168,7 @@ def _entries(file: Any, path: str) -> list[_Entry]:
 
 
 def _entry(name: str, dataset: Any) -> _Entry:
-    problem = value_problem(dataset)
+    problem = matlab_problem(dataset) or value_problem(dataset)
     if dataset.shape is None:
         return _Entry(Item(name, (), "null", None, 0, "holds no values at all"), False)
     if problem is not None:
@@ -156,28 +176,40 @@ def _entry(name: str, dataset: Any) -> _Entry:
         return _Entry(Item(name, dataset.shape, kind, None, 0, problem), False)
     elsewhere = values_elsewhere(dataset)
     item, matrix = _dataset_item(name, dataset), len(dataset.shape) == 2 and 0 not in dataset.shape
+    if matlab_class(dataset) is not None:
+        # every number of MATLAB is a matrix: scalars and vectors have to be named
+        matrix = matrix and min(dataset.shape) > 1
     if elsewhere is not None:
         return _Entry(dataclasses.replace(item, detail=elsewhere), False, matrix)
     return _Entry(item, matrix)
 
 
 def _dataset_item(name: str, dataset: Any) -> Item:
-    return Item(name, dataset.shape, dtype_name(dataset), None, memory_bytes(dataset), storage_detail(dataset))
+    kind, detail = matlab_class(dataset), storage_detail(dataset)
+    if kind is None:
+        return Item(name, dataset.shape, dtype_name(dataset), None, memory_bytes(dataset), detail)
+    dtype = "bool" if kind == "logical" else dtype_name(dataset)
+    return Item(name, dataset.shape[::-1], dtype, None, memory_bytes(dataset), f"{detail}, by columns")
 
 
 def _only(file: Any, path: str) -> str:
-    """The name of the one matrix in the file; InputError listing what there is otherwise."""
+    """The name of the main or the one matrix in the file; InputError listing what there is otherwise."""
     schema = file.attrs.get("schema", "")
     schema = schema.decode("utf-8", "replace") if isinstance(schema, bytes) else str(schema)
     if schema.startswith(FACTORS):
         raise InputError("this file holds factors, not a matrix", where=path, hint="use lowrank reconstruct")
+    main = main_item(file)
+    if main is not None:
+        return main
     entries = _entries(file, path)
     found = [entry.item.path for entry in entries if entry.candidate]
     # reading one whose values lie elsewhere says best why it cannot be read
     found = found or [entry.item.path for entry in entries if entry.elsewhere]
+    if not found and len(entries) == 1:
+        found = [entries[0].item.path]
     if len(found) == 1 and found[0] is not None:
         return found[0]
     refuse(path, f"holds {len(found)} matrices" if found else "holds no 2-D numeric dataset", entries)
 
 
-FORMAT = Format("hdf5", (".h5", ".hdf5", ".he5", ".hdf", ".h5ad", ".nc"), matches, items, load, filed=filed)
+FORMAT = Format("hdf5", (".h5", ".hdf5", ".he5", ".hdf", ".h5ad", ".loom", ".nc"), matches, items, load, filed=filed)

@@ -19,19 +19,37 @@ if TYPE_CHECKING:
 _CACHE = 256 * 2**20
 
 
-def filed(dataset: Any, open_file: contextlib.ExitStack, path: str, where: str, buffer: int) -> Filed:
+def filed(
+    dataset: Any,
+    conversion: Conversion,
+    turned: bool,
+    open_file: contextlib.ExitStack,
+    path: str,
+    where: str,
+    buffer: int,
+) -> Filed:
     """The matrix of a dataset that has been examined; the file, which open_file closes, stays open as long as it.
 
-    Raises InputError when a chunk cannot be read, or when the file has changed since.
+    turned: the dataset holds the transpose, as MATLAB's do. Raises InputError when a chunk cannot be read, or when the
+    file has changed since.
     """
-    stored = _Dataset(dataset, open_file, path, where)
-    return Filed(dataset.shape, stored.conversion.target, True, stored.read, stored.check, buffer)
+    stored = _Dataset(dataset, conversion, turned, open_file, path, where)
+    shape = dataset.shape[::-1] if turned else dataset.shape
+    return Filed(shape, conversion.target, not turned, stored.read, stored.check, buffer)
 
 
 class _Dataset:
-    def __init__(self, dataset: Any, open_file: contextlib.ExitStack, path: str, where: str):
+    def __init__(
+        self,
+        dataset: Any,
+        conversion: Conversion,
+        turned: bool,
+        open_file: contextlib.ExitStack,
+        path: str,
+        where: str,
+    ):
         self.dataset, self.path, self.where = _cached(dataset), path, where
-        self.conversion = Conversion(dataset.dtype)
+        self.conversion, self.turned = conversion, turned
         self._open_file = open_file
         self._mark = self._now()
 
@@ -53,8 +71,9 @@ class _Dataset:
             raise InputError("changed while it was being read", where=self.path, hint="run again when it rests")
 
     def read(self, rows: slice, cols: slice, out: numpy.ndarray) -> None:
-        """Fill out, C-ordered, with A[rows, cols]."""
-        read_part(self.dataset, (rows, cols), out, self.conversion, self.where)
+        """Fill out, contiguous in the order of the file, with A[rows, cols]."""
+        part, out = ((cols, rows), out.T) if self.turned else ((rows, cols), out)
+        read_part(self.dataset, part, out, self.conversion, self.where)
 
 
 def _cached(dataset: Any) -> Any:

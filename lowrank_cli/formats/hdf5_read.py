@@ -71,13 +71,28 @@ def value_problem(dataset: Any) -> str | None:
         dtype = dataset.dtype
     except H5_ERRORS:
         return "holds values of a type that is not known"
-    if dtype.names is not None:
+    if dtype.names is not None and not _is_pair(dtype):
         return "holds compound values (" + ", ".join(dtype.names[:5]) + "), not numbers"
     if h5py.check_enum_dtype(dtype) is not None:
         return "holds an enumeration, not numbers"
-    if not supported(dtype):
+    if not supported(number_dtype(dataset)):
         return f"holds values of type {dtype.name}, which are not read"
     return None
+
+
+def _is_pair(dtype: np.dtype) -> bool:
+    """Whether a compound type is a complex number as MATLAB and Octave store it; h5py knows only its own."""
+    if dtype.names != ("real", "imag"):
+        return False
+    real, imaginary = (dtype.fields or {})["real"], (dtype.fields or {})["imag"]
+    width = real[0].itemsize
+    return real[0] == imaginary[0] and real[0].kind == "f" and (real[1], imaginary[1]) == (0, width) and width in (4, 8)
+
+
+def number_dtype(dataset: Any) -> np.dtype:
+    """The stored dtype; of pairs (real, imag) that of the complex number they are."""
+    dtype = dataset.dtype
+    return np.dtype(f"{dtype['real'].byteorder}c{dtype.itemsize}") if _is_pair(dtype) else dtype
 
 
 def values_elsewhere(dataset: Any) -> str | None:
@@ -176,7 +191,11 @@ def read_part(dataset: Any, part: tuple[slice, ...], out: npt.NDArray, conversio
     rows = max(1, STRIP // max(1, width * step)) * step
     # HDF5 swaps bytes on the way, so only a change of type needs a buffer of ours
     stored = conversion.stored.newbyteorder("=")
-    buffer = None if stored == conversion.target else np.empty((min(rows, out.shape[0]), *out.shape[1:]), stored)
+    pair = _is_pair(dataset.dtype)
+    if pair:
+        out = out.view(dataset.dtype.newbyteorder("="))
+    direct = pair or stored == conversion.target
+    buffer = None if direct else np.empty((min(rows, out.shape[0]), *out.shape[1:]), stored)
     first = along.start
     while first < along.stop:
         # to the end of a row of chunks, so that none is unpacked twice
@@ -232,4 +251,4 @@ def memory_bytes(dataset: Any) -> int:
 
 def dtype_name(dataset: Any) -> str:
     """Stored dtype without byte order."""
-    return native_name(dataset.dtype)
+    return native_name(number_dtype(dataset))

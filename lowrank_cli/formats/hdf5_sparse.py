@@ -1,8 +1,9 @@
-"""Sparse matrices kept as an HDF5 group: 10x Genomics feature-barcode matrices and AnnData's csr and csc groups.
+"""Sparse matrices kept as an HDF5 group: by 10x Genomics, AnnData and MATLAB 7.3.
 
 10x Genomics: one group (``matrix``, or one a genome in version 2) with data, indices, indptr and a shape dataset, by
 columns, genes x cells. AnnData: the same three arrays, the layout in the attribute encoding-type (h5sparse_format in
-old files) and the shape in an attribute. The stated orientation is kept.
+old files) and the shape in an attribute. MATLAB: data, ir and jc, by columns, the number of rows in the attribute
+MATLAB_sparse; data and ir are missing where there are no entries. The stated orientation is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..lazy import np
-from .hdf5_read import check, dtype_name, read
+from .hdf5_layouts import matlab_class, text
+from .hdf5_read import check, dtype_name, number_dtype, read
 from .hdf5_walk import guarded, wrap
 from .sparse_parts import compressed, require_room
 from .working import Conversion, matrix_shape, supported
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 PARTS = ("data", "indices", "indptr")
+#: MATLAB's attribute with the number of rows.
+_MATLAB = "MATLAB_sparse"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,27 +40,36 @@ class SparseGroup:
 
 
 def is_sparse(group: Any) -> bool:
-    """Whether a group has the three arrays and says what they mean; attributes and links only."""
+    """Whether a group has the arrays of a sparse matrix and says what they mean; attributes and links only."""
     import h5py
 
-    if not isinstance(group, h5py.Group) or not all(_part(group, name) is not None for name in PARTS):
+    if not isinstance(group, h5py.Group):
         return False
-    return _layout(group) is not None
+    if _MATLAB in group.attrs:
+        return _part(group, "jc") is not None
+    return all(_part(group, name) is not None for name in PARTS) and _layout(group) is not None
 
 
 def describe(group: Any, where: str) -> SparseGroup:
     """Shape, count and layout of a sparse group, from headers and the two numbers of its shape."""
     with guarded(where, "the sparse group cannot be examined"):
-        layout = _layout(group)
-        parts = {name: _part(group, name) for name in PARTS}
-        if layout is None or any(part is None or len(part.shape or ()) != 1 for part in parts.values()):
+        layout, parts = _layout(group), _parts(group)
+        data = parts.get("data")
+        if layout is None or "indptr" not in parts or any(len(part.shape or ()) != 1 for part in parts.values()):
             raise InputError("is a group whose data, indices and indptr are not a sparse matrix", where=where)
         for name, part in parts.items():
             check(part, f"{where}/{name}")
-        shape = _shape(group, where)
-        size = sum(part.shape[0] * part.dtype.itemsize for part in parts.values())
+        shape = _matlab_shape(group, parts["indptr"], where) if _MATLAB in group.attrs else _shape(group, where)
+        size = sum(part.shape[0] * number_dtype(part).itemsize for part in parts.values())
         kind = f"sparse, by {'rows' if layout == 'csr' else 'columns'} ({layout})"
-        return SparseGroup(layout, shape, parts["data"].shape[0], dtype_name(parts["data"]), size, kind)
+        dtype = "bool" if matlab_class(group) == "logical" else "float64" if data is None else dtype_name(data)
+        return SparseGroup(layout, shape, 0 if data is None else data.shape[0], dtype, size, kind)
+
+
+def _parts(group: Any) -> dict[str, Any]:
+    """data, indices and indptr, as far as they are there."""
+    names = zip(PARTS, ("data", "ir", "jc") if _MATLAB in group.attrs else PARTS, strict=True)
+    return {name: part for name, stored in names if (part := _part(group, stored)) is not None}
 
 
 def _part(group: Any, name: str) -> Any:
@@ -70,15 +83,13 @@ def _part(group: Any, name: str) -> Any:
     return part if isinstance(part, h5py.Dataset) else None
 
 
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
 def _layout(group: Any) -> str | None:
+    if _MATLAB in group.attrs:
+        return "csc"
     for attribute in ("encoding-type", "h5sparse_format"):
         if attribute in group.attrs:
-            text = _text(group.attrs[attribute])
-            return text[:3] if text in ("csr", "csc", "csr_matrix", "csc_matrix") else None
+            said = text(group.attrs[attribute])
+            return said[:3] if said in ("csr", "csc", "csr_matrix", "csc_matrix") else None
     return "csc" if _part(group, "shape") is not None else None
 
 
@@ -96,6 +107,13 @@ def _shape(group: Any, where: str) -> tuple[int, int]:
     return matrix_shape((int(values[0]), int(values[1])), where)
 
 
+def _matlab_shape(group: Any, pointers: Any, where: str) -> tuple[int, int]:
+    rows = np.asarray(group.attrs[_MATLAB])
+    if rows.size != 1 or rows.dtype.kind not in "iu" or int(rows.reshape(-1)[0]) < 0 or not pointers.shape[0]:
+        raise InputError("the sparse matrix does not say how many rows it has", where=where)
+    return matrix_shape((int(rows.reshape(-1)[0]), pointers.shape[0] - 1), where)
+
+
 def load_group(group: Any, where: str) -> tuple[Any, tuple[str, ...]]:
     """The matrix as a canonical csr_array in the dtype we compute in, and notes. InputError when parts disagree.
 
@@ -104,17 +122,20 @@ def load_group(group: Any, where: str) -> tuple[Any, tuple[str, ...]]:
     about = describe(group, where)
     require_room(about.nnz, about.shape, where)
     with guarded(where, "the sparse group cannot be read"):
-        data_part = _part(group, "data")
-        conversion = Conversion(data_part.dtype)
+        parts = _parts(group)
+        stored = np.dtype("f8") if "data" not in parts else number_dtype(parts["data"])
+        conversion = Conversion(np.dtype("?") if about.dtype == "bool" and stored.itemsize == 1 else stored)
         data = np.empty(about.nnz, conversion.target)
-        read(data_part, data, conversion, f"{where}/data")
-        indices, indptr = (_integers(group, name, where) for name in ("indices", "indptr"))
+        if "data" in parts:
+            read(parts["data"], data, conversion, f"{where}/data")
+        indices, indptr = (_integers(parts.get(name), name, where) for name in ("indices", "indptr"))
     array, notes = compressed(about.layout, data, indices, indptr, about.shape, where)
     return array, (*conversion.notes(), *notes)
 
 
-def _integers(group: Any, name: str, where: str) -> npt.NDArray:
-    part = _part(group, name)
+def _integers(part: Any, name: str, where: str) -> npt.NDArray:
+    if part is None:
+        return np.empty(0, np.int64)
     if part.dtype.kind not in "iu" or not supported(part.dtype):
         raise InputError(f"{name} of the sparse matrix are not integers ({dtype_name(part)})", where=where)
     values = np.empty(part.shape, part.dtype.newbyteorder("="))

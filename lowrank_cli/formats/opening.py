@@ -27,11 +27,6 @@ STDIN = "-"
 _FOREIGN: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
     (re.compile(rb"version https://git-lfs"), "a Git LFS pointer, not the data", "fetch the data with git lfs pull"),
     (re.compile(rb"\s*<(!|html|\?xml)", re.IGNORECASE), "a web page, not the data", "download the file again"),
-    (
-        re.compile(rb"MATLAB [57]"),
-        "a MATLAB file, which is not read",
-        "save the matrix as Matrix Market, .npy or plain HDF5",
-    ),
     (re.compile(rb"\x89PNG|\xff\xd8\xff|II\*\x00|MM\x00\*|GIF8"), "an image", "save its pixels as a .npy array"),
     (re.compile(rb".{8}\{\"", re.DOTALL), "a safetensors file, which is not read", "save one tensor with numpy.save"),
     (

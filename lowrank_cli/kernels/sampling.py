@@ -109,6 +109,17 @@ def systematic_numpy(weights: numpy.ndarray, u: float, r: int) -> numpy.ndarray:
     return np.flatnonzero(np.diff(reached, prepend=0.0) > 0)
 
 
+def poisson(pi: numpy.ndarray, u: numpy.ndarray) -> numpy.ndarray:
+    """Indices, ascending int64, i with probability pi_i, each by itself: how many is random, sum(pi) on average.
+
+    pi (n,) in [0, 1], u (n,) uniforms in [0, 1). Raises UsageError for probabilities outside. Cost: n comparisons.
+    """
+    pi = np.asarray(pi, np.float64)
+    if len(pi) and not (pi.min() >= 0 and pi.max() <= 1):
+        raise UsageError("inclusion probabilities must lie between 0 and 1")
+    return np.flatnonzero(np.asarray(u, np.float64) < pi).astype(np.int64)
+
+
 def uniform_without_replacement(n: int, r: int, u: numpy.ndarray) -> numpy.ndarray:
     """r distinct indices of 0..n-1, int64, in the order drawn: the first r steps of a Fisher-Yates shuffle.
 

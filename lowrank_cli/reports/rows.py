@@ -153,6 +153,11 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         predicted = number(facts["predicted_relative"], full)
         kind = safe(facts.get("predicted_kind") or "unknown")
         yield Row("predicted error", predicted, f"relative, expected before the product was formed; {kind}")
+    if facts.get("selection_relative") is not None:
+        selection = number(facts["selection_relative"], full)
+        yield Row("of these pairs", selection, "relative, known before the product was formed")
+    if facts.get("shrink_factor") is not None:
+        yield Row("shrunk by", number(facts["shrink_factor"], full), "F2 / (F2 + Var): better than zero on average.")
     if facts.get("Z2_over_F2") is not None:
         yield Row("Z2/F2", number(facts["Z2_over_F2"], full), "Sampling needs more pairs the larger this is.")
 

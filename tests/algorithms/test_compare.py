@@ -24,7 +24,7 @@ from lowrank_cli.registry import Entry
 
 FORMS = [one.name for one in structures()]
 #: What has more ranks as a matrix than it has terms: no best error of a rank is a bound for it.
-UNBOUNDED = {"kron"}
+UNBOUNDED = {"kron", "diag-lowrank"}
 
 
 @functools.cache

@@ -20,8 +20,9 @@ from lowrank_cli.analysis.msign import msign
 from lowrank_cli.certificates import polar as certificate
 from lowrank_cli.engines.blas import single_threaded
 from lowrank_cli.engines.threads import SerialEngine, engine_for
-from lowrank_cli.errors import InputError, UsageError
+from lowrank_cli.errors import InputError, ResourceError, UsageError
 from lowrank_cli.formats.memory import from_array
+from lowrank_cli.formats.opening import open_matrix
 from lowrank_cli.matrices.dense import TiledMatrix
 from lowrank_cli.matrices.metered import Metered
 
@@ -218,6 +219,19 @@ def test_a_rank_deficient_matrix_keeps_its_rank(method):
             assert report["distance"] is None or report["distance"]["fro"] <= 1e-12
 
 
+@pytest.mark.parametrize("method", TRUNCATING)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_graded_matrix_whose_values_run_through_the_rounding_still_gives_a_partial_isometry(method, seed):
+    """Rows and columns of sizes from 1e-8 to 1e8: no gap where the numeric rank is cut."""
+    rng = np.random.default_rng(seed)
+    A = 10.0 ** rng.uniform(-8, 8, (60, 1)) * rng.standard_normal((60, 60)) * 10.0 ** rng.uniform(-8, 8, 60)
+    X, report = sign(A, method)
+    assert report["status"] == "converged" and report["rank"] == report["numeric_rank"] < 60
+    assert report["singular_values"]["beyond"] <= 1e-14 and report["backward_error"] <= 60 * EPS
+    s = np.linalg.svd(X, compute_uv=False)
+    assert np.abs(s - (s > 0.5)).max() <= 1e-14
+
+
 def test_products_alone_lift_the_rounding_of_a_rank_deficient_matrix_and_the_report_says_so():
     A, _ = gallery.exact_rank(60, 50, 5)
     _, report = sign(A, "newton-schulz")
@@ -259,6 +273,25 @@ def test_no_scale_of_the_entries_matters(method, scale):
     assert np.linalg.norm(X - sign(A, method)[0]) <= 1e-12
     # 1.0 is the largest value of A, so the bound is at most sqrt(min(m, n)) scale
     assert scale * (1 - 1e-12) <= report["method_facts"]["bound"] <= 4 * scale
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_real_least_squares_matrix_and_real_embeddings_have_their_signs(method, data):
+    """well1033, sparse, with its published condition number; the item embeddings of a recommender, in float32."""
+    loaded = open_matrix(str(data("well1033.mtx")))
+    options = PolarOptions(method=method, lower=None if method == "svd" else 1e-3)
+    X, report = msign(loaded, options, digests=False)
+    assert report["condition"] == pytest.approx(166.13, abs=0.01)
+    if method != "muon":
+        assert report["status"] == "converged" and report["backward_error"] < 1e-14
+        truth = scipy_polar(loaded.array.toarray())[0]
+        assert np.linalg.norm(X - truth) <= 166 * 1000 * EPS
+    name = "/item_embedding/item_embedding_W"
+    X, report = msign(open_matrix(str(data("NCF_GMF_8.h5")), name), options, digests=False)
+    assert X.dtype == np.float32 and X.shape == (3706, 8) and report["rank"] == 8
+    assert (
+        report["distance"]["spectral"] <= report["deviation"] + 1e-4 if method != "svd" else report["distance"] is None
+    )
 
 
 # Choices
@@ -303,7 +336,7 @@ def test_no_bit_of_products_summed_in_several_pieces_depends_on_threads_or_order
 
     def found(array, threads):
         matrix = Metered(TiledMatrix(array, engine_for(threads)))
-        return polar(bring_to_scale(matrix), PolarOptions(method=method, lower=0.3, steps=2)).X.tobytes()
+        return polar(bring_to_scale(matrix), PolarOptions(method=method, lower=0.3, steps=1)).X.tobytes()
 
     assert found(np.asfortranarray(A), 3) == found(A, 1)
 
@@ -343,6 +376,11 @@ def test_an_option_out_of_its_range_is_refused_by_name(asked, word):
 def test_options_of_an_iteration_are_not_ignored_when_the_default_is_lapack():
     with pytest.raises(UsageError, match="--steps"):
         sign(np.eye(3), None, steps=3)
+
+
+def test_a_sign_that_memory_cannot_hold_is_refused_before_any_work():
+    with pytest.raises(ResourceError, match="polar factor of a 1000000x1000000"):
+        sign(csr_array((10**6, 10**6)), "qdwh")
 
 
 def test_nan_is_refused_with_its_place():

@@ -8,6 +8,7 @@ import math
 import gallery
 import numpy as np
 import pytest
+import scipy.io
 from algorithms.test_spectrum_ranks import found as made_spectrum
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from lowrank_cli.analysis.norm import norm
 from lowrank_cli.engines.blas import single_threaded
 from lowrank_cli.errors import InputError, NumericalError, UsageError
 from lowrank_cli.formats.memory import from_array
+from lowrank_cli.formats.opening import open_matrix
 
 EVERY = "fro,spectral,nuclear,schatten:1.5,schatten:4,max,1,inf"
 EPS = float(np.finfo(float).eps)
@@ -265,6 +267,30 @@ def test_all_makes_every_norm_exact(by_krylov):
     A, s = large("inverse_sqrt")
     for name, row in norms(A, "spectral,nuclear,schatten:3", all=True).items():
         assert row["kind"] == "exact" and row["value"] == pytest.approx(truth(s, name), rel=1e-12)
+
+
+def test_intervals_of_a_power_grid_hold_the_published_singular_values(data):
+    """1138_bus, too large for LAPACK by default: its values as the collection publishes them."""
+    s = scipy.io.loadmat(data("1138_bus_SVD.mat"))["S"]["s"][0, 0].ravel()
+    loaded = open_matrix(str(data("1138_bus.mtx")))
+    options = NormOptions(kind="fro,spectral,nuclear,schatten:4,1,inf", gradient="spectral")
+    factor, report = norm(loaded, options, digests=False)
+    found = {row["norm"]: row for row in report["norms"]}
+    for name in ("fro", "spectral", "nuclear", "schatten:4"):
+        assert found[name]["lower"] <= truth(s, name) * (1 + 1e-12), name
+        assert truth(s, name) <= found[name]["upper"] * (1 + 1e-12), name
+    assert found["spectral"]["upper"] / found["spectral"]["lower"] - 1 < 1e-9
+    assert found["1"]["value"] == found["inf"]["value"]  # it is symmetric
+    A = loaded.array
+    assert float((factor.U.T @ (A @ factor.Vh.T))[0, 0]) == pytest.approx(s[0], rel=1e-12)
+    assert report["gradient"]["uncertainty"] < 1e-8
+
+
+def test_the_norms_of_well1033_are_those_its_makers_gave_it(data):
+    """Columns scaled to length one, so |A|_F^2 is their number; condition number 166.1."""
+    report = norm(open_matrix(str(data("well1033.mtx"))), NormOptions(effective_ranks=True), digests=False)[1]
+    assert report["norms"][0]["value"] == pytest.approx(math.sqrt(320), rel=1e-9)
+    assert report["norms"][1]["value"] / report["gap"]["above"] == pytest.approx(166.13, abs=0.01)
 
 
 # The gradient

@@ -8,7 +8,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from lowrank_cli.algorithms import TABLE
-from lowrank_cli.algorithms.cr import CROptions
+from lowrank_cli.algorithms.cr import SCHEMES, CROptions
 from lowrank_cli.algorithms.interpolative import IDOptions
 from lowrank_cli.algorithms.svd import SVDOptions
 from lowrank_cli.budget import Budget
@@ -167,18 +167,19 @@ def test_a_tolerance_costs_a_few_measurements_and_no_search(method, rtol):
         assert outcome.ledger.passes <= 25
 
 
-@pytest.mark.parametrize("scheme", ["optimal", "without-replacement", "uniform", "top", "auto"])
-def test_a_product_is_swept_read_for_its_gram_matrices_and_measured_once(scheme):
+@pytest.mark.parametrize("asked", [{"rank": 9}, {"rtol": 0.9}], ids=str)
+@pytest.mark.parametrize("scheme", [name for name in SCHEMES if name != "optimal"])
+def test_a_product_is_swept_read_for_its_gram_matrices_and_measured_once(scheme, asked):
     rng = np.random.default_rng(0)
     outcome, left, right, counted = product(
-        rng.standard_normal((40, 1200)), rng.standard_normal((1200, 30)), scheme, rank=9
+        rng.standard_normal((40, 1200)), rng.standard_normal((1200, 30)), scheme, **asked
     )
     assert left.reads == ["sweep", "whole"] and right.reads == ["sweep", "whole"]
     assert counted.reads == ["tiles"]
     assert outcome.ledger.passes == 5
 
 
-@pytest.mark.parametrize("scheme", ["optimal", "uniform", "top"])
+@pytest.mark.parametrize("scheme", ["optimal", "uniform", "top", "wta", "threshold", "priority", "without-replacement"])
 def test_for_a_long_inner_dimension_probes_replace_the_gram_matrices(scheme):
     rng = np.random.default_rng(0)
     outcome, left, right, counted = product(
@@ -187,6 +188,15 @@ def test_for_a_long_inner_dimension_probes_replace_the_gram_matrices(scheme):
     assert set(left.reads) == {"sweep", "matmat"} and left.reads.count("matmat") <= 2
     assert right.reads == ["sweep", "matmat"]
     assert outcome.ledger.passes == len(left.reads) + len(right.reads) + len(counted.reads)
+
+
+def test_without_gram_matrices_least_squares_takes_one_product_with_each_factor():
+    rng = np.random.default_rng(0)
+    outcome, left, right, _ = product(
+        rng.standard_normal((10, 5000)), rng.standard_normal((5000, 8)), "least-squares", rank=9
+    )
+    assert left.reads == ["sweep", "rmatmat", "matmat"] and right.reads == ["sweep", "matmat", "matmat"]
+    assert outcome.ledger.passes == 7
 
 
 # What the ledger says

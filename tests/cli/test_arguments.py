@@ -187,9 +187,13 @@ def test_no_clobber_keeps_the_existing_output(lowrank, library, tmp_path, matrix
 @pytest.mark.parametrize(
     "argv", [["product", "no-X.npy", "no-Y.npy"], ["approx", "no-X.npy", "--times", "no-Y.npy", "--method", "cr"]]
 )
-def test_a_product_without_a_rank_is_refused_before_its_files_are_opened(lowrank, argv):
-    refused(lowrank(*argv), "--rank")
-    refused(lowrank(*argv, "--rtol", "0.1"), "no tolerance", "--rank")
+def test_a_product_without_a_rank_or_tolerance_is_refused_before_its_files_are_opened(lowrank, argv):
+    refused(lowrank(*argv), "--rank", "tolerance")
+
+
+def test_a_product_takes_a_tolerance(lowrank, library, matrix):
+    assert lowrank("product", matrix, matrix, "--rtol", "0.1").code == 0
+    assert (library.job.budget.rank, library.job.budget.rtol) == (None, 0.1)
 
 
 @pytest.mark.parametrize("argv", [["approx", "A.npy", "-k"], ["verify", "F.npz", "--against"]])

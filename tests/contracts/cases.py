@@ -21,12 +21,13 @@ from lowrank_cli.formats.memory import from_array
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A method with options, and the second matrix it takes, by the name of its flag. takes: of any matrix one that the
-    method takes, or None where it takes none of that shape."""
+    method takes, or None where it takes none of that shape. rank: the only one it has."""
 
     method: str
     options: Any = None
     companion: str | None = None
     takes: Callable[[Any], Any] = lambda A: A
+    rank: int | None = None
 
     @property
     def of_product(self) -> bool:
@@ -38,13 +39,25 @@ def divisible(A: Any) -> Any:
     return None if A.shape == (1, 1) else A
 
 
+def square(A: Any) -> Any:
+    return np.ascontiguousarray(A[: min(A.shape), : min(A.shape)])
+
+
 CASES: dict[str, Case] = {
     "svd": Case("svd"),
     "qb": Case("qb"),
     "id": Case("id"),
     "id rows": Case("id", IDOptions(axis="rows")),
     "kron": Case("kron", takes=divisible),
-    **{f"cr {scheme}": Case("cr", CROptions(scheme=scheme), "times") for scheme in SCHEMES},
+    "diag-lowrank": Case("diag-lowrank", takes=square),
+    "rank1-nonneg": Case("rank1-nonneg", takes=np.abs, rank=1),
+    # auto is greedy here, and shrunk without-replacement
+    **{
+        f"cr {scheme}": Case("cr", CROptions(scheme=scheme), "times")
+        for scheme in SCHEMES
+        if scheme not in ("greedy", "without-replacement")
+    },
+    "cr shrunk": Case("cr", CROptions(shrink=True), "times"),
     "given left": Case("given", companion="left"),
     "given right": Case("given", companion="right"),
 }
@@ -71,6 +84,8 @@ def second(case: Case, A: Any) -> np.ndarray | None:
 
 def run(case: Case, A: Any, Y: Any = None, *, threads: int = 1, seed: int = 0, **asked: Any) -> tuple[Any, dict]:
     """(outcome, report) of a job on arrays, sparse arrays or paths."""
+    if case.rank is not None and "rank" in asked:
+        asked["rank"] = case.rank
     job = api.Job("product" if case.of_product else "approx", case.method, Budget(**asked), case.options, seed)
     return api.run(job, load(A), {} if Y is None else {case.companion: load(Y)}, threads=threads)
 

@@ -4,9 +4,11 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from lowrank_cli.factors.cr import CR
+from lowrank_cli.factors.diag_lowrank import DiagonalPlusLowRank
 from lowrank_cli.factors.interpolative import ColumnID, RowID
 from lowrank_cli.factors.kron import KroneckerSum
 from lowrank_cli.factors.qb import QB
+from lowrank_cli.factors.rank1 import Marginals
 from lowrank_cli.factors.svd import SVD
 
 SUFFIXES = (".npz", ".h5")
@@ -51,6 +53,9 @@ def factorizations():
         yield f"id-rows-sparse-{name}", RowID(np.array([5, 1]), sparse((2, 5), dtype), values((6, 2), dtype))
         yield f"qb-{name}", QB(values((6, 2), dtype), values((2, 5), dtype, 1))
         yield f"kron-{name}", KroneckerSum(values((2,), np.float64), values((6, 5), dtype), values((4, 1), dtype))
+        parts = values((5,), dtype), values((5, 2), dtype), values((2,), np.float64), values((2, 5), dtype)
+        yield f"diag-lowrank-{name}", DiagonalPlusLowRank(*parts)
+        yield f"rank1-{name}", Marginals(values((6,), dtype), values((5,), dtype))
         repeated = np.array([3, 3, 0])
         yield f"cr-{name}", CR(repeated, values((3,), np.float64), values((6, 3), dtype), values((3, 5), dtype))
 

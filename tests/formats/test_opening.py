@@ -60,7 +60,7 @@ def test_content_decides_whatever_the_name_says(tmp_path, name):
         (b"<!DOCTYPE html><html>", "web page"),
         (b"\n<html><body>", "web page"),
         (pickle.dumps([1, 2]), "never loaded"),
-        (b"MATLAB 5.0 MAT-file" + bytes(200), "MATLAB"),
+        (b"MATLAB 5.0 MAT-file" + bytes(200), "in a format that is not known"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "image"),
         (gzip.compress(b"hello"), "text in a format that is not known"),
         (gzip.compress(b""), "nothing behind its gzip"),

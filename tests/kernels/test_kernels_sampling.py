@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lowrank_cli.errors import UsageError
 from lowrank_cli.kernels.sampling import (
     inclusion_probabilities,
+    poisson,
     systematic,
     systematic_numpy,
     uniform_without_replacement,
@@ -167,6 +168,18 @@ def test_probabilities_outside_the_unit_interval_are_refused():
     for wrong in ([1.5], [-0.1], [np.nan]):
         with pytest.raises(UsageError):
             systematic(np.array(wrong), np.arange(1), 0.5)
+        with pytest.raises(UsageError):
+            poisson(np.array(wrong), np.array([0.5]))
+
+
+def test_poisson_takes_each_whose_uniform_is_below_its_probability():
+    pi = np.array([0.5, 0.0, 1.0, 0.25, 1.0])
+    chosen = poisson(pi, np.array([0.5, 0.0, LAST, 0.2, 0.0]))
+    assert chosen.tolist() == [2, 3, 4] and chosen.dtype == np.int64
+    # over a grid of uniforms each comes as often as its probability says
+    grid = (np.arange(1000) + 0.5) / 1000
+    counts = sum(np.bincount(poisson(pi, np.full(5, u)), minlength=5) for u in grid)
+    assert counts.tolist() == [500, 0, 1000, 250, 1000]
 
 
 def test_uniform_draws_are_the_first_steps_of_a_shuffle():
