@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from lowrank_cli import api
 from lowrank_cli.algorithms.cr import SCHEMES, CROptions
+from lowrank_cli.algorithms.cur import CUROptions
 from lowrank_cli.algorithms.interpolative import IDOptions
 from lowrank_cli.budget import Budget
 from lowrank_cli.formats.memory import from_array
@@ -48,6 +49,8 @@ CASES: dict[str, Case] = {
     "qb": Case("qb"),
     "id": Case("id"),
     "id rows": Case("id", IDOptions(axis="rows")),
+    "cur": Case("cur"),
+    "cur leverage": Case("cur", CUROptions(select="leverage", core="intersection")),
     "kron": Case("kron", takes=divisible),
     "diag-lowrank": Case("diag-lowrank", takes=square),
     "rank1-nonneg": Case("rank1-nonneg", takes=np.abs, rank=1),
