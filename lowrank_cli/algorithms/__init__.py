@@ -34,4 +34,8 @@ TABLE: Mapping[str, Entry] = {
         "lowrank_cli.algorithms.given:METHOD",
         "one factor is given: the best other one, or the best one of a rank",
     ),
+    "weighted": Entry(
+        "lowrank_cli.algorithms.weighted:METHOD",
+        "nearest on given data: activations, or their Gram matrix, weigh the error",
+    ),
 }

@@ -31,6 +31,11 @@ class Case:
     rank: int | None = None
 
     @property
+    def kind(self) -> str:
+        """Of its factors."""
+        return {"weighted": "qb"}.get(self.method, self.method)
+
+    @property
     def of_product(self) -> bool:
         return self.companion == "times"
 
@@ -63,6 +68,8 @@ CASES: dict[str, Case] = {
     "cr shrunk": Case("cr", CROptions(shrink=True), "times"),
     "given left": Case("given", companion="left"),
     "given right": Case("given", companion="right"),
+    "weighted by data": Case("weighted", companion="weight"),
+    "weighted by gram": Case("weighted", companion="gram"),
 }
 
 
@@ -82,7 +89,8 @@ def second(case: Case, A: Any) -> np.ndarray | None:
         return None
     m, n = A.shape
     shapes = {"times": (n, min(m, 37)), "left": (m, min(n, 37)), "right": (min(m, 37), n)}
-    return _gaussian(A, shapes[case.companion])
+    made = _gaussian(A, shapes.get(case.companion, (n + 5, n)))
+    return made.conj().T @ made if case.companion == "gram" else made
 
 
 def run(case: Case, A: Any, Y: Any = None, *, threads: int = 1, seed: int = 0, **asked: Any) -> tuple[Any, dict]:
