@@ -86,6 +86,8 @@ def approx(
     times: Any = None,
     left: Any = None,
     right: Any = None,
+    weight: Any = None,
+    gram: Any = None,
     item: str | None = None,
     seed: int = 0,
     norm: str = "fro",
@@ -93,7 +95,7 @@ def approx(
     failure_probability: float = 1e-6,
     threads: int | None = None,
 ) -> Outcome:
-    """Approximate a matrix; with ``times``, the product A times; with ``left`` or ``right``, with that factor.
+    """Approximate a matrix; the product A times; with that factor left or right; where weight or its gram are applied.
 
     A and the second matrix: a 2-D array, a SciPy sparse array, or a path (``item`` names a dataset inside A's
     container). rank, rtol, atol: when to stop, whichever comes first; with none of them, rtol 0.01 (with left or right,
@@ -108,7 +110,7 @@ def approx(
     from .engines.threads import available_threads
 
     budget = Budget(rank, rtol, atol, norm, certify, failure_probability)
-    second = {"times": times, "left": left, "right": right}
+    second = {"times": times, "left": left, "right": right, "weight": weight, "gram": gram}
     others = {name: other for name, other in second.items() if other is not None}
     called = next((COMPANIONS[name].method for name in others), "svd")
     job = Job("approx", method or called, budget, options, seed)

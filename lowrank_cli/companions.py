@@ -20,4 +20,6 @@ COMPANIONS: Mapping[str, Companion] = {
     "times": Companion("cr", "Second factor: approximate A Y (method cr).", "Y"),
     "left": Companion("given", "Given left factor: find the best right one (method given).", "L"),
     "right": Companion("given", "Given right factor: find the best left one (method given).", "R"),
+    "weight": Companion("weighted", "Rows the matrix is applied to: minimize |(A - B) X^T| (method weighted).", "X"),
+    "gram": Companion("weighted", "Their Gram matrix H = X^T X in place of X (method weighted).", "H"),
 }

@@ -39,6 +39,8 @@ def product(factor: Any, widen: Callable[[Any], np.ndarray] = wide) -> np.ndarra
     if factor.kind == "kron":
         terms = zip(a["s"], *(np.split(a[name], len(a["s"])) for name in "BC"), strict=True)
         return sum(s * np.kron(B, C) for s, B, C in terms)
+    if factor.kind == "cur":
+        return gram_schmidt(a["C"]) @ a["G"] @ gram_schmidt(a["R"].conj().T).conj().T
     if factor.kind == "given":
         return a["L"] @ (a["W"] @ a["R"] if "W" in a else a["R"])
     if factor.kind == "diag-lowrank":
@@ -48,6 +50,17 @@ def product(factor: Any, widen: Callable[[Any], np.ndarray] = wide) -> np.ndarra
     if factor.kind == "id":
         return a["C"] @ a["Z"] if "C" in a else a["W"] @ a["R"]
     return a["C"] @ a["R"]
+
+
+def gram_schmidt(C: np.ndarray) -> np.ndarray:
+    """The orthonormal basis of the columns of C in their order, in the precision of C."""
+    Q = np.array(C)
+    for j in range(Q.shape[1]):
+        for _ in range(3):
+            Q[:, j] -= Q[:, :j] @ (Q[:, :j].conj().T @ Q[:, j])
+            length = np.sqrt(np.sum(np.square(np.abs(Q[:, j]))))
+            Q[:, j] /= length if length else 1
+    return Q
 
 
 def norm(array: Any) -> float:

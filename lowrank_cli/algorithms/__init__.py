@@ -16,6 +16,10 @@ TABLE: Mapping[str, Entry] = {
         "interpolative decomposition: the matrix from some of its own columns, or rows",
     ),
     "qb": Entry("lowrank_cli.algorithms.qb:METHOD", "projection on the leading directions of the columns"),
+    "cur": Entry(
+        "lowrank_cli.algorithms.cur:METHOD",
+        "CUR decomposition: the matrix from some of its own columns and rows, and a core between them",
+    ),
     "kron": Entry(
         "lowrank_cli.algorithms.kron:METHOD", "a sum of Kronecker products B (x) C, shapes given or searched"
     ),
@@ -29,5 +33,9 @@ TABLE: Mapping[str, Entry] = {
     "given": Entry(
         "lowrank_cli.algorithms.given:METHOD",
         "one factor is given: the best other one, or the best one of a rank",
+    ),
+    "weighted": Entry(
+        "lowrank_cli.algorithms.weighted:METHOD",
+        "nearest on given data: activations, or their Gram matrix, weigh the error",
     ),
 }

@@ -181,13 +181,13 @@ def _pivot_to_tolerance(
                 break
             reach += reach // 4 + 8
         else:
-            grown = _deeper(grown, streams)
+            grown = deeper(grown, streams)
             continue
         short = chosen.beyond > target and (cap is None or len(chosen.pivots) < cap)
         return _pivot_matrix(work, cap) if short and m * n <= DIRECT_ENTRIES else chosen
 
 
-def _deeper(grown: Grown, streams: Streams) -> Grown:
+def deeper(grown: Grown, streams: Streams) -> Grown:
     """The basis with about twice the columns."""
     basis = grown.basis
     b = min(multiple_of_32(basis.size), basis.matrix.shape[1] - basis.size)

@@ -37,9 +37,10 @@ def norm(
 
     ``norms`` has a row for each asked for, in that order: ``norm``, ``value``, ``lower``, ``upper``, ``kind`` ("exact",
     but for rounding, or "interval"), ``failure_probability`` (null: the interval always holds). ``gradient``: of what,
-    the two leading singular values, the gap between them that is certain, and ``uncertainty``, a bound of the relative
-    error of the gradient; null where the gap is not certain. ``effective_ranks`` as in ``lowrank spectrum``, and
-    ``energy_ranks``: how many values hold each share of the squared norm. Raises any LowrankError.
+    the two leading singular values, the gap between them that is certain but for ``failure_probability``, and
+    ``uncertainty``, a bound of the relative error of the gradient; null where the gap is not certain.
+    ``effective_ranks`` as in ``lowrank spectrum``, and ``energy_ranks``: how many values hold each share of the squared
+    norm. Raises any LowrankError.
     """
     from ..algorithms.leading import gradient_factor, leading
     from ..algorithms.norms import measure
@@ -124,7 +125,8 @@ def _gradient(first: Leading | None, found: Measured, what: str) -> dict[str, An
         warning = None
         if what == "spectral":
             warning = "s_1 has no gradient at the zero matrix; zero is one of its subgradients"
-        return {"of": _OF[what], "s_1": 0.0, "s_2": 0.0, "gap": 0.0, "uncertainty": None, "warning": warning}
+        zero = {"s_1": 0.0, "s_2": 0.0, "gap": 0.0, "uncertainty": None, "failure_probability": None}
+        return {"of": _OF[what], **zero, "warning": warning}
     warning = None
     if first.uncertainty is None:
         warning = (
@@ -135,7 +137,9 @@ def _gradient(first: Leading | None, found: Measured, what: str) -> dict[str, An
         share = first.gap / first.first
         warning = f"s_2 is within {share:.2g} of s_1: the gradient turns when A changes by half as much"
     s_1, s_2, gap = (_ldexp(x, found) for x in (first.first, first.second, max(first.gap, 0.0)))
-    return {"of": _OF[what], "s_1": s_1, "s_2": s_2, "gap": gap, "uncertainty": first.uncertainty, "warning": warning}
+    chance = None if found.spectrum is None else found.spectrum.failure_probability
+    facts = {"uncertainty": first.uncertainty, "failure_probability": chance, "warning": warning}
+    return {"of": _OF[what], "s_1": s_1, "s_2": s_2, "gap": gap, **facts}
 
 
 def _ranks(found: Spectrum) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..api import tiled
 from ..budget import Budget
 from ..errors import UsageError
-from ..factors.base import Approximation
+from ..factors.base import Approximation, dense
 from ..lazy import np
 from ..streams import Streams
 
@@ -41,12 +41,13 @@ def verify(
 ) -> dict[str, Any]:
     """Whether a factorization holds: ``claimed``, ``measured`` (relative errors), ``holds``, ``reason``.
 
-    Without a matrix: the structure of the kind alone (an SVD's values ordered, an ID's identity exact). With one: the
-    error is recomputed, in the norm of the claim, with random numbers of its own. An exact claim holds when |measured -
-    claimed| <= 1e-6 claimed + 4 sqrt(max(m, n)) eps, a bound when measured <= claimed; of a measured interval the end
-    that speaks for the claim counts. sample: an interval from 20 probes instead of a full comparison, which contains
-    the error except with failure_probability. orthogonality: the ratios |Q^H Q - I| / (length eps) of an SVD or a QB,
-    at most 30. Of a pseudo-inverse the four Penrose residuals are recomputed. Cost: two passes; sampled, one.
+    Without a matrix: the structure of the kind alone (an SVD's values ordered, an ID's identity exact, the columns and
+    rows of a CUR alike where they cross). With one: the error is recomputed, in the norm of the claim, with random
+    numbers of its own. An exact claim holds when |measured - claimed| <= 1e-6 claimed + 4 sqrt(max(m, n)) eps, a bound
+    when measured <= claimed; of a measured interval the end that speaks for the claim counts. sample: an interval from
+    20 probes instead of a full comparison, which contains the error except with failure_probability. orthogonality: the
+    ratios |Q^H Q - I| / (length eps) of an SVD or a QB, at most 30. Of a pseudo-inverse the four Penrose residuals are
+    recomputed. Cost: two passes; sampled, one.
     """
     from ..engines.blas import single_threaded
     from ..engines.threads import engine_for
@@ -107,6 +108,22 @@ def structure(factor: Approximation) -> list[str]:
                 wrong.append(f"{index} does not name distinct {index}")
             elif not np.array_equal(Z[:, chosen], np.eye(len(chosen))):
                 wrong.append(f"{side} is not the identity at {index}")
+    return wrong + (_no_skeleton(arrays) if factor.kind == "cur" else [])
+
+
+def _no_skeleton(arrays: dict[str, Any]) -> list[str]:
+    """Why the arrays of a CUR cannot be columns and rows of one matrix with a core between them."""
+    cols, rows, C, R = (arrays[name] for name in ("cols", "rows", "C", "R"))
+    wrong = [
+        f"{name} does not name distinct {name}"
+        for name, chosen, limit in (("cols", cols, R.shape[1]), ("rows", rows, C.shape[0]))
+        if len(np.unique(chosen)) < len(chosen) or chosen.min() < 0 or chosen.max() >= limit
+    ]
+    sizes = (len(cols), len(rows))
+    if (C.shape[1], R.shape[0]) != sizes or any(arrays[name].shape != sizes for name in "UG"):
+        wrong.append(f"C, R and the cores are not those of {sizes[0]} columns and {sizes[1]} rows")
+    if not wrong and not np.array_equal(dense(C[rows]), dense(R[:, cols])):
+        wrong.append("C and R differ where they cross")
     return wrong
 
 
@@ -192,7 +209,7 @@ def _not_its_own(factor: Approximation, A: Matrix) -> list[str]:
     arrays = factor.arrays()
     wrong = []
     for name, index, read in (("C", "cols", A.cols), ("R", "rows", A.rows)):
-        if factor.kind == "id" and name in arrays and index in arrays:
+        if factor.kind in ("id", "cur") and name in arrays and index in arrays:
             kept, own = arrays[name], read(arrays[index])
             same = abs(kept - own).max() == 0 if hasattr(own, "indptr") else np.array_equal(kept, own)
             if not same:

@@ -214,7 +214,7 @@ def _say_details(report: dict[str, Any], terminal: Terminal) -> None:
 def _verdict(work: _Work, outcome: Outcome, terminal: Terminal) -> int:
     if not work.job.budget.has_tolerance or outcome.bound_met:
         return Exit.DONE
-    reached = outcome.certificate.relative
+    reached = (outcome.facts.get("weighted") or {}).get("relative", outcome.certificate.relative)
     error = "" if reached is None else f" (relative error {reached:.3g})"
     kept = "" if work.output is None else f", {work.output} written and marked {outcome.status.value!r}"
     advice = outcome.status.advice.rstrip(".")

@@ -59,7 +59,7 @@ def _usage_error(error: Any, argv: list[str]) -> UsageError:
     if dashed:
         hint = f"for the file of that name write ./{dashed[0]}"
     elif near:
-        hint = f"did you mean {sorted(near)[0]}?"
+        hint = f"did you mean {near[0]}?"
     else:
         verb = " ".join(["lowrank", *(a for a in argv[:1] if a in TABLE)])
         hint = f"see {context.command_path if context else verb} --help"

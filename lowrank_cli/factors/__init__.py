@@ -17,6 +17,7 @@ TABLE: Mapping[str, tuple[Entry, ...]] = {
         Entry("lowrank_cli.factors.interpolative:ColumnID", "C Z, C = A[:, cols]"),
         Entry("lowrank_cli.factors.interpolative:RowID", "W R, R = A[rows, :]"),
     ),
+    "cur": (Entry("lowrank_cli.factors.cur:CUR", "C U R, C = A[:, cols] and R = A[rows, :]"),),
     "kron": (Entry("lowrank_cli.factors.kron:KroneckerSum", "sum_i s_i B_i (x) C_i"),),
     "diag-lowrank": (Entry("lowrank_cli.factors.diag_lowrank:DiagonalPlusLowRank", "diag(d) + U diag(s) Vh, square"),),
     "rank1-nonneg": (Entry("lowrank_cli.factors.rank1:Marginals", "r c^T, row and column sums"),),

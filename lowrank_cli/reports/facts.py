@@ -121,8 +121,8 @@ def _compression(factor: Any, matrix_input: dict[str, Any], times_input: dict[st
 
 
 def _chosen(factor: Any) -> dict[str, Any]:
-    """Which columns or rows an interpolative decomposition kept: how many, and the first few in order of choice."""
-    if factor.kind != "id":
+    """Which columns and rows of the matrix were kept: how many, and the first few in order of choice."""
+    if factor.kind not in ("id", "cur"):
         return {}
     arrays = factor.arrays()
     axes = [axis for axis in ("cols", "rows") if axis in arrays]

@@ -58,7 +58,10 @@ def _gradient(facts: dict[str, Any], full: bool) -> Iterator[Row]:
     known = facts["uncertainty"] is not None
     if known:
         yield Row("gap", number(facts["gap"], full), "s_1 minus the largest other value, at least")
-        yield Row("gradient off by", f"<= {number(facts['uncertainty'], full)}", "relative, Frobenius norm")
+        note, chance = "relative, Frobenius norm", facts["failure_probability"]
+        if chance is not None:
+            note += f", fails with probability {number(chance, full)} at most"
+        yield Row("gradient off by", f"<= {number(facts['uncertainty'], full)}", note)
     if facts["warning"]:
         yield Row("WARNING", "", safe(facts["warning"][:1].upper() + facts["warning"][1:]) + ".", "warning")
 

@@ -132,6 +132,8 @@ def optimal(report: dict[str, Any], full: bool) -> Iterator[Row]:
 
 
 def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    from .second_rows import rows as second_matrix
+
     facts = report["method_facts"]
     for axis, chosen in (facts.get("chosen") or {}).items():
         first = ", ".join(str(i) for i in chosen["first"])
@@ -142,11 +144,14 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row("largest |Z|", number(facts["max_abs_Z"], full), "Largest interpolation coefficient.")
     if facts.get("factor_shapes") is not None:
         yield Row("factor shapes", _cut(facts["factor_shapes"]), _searched(facts.get("search")))
-    if facts.get("given") is not None:
-        note = f"singular values above {number(facts['given_rule']['threshold'], full)} = rcond s_1"
-        yield Row("given factor", f"{safe(facts['given'])}, rank {facts['given_rank']}", note)
-    if facts.get("least_relative") is not None:
-        yield Row("least error", number(facts["least_relative"], full), "relative, with the given factor and any rank")
+    if facts.get("core_growth") is not None:
+        growth = number(facts["core_growth"], full)
+        yield Row("core growth", growth, "Largest factor of the error of projecting that the intersection core adds.")
+    if facts.get("eta_cols") is not None:
+        bound = number(facts["deim_bound_relative"], full)
+        growths = f"columns {number(facts['eta_cols'], full)}, rows {number(facts['eta_rows'], full)}"
+        yield Row("choice bound", bound, f"relative, proven from the choice alone; growth: {growths}")
+    yield from second_matrix(facts, full)
     if facts.get("scheme") is not None:
         yield Row("scheme", safe(facts["scheme"]))
     if facts.get("predicted_relative") is not None:

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from lowrank_cli.algorithms import TABLE
 from lowrank_cli.algorithms.cr import SCHEMES, CROptions
+from lowrank_cli.algorithms.cur import CUROptions
 from lowrank_cli.algorithms.interpolative import IDOptions
 from lowrank_cli.algorithms.svd import SVDOptions
 from lowrank_cli.budget import Budget
@@ -157,7 +158,20 @@ def test_an_interpolative_decomposition_takes_six_passes_and_one_for_the_error(A
     assert sorted([*counted.reads]) == sorted(["sweep", "normal", "normal", "tiles", *multiplied])
 
 
-@pytest.mark.parametrize("method", ["svd", "qb", "id"])
+@pytest.mark.parametrize("core", ["optimal", "intersection"])
+def test_the_optimal_core_of_a_cur_takes_one_pass_and_the_intersection_none(core):
+    extra = ["matmat"] if core == "optimal" else []
+    outcome, counted = run("cur", SMALL, CUROptions(core=core), rank=9)
+    assert counted.reads == ["sweep", "whole", *extra, "tiles"]
+    for A in (LARGE, LARGE.T.copy(), SPARSE):
+        outcome, counted = run("cur", A, CUROptions(core=core), rank=20)
+        assert outcome.ledger.passes == 6 + len(extra) and outcome.ledger.products == 6 + len(extra)
+        by_vectors, _ = run("cur", A, CUROptions("deim", core), rank=20)
+        svd, _ = run("svd", A, rank=20 if core == "optimal" else 30, certify="none")
+        assert by_vectors.ledger.passes == svd.ledger.passes + len(extra) + 1
+
+
+@pytest.mark.parametrize("method", ["svd", "qb", "id", "cur"])
 @pytest.mark.parametrize("rtol", [0.3, 0.1, 0.05])
 def test_a_tolerance_costs_a_few_measurements_and_no_search(method, rtol):
     for A in (SMALL, LARGE):
@@ -214,6 +228,11 @@ CASES = {
     "id rows": ("id", IDOptions(axis="rows"), {"rank": 20}),
     "id tolerance": ("id", None, {"rtol": 0.1}),
     "id deep": ("id", None, {"rank": 200}),
+    "cur rank": ("cur", None, {"rank": 20}),
+    "cur more rows": ("cur", CUROptions(row_rank=30), {"rank": 20}),
+    "cur vectors": ("cur", CUROptions(select="deim"), {"rank": 20}),
+    "cur intersection": ("cur", CUROptions(core="intersection"), {"rank": 20}),
+    "cur tolerance": ("cur", None, {"rtol": 0.1}),
 }
 
 

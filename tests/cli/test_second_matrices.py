@@ -1,4 +1,4 @@
-"""lowrank approx with a second matrix: --left and --right, from files to the report and the exit code."""
+"""lowrank approx with a second matrix: --left, --right, --weight, --gram: files, report, exit code."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ def files(tmp_path) -> dict[str, str]:
     A, _ = gallery.with_spectrum(40, 30, gallery.poly(30), 1)
     rng = np.random.default_rng(0)
     made = {"A": A, "L": A @ rng.standard_normal((30, 6)), "R": rng.standard_normal((6, 40)) @ A}
+    made["X"] = gallery.with_spectrum(90, 30, np.geomspace(1, 1e-3, 30), 3)[0]
+    made["H"] = made["X"].T @ made["X"]
     for name, array in made.items():
         np.save(tmp_path / f"{name}.npy", array)
     return {name: str(tmp_path / f"{name}.npy") for name in made}
@@ -50,6 +52,29 @@ def test_the_flag_calls_for_the_method_and_the_report_describes_the_second_matri
     assert saved.report["error"]["relative"] == pytest.approx(report["method_facts"]["least_relative"])
     assert real("verify", target, "--against", files["A"])[0] == 0
     assert json.loads(real("info", target, "--json")[1])["factors"]["kind"] == "given"
+
+
+@pytest.mark.parametrize(("flag", "name"), [("--weight", "X"), ("--gram", "H")])
+def test_data_to_weigh_by_call_for_their_method_and_both_errors_are_told(real, files, tmp_path, flag, name):
+    target = str(tmp_path / "F.npz")
+    code, out, err = real("approx", files["A"], flag, files[name], "-k", "4", "-o", target, "--json")
+    report = json.loads(out)
+    assert (code, err) == (0, "") and report["method"] == "weighted" and report["rank"] == 4
+    A, X = np.load(files["A"]), np.load(files["X"])
+    F = load_factors(target).factor
+    weighted = np.linalg.norm((A - F.Q @ F.B) @ X.T) / np.linalg.norm(A @ X.T)
+    assert report["method_facts"]["weighted"]["relative"] == pytest.approx(weighted, rel=1e-9)
+    assert report["error"]["relative"] == pytest.approx(np.linalg.norm(A - F.Q @ F.B) / np.linalg.norm(A), rel=1e-9)
+    assert report[flag.lstrip("-")]["shape"] == list(np.load(files[name]).shape)
+    assert real("verify", target, "--against", files["A"], "--orthogonality")[0] == 0
+    shown = real("approx", files["A"], flag, files[name], "-k", "4")[1]
+    assert "weighted error" in shown and "best weighted" in shown and flag in shown
+
+
+def test_a_weighted_tolerance_missed_exits_3_with_the_weighted_error(real, files):
+    code, out, err = real("approx", files["A"], "--weight", files["X"], "-k", "2", "--rtol", "1e-3", "--json")
+    assert code == 3
+    assert f"relative error {json.loads(out)['method_facts']['weighted']['relative']:.3g}" in err
 
 
 def test_one_part_is_the_factor_that_was_found(real, files, tmp_path):
@@ -81,6 +106,11 @@ def test_every_face_shows_the_second_matrix_or_its_result(real, files, face):
         (["--left", "L", "--ridge", "-1"], "--ridge must be at least 0"),
         (["--left", "L", "--ridge", "1", "--rtol", "0.1"], "no tolerance"),
         (["--left", "R"], "as many rows"),
+        (["--weight", "X", "--gram", "H"], "--weight X or --gram H"),
+        (["--weight", "L"], "must have 30 columns"),
+        (["--gram", "A"], "must have 30x30 entries"),
+        (["--weight", "X", "--norm", "spectral"], "Frobenius norm"),
+        (["--weight", "X", "--left", "L"], "--weight goes with --method weighted"),
         (["--ridge", "1"], "--ridge belongs to method given, not svd"),
     ],
 )

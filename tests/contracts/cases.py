@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from lowrank_cli import api
 from lowrank_cli.algorithms.cr import SCHEMES, CROptions
+from lowrank_cli.algorithms.cur import CUROptions
 from lowrank_cli.algorithms.interpolative import IDOptions
 from lowrank_cli.budget import Budget
 from lowrank_cli.formats.memory import from_array
@@ -28,6 +29,11 @@ class Case:
     companion: str | None = None
     takes: Callable[[Any], Any] = lambda A: A
     rank: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """Of its factors."""
+        return {"weighted": "qb"}.get(self.method, self.method)
 
     @property
     def of_product(self) -> bool:
@@ -48,6 +54,8 @@ CASES: dict[str, Case] = {
     "qb": Case("qb"),
     "id": Case("id"),
     "id rows": Case("id", IDOptions(axis="rows")),
+    "cur": Case("cur"),
+    "cur leverage": Case("cur", CUROptions(select="leverage", core="intersection")),
     "kron": Case("kron", takes=divisible),
     "diag-lowrank": Case("diag-lowrank", takes=square),
     "rank1-nonneg": Case("rank1-nonneg", takes=np.abs, rank=1),
@@ -60,6 +68,8 @@ CASES: dict[str, Case] = {
     "cr shrunk": Case("cr", CROptions(shrink=True), "times"),
     "given left": Case("given", companion="left"),
     "given right": Case("given", companion="right"),
+    "weighted by data": Case("weighted", companion="weight"),
+    "weighted by gram": Case("weighted", companion="gram"),
 }
 
 
@@ -79,7 +89,8 @@ def second(case: Case, A: Any) -> np.ndarray | None:
         return None
     m, n = A.shape
     shapes = {"times": (n, min(m, 37)), "left": (m, min(n, 37)), "right": (min(m, 37), n)}
-    return _gaussian(A, shapes[case.companion])
+    made = _gaussian(A, shapes.get(case.companion, (n + 5, n)))
+    return made.conj().T @ made if case.companion == "gram" else made
 
 
 def run(case: Case, A: Any, Y: Any = None, *, threads: int = 1, seed: int = 0, **asked: Any) -> tuple[Any, dict]:

@@ -23,6 +23,8 @@ from lowrank_cli.matrices.grid import cuts, sparse_row_cuts
 ASKED = {"rank": {"rank": 25}, "tolerance": {"rtol": 0.2}}
 #: of the schemes of cr some stand for all that search for a tolerance in the same way
 FIXED = [case for case in CASES if CASES[case].of_product and case not in ("cr auto", "cr priority", "cr shrunk")]
+#: leverage scores are those of a rank
+FIXED.append("cur leverage")
 WHAT = [(case, how) for case, how in itertools.product(CASES, ASKED) if how == "rank" or case not in FIXED]
 DTYPES = ("float64", "float32", "complex128")
 

@@ -28,7 +28,7 @@ def test_every_entry_loads_and_has_a_summary(table):
 
 
 @pytest.mark.parametrize(
-    ("asked", "meant"), [("svdd", "svd"), ("SVD", None), ("i", None), ("cur", "cr"), ("", None), ("crr", "cr")]
+    ("asked", "meant"), [("svdd", "svd"), ("SVD", None), ("i", None), ("curr", "cur"), ("", None), ("crr", "cr")]
 )
 def test_an_unknown_name_is_answered_with_the_nearest_one_or_all(asked, meant):
     with pytest.raises(UsageError, match="unknown method") as refused:
