@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .. import memory
 from ..budget import Budget
 from ..certificates.certificate import Certificate
 from ..certificates.residual import relative, residual
@@ -67,6 +68,8 @@ def run(
     check_tolerance(budget, matrix.dtype)
     S = root(kind, weights, matrix.shape)
     scaled = bring_to_scale(matrix)
+    need = 3 * m * S.S.shape[1] * S.S.itemsize
+    memory.require(need, f"the {m}x{S.S.shape[1]} product with the weights", "give fewer rows of data, or a part of A")
     AS = Metered(TiledMatrix(scaled.matrix.matmat(S.S), matrix.engine))
     exponent = scaled.exponent + S.exponent
     found = svd.run(AS, _on_products(budget, AS.shape, exponent), svd.SVDOptions(), streams)

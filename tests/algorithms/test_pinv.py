@@ -8,6 +8,7 @@ import gallery
 import measure
 import numpy as np
 import pytest
+import scipy.io
 from scipy.sparse import csr_array, eye_array
 from threadpoolctl import threadpool_limits
 
@@ -245,7 +246,40 @@ def test_longleys_regression_has_ten_digits_of_nists_certified_values():
     assert report["condition"] == pytest.approx(4.859257e9, rel=1e-6)
     # what normal equations leave of it
     spoilt = np.linalg.solve(A.T @ A, A.T @ y)[:, 0]
-    assert np.abs(spoilt / np.array(LONGLEY) - 1).max() > 1e-9
+    assert 1e-9 < np.abs(spoilt / np.array(LONGLEY) - 1).max() < 1e-7
+    # A A^+ A = A holds to rounding, A^+ A is Hermitian to rounding times the condition number
+    held = report["penrose"]
+    assert held["AXA"] < 1e-14 and 1e-9 < held["XA"] < 4.9e9 * np.finfo("float64").eps
+
+
+def test_the_table_is_that_of_other_collections(data):
+    other = np.loadtxt(data("longley.csv"), delimiter=",", skiprows=1)[:, [7, 1, 2, 3, 4, 5, 6]]
+    assert np.allclose(np.loadtxt(DATA / "longley.txt"), other * [1e3, 1, 1e3, 10, 10, 1e3, 1], rtol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["ash219.mtx", "well1033.mtx"])
+def test_sparse_surveying_problems_give_back_the_solution_they_were_made_from(data, name):
+    A = csr_array(scipy.io.mmread(data(name)))
+    exact = np.arange(1.0, A.shape[1] + 1)[:, None] / A.shape[1]
+    X, report = solution(A, A @ exact)
+    assert report["rank"] == A.shape[1]
+    assert measure.norm(X - exact) < report["condition"] * 1e-15 * measure.norm(exact)
+    assert report["solution"]["residual_relative"] < 1e-14
+
+
+@pytest.mark.parametrize(("name", "rank"), [("baart_200.mat", 11), ("shaw_200.mat", 20)])
+def test_discrete_inverse_problems_have_their_numerical_rank(data, name, rank):
+    A = scipy.io.loadmat(data(name))["Problem"]["A"][0, 0]
+    _, factor, report = inverse(np.asarray(A.todense() if hasattr(A, "todense") else A))
+    assert report["rank"] == factor.rank == rank
+    assert report["penrose"]["AXA"] < 1e-13
+
+
+def test_the_passes_and_products_are_those_announced():
+    A, B = gaussian(40, 12, 1), gaussian(40, 3, 2)
+    assert inverse(A)[2]["ledger"]["passes"] == 2 + 3
+    ledger = solution(A, B)[1]["ledger"]
+    assert ledger["passes"] == 2 + 3 + 5 and ledger["products"] == 2 + 3
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
