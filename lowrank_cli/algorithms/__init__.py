@@ -29,6 +29,7 @@ TABLE: Mapping[str, Entry] = {
     "rank1-nonneg": Entry(
         "lowrank_cli.algorithms.rank1_nonneg:METHOD", "a non-negative matrix from its row and column sums"
     ),
+    "vq": Entry("lowrank_cli.algorithms.vq:METHOD", "vector quantization: rows replaced by codewords (k-means)"),
     "cr": Entry("lowrank_cli.algorithms.cr:METHOD", "a product X Y from sampled columns of X and rows of Y"),
     "given": Entry(
         "lowrank_cli.algorithms.given:METHOD",

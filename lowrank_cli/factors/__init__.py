@@ -21,6 +21,10 @@ TABLE: Mapping[str, tuple[Entry, ...]] = {
     "kron": (Entry("lowrank_cli.factors.kron:KroneckerSum", "sum_i s_i B_i (x) C_i"),),
     "diag-lowrank": (Entry("lowrank_cli.factors.diag_lowrank:DiagonalPlusLowRank", "diag(d) + U diag(s) Vh, square"),),
     "rank1-nonneg": (Entry("lowrank_cli.factors.rank1:Marginals", "r c^T, row and column sums"),),
+    "vq": (
+        Entry("lowrank_cli.factors.vq:Codes", "codewords of a book for every row, or sums of several"),
+        Entry("lowrank_cli.factors.vq:ProductCodes", "codewords for parts of every row"),
+    ),
     "cr": (Entry("lowrank_cli.factors.cr:CR", "C R, sampled columns times sampled rows"),),
     "given": (
         Entry("lowrank_cli.factors.given:Given", "L R, one of them given"),
