@@ -142,8 +142,9 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row(f"chosen {word}", first + more, f"{chosen['count']} in order of choice, counted from 0.")
     if facts.get("max_abs_Z") is not None:
         yield Row("largest |Z|", number(facts["max_abs_Z"], full), "Largest interpolation coefficient.")
-    if facts.get("factor_shapes") is not None:
-        yield Row("factor shapes", _cut(facts["factor_shapes"]), _searched(facts.get("search")))
+    from .factor_rows import rows as lines
+
+    yield from lines(facts, full)
     if facts.get("core_growth") is not None:
         growth = number(facts["core_growth"], full)
         yield Row("core growth", growth, "Largest factor of the error of projecting that the intersection core adds.")
@@ -165,17 +166,6 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row("shrunk by", number(facts["shrink_factor"], full), "F2 / (F2 + Var): better than zero on average.")
     if facts.get("Z2_over_F2") is not None:
         yield Row("Z2/F2", number(facts["Z2_over_F2"], full), "Sampling needs more pairs the larger this is.")
-
-
-def _cut(shapes: dict[str, Any]) -> str:
-    return f"B {shape(shapes['B'])}, C {shape(shapes['C'])}"
-
-
-def _searched(search: dict[str, Any] | None) -> str:
-    if search is None:
-        return ""
-    second = f"; next best {_cut(search['runner_up'])}" if "runner_up" in search else ""
-    return f"best of {search['tried']} tried, {search['possible']} possible{second}"
 
 
 def compression(report: dict[str, Any], full: bool) -> Iterator[Row]:

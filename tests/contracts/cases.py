@@ -15,6 +15,7 @@ from lowrank_cli import api
 from lowrank_cli.algorithms.cr import SCHEMES, CROptions
 from lowrank_cli.algorithms.cur import CUROptions
 from lowrank_cli.algorithms.interpolative import IDOptions
+from lowrank_cli.algorithms.vq import VQOptions
 from lowrank_cli.budget import Budget
 from lowrank_cli.formats.memory import from_array
 
@@ -49,6 +50,11 @@ def square(A: Any) -> Any:
     return np.ascontiguousarray(A[: min(A.shape), : min(A.shape)])
 
 
+def divided(A: Any) -> Any:
+    """One of two columns at least."""
+    return A if A.shape[1] > 1 else None
+
+
 CASES: dict[str, Case] = {
     "svd": Case("svd"),
     "qb": Case("qb"),
@@ -59,6 +65,9 @@ CASES: dict[str, Case] = {
     "kron": Case("kron", takes=divisible),
     "diag-lowrank": Case("diag-lowrank", takes=square),
     "rank1-nonneg": Case("rank1-nonneg", takes=np.abs, rank=1),
+    "vq": Case("vq"),
+    "vq product": Case("vq", VQOptions(code="product:2", restarts=1), takes=divided),
+    "vq residual": Case("vq", VQOptions(code="residual:2", restarts=1)),
     # auto is greedy here, and shrunk without-replacement
     **{
         f"cr {scheme}": Case("cr", CROptions(scheme=scheme), "times")
