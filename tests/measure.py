@@ -44,7 +44,7 @@ def product(factor: Any, widen: Callable[[Any], np.ndarray] = wide) -> np.ndarra
     if factor.kind == "given":
         return a["L"] @ (a["W"] @ a["R"] if "W" in a else a["R"])
     if factor.kind == "vq":
-        return _decoded(factor.codes, a["codebook"], a.get("starts"))
+        return _decoded(factor.codes, a["codebook"], getattr(factor, "starts", None))
     if factor.kind == "diag-lowrank":
         return np.diag(a["d"]) + (a["U"] * a["s"]) @ a["Vh"]
     if factor.kind == "rank1-nonneg":
@@ -68,7 +68,7 @@ def gram_schmidt(C: np.ndarray) -> np.ndarray:
 def _decoded(codes: np.ndarray, book: np.ndarray, starts: np.ndarray | None) -> np.ndarray:
     if starts is None:
         return sum(level[chosen] for level, chosen in zip(np.split(book, codes.shape[1]), codes.T, strict=True))
-    parts = np.split(book, starts[1:].astype(int), axis=1)
+    parts = np.split(book, starts[1:], axis=1)
     return np.hstack([part[chosen] for part, chosen in zip(parts, codes.T, strict=True)])
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..engines.threads import Engine
 
 #: The most codewords tried for a tolerance alone.
-_MOST = 64
+_MOST = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ def run(matrix: Metered, budget: Budget, options: VQOptions, streams: Streams) -
     at most, so this is no less than the tail of the squared singular values (Drineas et al. 2004). Lloyd's iteration
     ends in a local minimum, see ``lloyd.cluster``. Product codes (Jegou, Douze and Schmid 2011) quantize P parts of the
     columns each by itself; residual codes what the levels before left. Codes are stored in the narrowest unsigned type.
-    With a tolerance: numbers of codewords are tried, see ``refit``, up to 64. Cost: the matrix in memory, 2 m n K flops
+    With a tolerance: numbers of codewords are tried, see ``refit``, up to 32. Cost: the matrix in memory, 2 m n K flops
     an iteration and restart, 2 m n K (2 + log K) for the seeds; two passes and one for the exact error.
 
     Raises UsageError (more codewords than rows), InputError (NaN, Inf), ResourceError.

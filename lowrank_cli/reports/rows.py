@@ -132,6 +132,7 @@ def optimal(report: dict[str, Any], full: bool) -> Iterator[Row]:
 
 
 def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    from .factor_rows import rows as structured
     from .second_rows import rows as second_matrix
 
     facts = report["method_facts"]
@@ -142,9 +143,7 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row(f"chosen {word}", first + more, f"{chosen['count']} in order of choice, counted from 0.")
     if facts.get("max_abs_Z") is not None:
         yield Row("largest |Z|", number(facts["max_abs_Z"], full), "Largest interpolation coefficient.")
-    from .factor_rows import rows as lines
-
-    yield from lines(facts, full)
+    yield from structured(facts, full)
     if facts.get("core_growth") is not None:
         growth = number(facts["core_growth"], full)
         yield Row("core growth", growth, "Largest factor of the error of projecting that the intersection core adds.")
