@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from ..budget import Budget
 from ..errors import Exit, UsageError
@@ -47,7 +48,7 @@ def _run(values: Values, terminal: Terminal) -> int:
 
     with patience(terminal, f"compare {path}"):
         matrix = shared.load(path, values.get("dataset"), terminal)
-        known = {"seed": seed, "threads": threads, "blas_pinned": terminal.blas_pinned}
+        known: dict[str, Any] = {"seed": seed, "threads": threads, "blas_pinned": terminal.blas_pinned}
         if other is None:
             read_bytes, report = matrix.item.bytes, compare(matrix, budget, **known)
         else:
