@@ -146,7 +146,7 @@ def test_perturbed_probabilities_increase_the_expected_error():
 
 @pytest.mark.parametrize("r", [2, 5, 40])
 def test_with_replacement_the_bounds_of_drineas_kannan_and_mahoney_hold(r):
-    """With a = |X| |Y| / sqrt(r): E |err|^2 <= a^2, and |err| <= (1 + sqrt(8 log(1 / delta))) a but for delta of all draws.
+    """With a = |X| |Y| / sqrt(r): E |err|^2 <= a^2, and |err| <= (1 + sqrt(8 log(1 / delta))) a but with chance delta.
 
     delta = 0.1: were the bound as tight as it says, more than 70 of 400 draws would fail with probability 1e-6.
     """
