@@ -25,6 +25,10 @@ TABLE: Mapping[str, tuple[Entry, ...]] = {
         Entry("lowrank_cli.factors.vq:Codes", "codewords of a book for every row, or sums of several"),
         Entry("lowrank_cli.factors.vq:ProductCodes", "codewords for parts of every row"),
     ),
+    "nystrom": (
+        Entry("lowrank_cli.factors.nystrom:Nystrom", "F F^H"),
+        Entry("lowrank_cli.factors.nystrom:ColumnNystrom", "F F^H, F from columns cols of A"),
+    ),
     "cr": (Entry("lowrank_cli.factors.cr:CR", "C R, sampled columns times sampled rows"),),
     "given": (
         Entry("lowrank_cli.factors.given:Given", "L R, one of them given"),

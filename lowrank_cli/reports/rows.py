@@ -152,6 +152,9 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         growths = f"columns {number(facts['eta_cols'], full)}, rows {number(facts['eta_rows'], full)}"
         yield Row("choice bound", bound, f"relative, proven from the choice alone; growth: {growths}")
     yield from second_matrix(facts, full)
+    if facts.get("trace_error_relative") is not None:
+        trace = number(facts["trace_error_relative"], full)
+        yield Row("trace error", trace, "tr (A - F F^H) / tr A, exact: from the diagonal")
     if facts.get("scheme") is not None:
         yield Row("scheme", safe(facts["scheme"]))
     if facts.get("predicted_relative") is not None:

@@ -47,8 +47,8 @@ def test_the_matrix_has_more_than_one_of_everything_that_is_summed():
 
 
 def half_empty(takes=lambda A: A) -> csr_array:
-    A = takes(cases.large())
-    return csr_array(np.where(np.abs(A) > np.quantile(np.abs(A), 0.7), A, 0))
+    A = cases.large()
+    return csr_array(takes(np.where(np.abs(A) > np.quantile(np.abs(A), 0.7), A, 0)))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -63,6 +63,8 @@ SHAPES = {
     ("diag-lowrank", "Vh"): "kn",
     ("rank1-nonneg", "r"): "m",
     ("rank1-nonneg", "c"): "n",
+    ("nystrom", "F"): "mk",
+    ("nystrom", "cols"): "k",
     ("cr", "index"): "k",
     ("cr", "scale"): "k",
     ("cr", "C"): "mk",

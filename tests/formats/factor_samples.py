@@ -7,6 +7,7 @@ from lowrank_cli.factors.cr import CR
 from lowrank_cli.factors.diag_lowrank import DiagonalPlusLowRank
 from lowrank_cli.factors.interpolative import ColumnID, RowID
 from lowrank_cli.factors.kron import KroneckerSum
+from lowrank_cli.factors.nystrom import ColumnNystrom, Nystrom
 from lowrank_cli.factors.qb import QB
 from lowrank_cli.factors.rank1 import Marginals
 from lowrank_cli.factors.svd import SVD
@@ -60,6 +61,8 @@ def factorizations():
         yield f"vq-{name}", Codes(codes, values((4, 5), dtype))
         yield f"vq-product-{name}", ProductCodes(codes.astype(np.uint16), values((2, 5), dtype), np.array([0, 3]))
         yield f"rank1-{name}", Marginals(values((6,), dtype), values((5,), dtype))
+        yield f"nystrom-{name}", Nystrom(values((6, 2), dtype))
+        yield f"nystrom-cols-{name}", ColumnNystrom(np.array([3, 0]), values((6, 2), dtype))
         repeated = np.array([3, 3, 0])
         yield f"cr-{name}", CR(repeated, values((3,), np.float64), values((6, 3), dtype), values((3, 5), dtype))
 
