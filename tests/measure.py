@@ -34,6 +34,8 @@ def product(factor: Any, widen: Callable[[Any], np.ndarray] = wide) -> np.ndarra
     a = {name: widen(array) for name, array in factor.arrays().items() if name not in ("cols", "rows", "index")}
     if factor.kind == "svd":
         return (a["U"] * a["s"]) @ a["Vh"]
+    if factor.kind == "nystrom":
+        return a["F"] @ a["F"].conj().T
     if factor.kind == "qb":
         return a["Q"] @ a["B"]
     if factor.kind == "kron":
@@ -43,6 +45,8 @@ def product(factor: Any, widen: Callable[[Any], np.ndarray] = wide) -> np.ndarra
         return gram_schmidt(a["C"]) @ a["G"] @ gram_schmidt(a["R"].conj().T).conj().T
     if factor.kind == "given":
         return a["L"] @ (a["W"] @ a["R"] if "W" in a else a["R"])
+    if factor.kind == "vq":
+        return _decoded(factor.codes, a["codebook"], getattr(factor, "starts", None))
     if factor.kind == "diag-lowrank":
         return np.diag(a["d"]) + (a["U"] * a["s"]) @ a["Vh"]
     if factor.kind == "rank1-nonneg":
@@ -61,6 +65,13 @@ def gram_schmidt(C: np.ndarray) -> np.ndarray:
             length = np.sqrt(np.sum(np.square(np.abs(Q[:, j]))))
             Q[:, j] /= length if length else 1
     return Q
+
+
+def _decoded(codes: np.ndarray, book: np.ndarray, starts: np.ndarray | None) -> np.ndarray:
+    if starts is None:
+        return sum(level[chosen] for level, chosen in zip(np.split(book, codes.shape[1]), codes.T, strict=True))
+    parts = np.split(book, starts[1:], axis=1)
+    return np.hstack([part[chosen] for part, chosen in zip(parts, codes.T, strict=True)])
 
 
 def norm(array: Any) -> float:

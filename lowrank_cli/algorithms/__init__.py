@@ -29,6 +29,10 @@ TABLE: Mapping[str, Entry] = {
     "rank1-nonneg": Entry(
         "lowrank_cli.algorithms.rank1_nonneg:METHOD", "a non-negative matrix from its row and column sums"
     ),
+    "vq": Entry("lowrank_cli.algorithms.vq:METHOD", "vector quantization: rows replaced by codewords (k-means)"),
+    "nystrom": Entry(
+        "lowrank_cli.algorithms.nystrom:METHOD", "F F^H for a positive semidefinite matrix, from a sketch or columns"
+    ),
     "cr": Entry("lowrank_cli.algorithms.cr:METHOD", "a product X Y from sampled columns of X and rows of Y"),
     "given": Entry(
         "lowrank_cli.algorithms.given:METHOD",

@@ -118,24 +118,24 @@ def _to_tolerance(matrix: Metered, budget: Budget, chooser: Chooser) -> tuple[Ch
     exponent = pairs.X.exponent + pairs.Y.exponent
     cap = budget.rank or len(pairs.f)
     pairs.squares([])
-    goal = _target(budget, pairs.product_square, exponent)
+    goal = wanted_square(budget, pairs.product_square, exponent)
     for trial in range(_TRIALS + 1):
         choice = chooser.fewest(cap, goal) if trial < _TRIALS else None
         found = choice or best(chooser.at(chooser.names(cap), cap))
         factor, certificate = _measured(matrix, found, pairs, budget)
-        if _met(budget, certificate):
+        if meets(budget, certificate):
             return found, factor, certificate, Status.CONVERGED
         if choice is None or factor.rank >= cap:
             break
         error, norm = (ldexp(x or 0.0, -exponent) for x in (certificate.absolute, certificate.matrix_norm))
-        goal *= 0.98 * _target(budget, norm**2, exponent) / error**2
+        goal *= 0.98 * wanted_square(budget, norm**2, exponent) / error**2
     # all pairs are the product but for rounding, unless they are drawn with replacement
     rounding = budget.rank is None and TABLE[found.scheme].exact
     return found, factor, certificate, Status.STAGNATED if rounding else Status.RANK_REACHED
 
 
-def _target(budget: Budget, product_square: float, exponent: int) -> float:
-    """The squared error to reach, on the scale of the scaled matrices."""
+def wanted_square(budget: Budget, product_square: float, exponent: int) -> float:
+    """The squared error to reach for a product of this squared norm, both on the scale of the scaled matrices."""
     targets = []
     if budget.rtol is not None:
         targets.append(budget.rtol**2 * product_square)
@@ -144,7 +144,8 @@ def _target(budget: Budget, product_square: float, exponent: int) -> float:
     return min(targets)
 
 
-def _met(budget: Budget, found: Certificate) -> bool:
+def meets(budget: Budget, found: Certificate) -> bool:
+    """Whether a measured error meets every tolerance asked for."""
     assert found.relative is not None and found.absolute is not None
     return (budget.rtol is None or found.relative <= budget.rtol) and (
         budget.atol is None or found.absolute <= budget.atol

@@ -121,19 +121,21 @@ class Pairs:
         sums = np.square(lengths(X.matmat(C), X.engine)).reshape(len(questions), _PROBES).sum(axis=1)
         return [float(x) for x in np.ldexp(sums / _PROBES, 2 * (e + d))]
 
-    def among(self, index: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
-        """(G[index][:, index], products of these pairs with the sum of all others); without G two products with
-        len(index) columns."""
+    def among(self, index: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray, float]:
+        """(G[index][:, index], products of these pairs with the sum of all others, the rounding unit of both); without
+        G two products with len(index) columns."""
+        eps = float(np.finfo(np.float64).eps)
         if self.G is not None:
             rows = self.G[index]
         else:
             X, Y = self.X.matrix, self.Y.matrix
             left = X.rmatmat(np.ascontiguousarray(dense(X.cols(index))))
             right = Y.matmat(np.ascontiguousarray(dense(Y.rows(index)).conj().T))
+            eps = float(np.finfo(left.dtype).eps)
             rows = np.ascontiguousarray((left.astype(np.result_type(left, np.float64)) * right.conj()).real.T)
         others = np.ones(len(self.f), bool)
         others[index] = False
-        return np.ascontiguousarray(rows[:, index]), rows[:, others].sum(axis=1)
+        return np.ascontiguousarray(rows[:, index]), rows[:, others].sum(axis=1), eps
 
 
 def _mean_over_starts(G: numpy.ndarray, pi: numpy.ndarray, order: numpy.ndarray) -> float:

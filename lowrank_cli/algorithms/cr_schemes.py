@@ -250,20 +250,22 @@ def _greedy_path(pairs: Pairs, cap: int, goal: float) -> numpy.ndarray:
 def _best_weights(pairs: Pairs, index: numpy.ndarray) -> Sample:
     """The real weights of these pairs that give the least error: 1 + d, G_SS d the products of these pairs with the
     sum of the others."""
-    G, g = pairs.among(index)
+    G, g, eps = pairs.among(index)
+    # of G, with a diagonal of ones: eigenvalues below are those of dependent pairs and their rounding
+    least = max(1e-10, 16 * len(index) * eps)
     lengths = np.sqrt(G.diagonal())
     lengths[lengths == 0] = 1.0
     G, g = G / np.outer(lengths, lengths), g / lengths
     try:
-        steady = float(np.linalg.cholesky(G).diagonal().min()) > 1e-4
+        steady = float(np.linalg.cholesky(G).diagonal().min()) ** 2 > 100 * least
     except np.linalg.LinAlgError:
         steady = False
     if steady:
         d = np.linalg.solve(G, g)
     else:
-        # pairs that (nearly) depend on one another share a weight: the part of d that G cannot see is left out
+        # such pairs share a weight: the part of d that G cannot see is left out
         values, vectors = np.linalg.eigh(G)
-        seen = values > 1e-10 * values[-1]
+        seen = values > least * values[-1]
         d = vectors[:, seen] @ ((vectors[:, seen].T @ g) / values[seen])
     weights = 1.0 + d / lengths
     sample = Sample(index, weights)
@@ -276,7 +278,7 @@ TABLE: Mapping[str, Scheme] = {
         _greedy, unbiased=False, extra=lambda m, n, l, r: 2 * l * r**2, needs_gram=True, path=_greedy_path
     ),
     "least-squares": Scheme(
-        _least_squares, unbiased=False, extra=lambda m, n, l, r: 2 * l * r * (m + n), path=_least_squares_path
+        _least_squares, unbiased=False, extra=lambda m, n, l, r: 2 * l * r * (m + n) + r**3, path=_least_squares_path
     ),
     "top": Scheme(_top, unbiased=False, path=_top_path),
     "wta": Scheme(_winners),

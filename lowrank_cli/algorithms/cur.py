@@ -67,8 +67,8 @@ def run(matrix: Metered, budget: Budget, options: CUROptions, streams: Streams) 
 
     With a rank: that many columns, and rows as ``row_rank`` says; fewer when the matrix has no more independent ones.
     With a tolerance: the fewest columns, and as many rows, along the order of pivots, whose measured error meets it.
-    Cost at rank k with pivots: about 7 m n k flops, 6 passes, one more for the exact error; with singular vectors those
-    of the SVD of rank k and 2 m n k flops in one pass for the optimal core.
+    Cost at rank k with pivots: about 8 m n k flops in 6 passes, 2 m n k in one more for the exact error; with singular
+    vectors those of the SVD of rank k and 2 m n k flops in one pass for the optimal core.
 
     Raises UsageError (rank too large, tolerance below eps, a choice that a tolerance cannot grow), InputError (NaN,
     Inf), NumericalError (the core overflows).
@@ -196,7 +196,7 @@ METHOD = Method(
     options=CUROptions,
     run=run,
     identity="A ~ C U R, C = A[:, cols], R = A[rows, :]",
-    cost="7 m n k flops in 7 passes; --select by singular vectors: an SVD of rank k and a pass",
+    cost="10 m n k flops in 7 passes, the exact error among them; --select by singular vectors: an SVD and a pass",
     reference="Friedland and Torokhti 2007; Sorensen and Embree 2016; Cortinovis and Kressner 2024",
     guarantee="no core does better for its columns and rows; with --select deim a proven bound beside the error",
     choose="which columns and rows matter together; factors in the units of the data, sparse where it is",

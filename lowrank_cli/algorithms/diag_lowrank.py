@@ -37,7 +37,7 @@ _MOST = 64
 class DiagLowRankOptions:
     """max_iterations: sweeps, of two products each."""
 
-    max_iterations: int = opt(200, "Most sweeps over the matrix, two products each.", min=1, max=100_000)
+    max_iterations: int = opt(200, "Most iterations.", min=1, max=100_000)
 
     def __post_init__(self) -> None:
         check(self)

@@ -96,8 +96,12 @@ class Decomposed:
             one = np.ones(Q.shape[1], R.real.dtype)
             return Inverse(Q, one, lambda C: np.linalg.solve(R.astype(np.result_type(R, C)), C), self.scaled.exponent)
         gain, damping, exponent = self._gains(ridge)
-        engine = self.scaled.matrix.engine
-        return Inverse(self.U, damping, lambda C: times(self.V, gain[:, None] * C, engine), exponent)
+
+        def lift(C: numpy.ndarray) -> numpy.ndarray:
+            V = self.V.astype(np.result_type(self.V, C), copy=False)
+            return times(V, gain[:, None] * C, self.scaled.matrix.engine)
+
+        return Inverse(self.U, damping, lift, exponent)
 
     def values(self, ridge: float = 0.0) -> tuple[numpy.ndarray, int]:
         """(f, exponent): f_i 2**-exponent = s_i / (s_i^2 + ridge), the singular values of the inverse in the order of

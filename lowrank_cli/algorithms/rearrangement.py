@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .scaling import Scaled
 
 #: Shapes are tried, smallest factors first, as many as so many flops allow, but so many at least.
-SEARCH_FLOPS, LEAST_SHAPES = 6_000_000_000, 6
+SEARCH_FLOPS, LEAST_SHAPES = 2_000_000_000, 6
 #: Columns of the sketch that judges a shape, beyond the terms; terms it looks at when a tolerance is asked for.
 _SPARE, _LOOK = 8, 8
 #: Squared relative errors below this, in units of eps, are rounding, and equal.

@@ -99,7 +99,7 @@ def recompress(terms: Sequence[Term], budget: Budget, engine: Engine) -> Outcome
     R = np.vstack([scale_exactly(t.right, 0) for t in terms])
     dtype = np.result_type(*[t.dtype for t in terms])
     (m, r), n = L.shape, R.shape[1]
-    check_rank(budget.rank, min(m, n, r), f"factors of rank {r} that make a {m}x{n} matrix")
+    check_rank(budget.rank, min(m, n, r), f"a {m}x{n} matrix of factors of rank {r}")
     check_tolerance(budget, dtype)
     U, s, V = _svd(L, R)
     assess = _Cores(L, R, s, exponent, budget.norm)

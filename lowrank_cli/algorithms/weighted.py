@@ -76,8 +76,10 @@ def run(
     U, s = found.factor.arrays()["U"], found.factor.arrays()["s"]
     floor = max(AS.shape) * float(np.finfo(s.dtype).eps) * float(s[0])
     k = max(1, int(np.count_nonzero(s > floor)))
-    Q = np.ascontiguousarray(U[:, :k]).astype(matrix.dtype)
-    B = adjoint_of(scaled.matrix.rmatmat(Q)).astype(matrix.dtype, copy=False)
+    # complex data ask for complex factors of a real matrix
+    dtype = np.result_type(matrix.dtype, np.complex64) if S.S.dtype.kind == "c" else matrix.dtype
+    Q = np.ascontiguousarray(U[:, :k]).astype(dtype)
+    B = adjoint_of(scaled.matrix.rmatmat(Q)).astype(dtype, copy=False)
     told, status = _weighted_error(AS, Q, B, S, found, budget, exponent)
     assess = assessor(scaled, budget, streams)
     plain = Certificate(matrix_norm=scaled.facts.norm) if assess is None else assess(QB(Q, B), None).certificate

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from ..budget import Budget
-from ..errors import Exit
+from ..errors import Exit, UsageError
 from . import shared
 from .command import Command, Param, Values
 from .params import field_param, read, whole
@@ -20,6 +21,7 @@ def _params() -> tuple[Param, ...]:
         Param(
             "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
         ),
+        Param("times", "Second factor: compare ways to approximate the product A Y.", ("--times",), "Y", "Input"),
         shared.DATASET,
         *(field_param(Budget, name) for name in _ASKED),
         shared.SEED,
@@ -36,16 +38,28 @@ def _run(values: Values, terminal: Terminal) -> int:
     seed = whole(values["seed"], "seed") if values.get("seed") is not None else 0
     Streams(seed)
     threads, face, path = shared.threads(values), shared.face(values), values["matrix"]
-    shared.check_inputs([path])
+    other = values.get("times")
+    shared.check_inputs([path] if other is None else [path, other])
+    if other is not None and budget.rank is None and not budget.has_tolerance:
+        raise UsageError("compare --times needs --rank, the number of pairs, or a tolerance", hint="such as --rank 100")
     started = time.perf_counter()
     from ..analysis.compare import compare
     from ..reports.facts import with_run
 
     with patience(terminal, f"compare {path}"):
         matrix = shared.load(path, values.get("dataset"), terminal)
-        report = compare(matrix, budget, seed=seed, threads=threads, blas_pinned=terminal.blas_pinned)
+        known: dict[str, Any] = {"seed": seed, "threads": threads, "blas_pinned": terminal.blas_pinned}
+        if other is None:
+            read_bytes, report = matrix.item.bytes, compare(matrix, budget, **known)
+        else:
+            from ..analysis.compare_products import compare_products
+
+            second = shared.load(other, None, terminal)
+            read_bytes = matrix.item.bytes + second.item.bytes
+            report = compare_products(matrix, second, budget, **known)
     facts = shared.run_facts(values, terminal, input_path=path, seconds=shared.since(started), threads=threads)
-    terminal.show(face, [with_run(report, **facts, bytes_read=matrix.item.bytes)])
+    facts |= {} if other is None else {"times_path": other}
+    terminal.show(face, [with_run(report, **facts, bytes_read=read_bytes)])
     if budget.has_tolerance and not any(row["status"] == "converged" for row in report["rows"]):
         terminal.warn("no structure met the tolerance asked for")
         return Exit.BOUND_MISSED
@@ -59,6 +73,7 @@ COMMAND = Command(
     epilog="""Examples:
   lowrank compare A.npy --rtol 1e-3
   lowrank compare A.mtx -k 20 --report tsv
+  lowrank compare X.npy --times Y.npy -k 100
 
 Exit: 0 done, 2 usage, 3 no structure met the tolerance, 4 input.""",
 )

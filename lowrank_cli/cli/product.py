@@ -38,6 +38,9 @@ COMMAND = Command(
     help="Approximate the product X Y from sampled columns of X and rows of Y.",
     params=_params,
     run=_run,
-    epilog="""Example:
-  lowrank product X.npy Y.npy --rank 200 -o XY.npz""",
+    epilog="""Examples:
+  lowrank product X.npy Y.npy --rank 200 -o XY.npz
+  lowrank product X.npy Y.npy --rtol 0.05 --scheme priority
+
+Exit: 0 done, 2 usage, 3 tolerance missed (output written), 4 input, 5 output.""",
 )

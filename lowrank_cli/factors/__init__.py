@@ -21,6 +21,14 @@ TABLE: Mapping[str, tuple[Entry, ...]] = {
     "kron": (Entry("lowrank_cli.factors.kron:KroneckerSum", "sum_i s_i B_i (x) C_i"),),
     "diag-lowrank": (Entry("lowrank_cli.factors.diag_lowrank:DiagonalPlusLowRank", "diag(d) + U diag(s) Vh, square"),),
     "rank1-nonneg": (Entry("lowrank_cli.factors.rank1:Marginals", "r c^T, row and column sums"),),
+    "vq": (
+        Entry("lowrank_cli.factors.vq:Codes", "codewords of a book for every row, or sums of several"),
+        Entry("lowrank_cli.factors.vq:ProductCodes", "codewords for parts of every row"),
+    ),
+    "nystrom": (
+        Entry("lowrank_cli.factors.nystrom:Nystrom", "F F^H"),
+        Entry("lowrank_cli.factors.nystrom:ColumnNystrom", "F F^H, F from columns cols of A"),
+    ),
     "cr": (Entry("lowrank_cli.factors.cr:CR", "C R, sampled columns times sampled rows"),),
     "given": (
         Entry("lowrank_cli.factors.given:Given", "L R, one of them given"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from . import product_rows
 from .rows import Row, matrix_cells
 from .text import number, safe, size
 
@@ -13,6 +14,9 @@ _HEADER = ("rank", "error", "x best", "bytes", "smaller", "|Z|", "time", "")
 
 def rows(report: dict[str, Any], full: bool) -> Iterator[Row]:
     """The lines of one comparison; see ``reports.rows.rows``."""
+    if "times" in report:
+        yield from product_rows.rows(report, full, _asked(report["options"], full))
+        return
     run = report.get("run") or {}
     yield Row("matrix", *matrix_cells(report["input"], run.get("input_path"), full))
     yield Row("asked", _asked(report["options"], full))

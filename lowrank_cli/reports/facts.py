@@ -121,9 +121,9 @@ def _compression(factor: Any, matrix_input: dict[str, Any], times_input: dict[st
 
 
 def _chosen(factor: Any) -> dict[str, Any]:
-    """Which columns and rows of the matrix were kept: how many, and the first few in order of choice."""
-    if factor.kind not in ("id", "cur"):
-        return {}
+    """Which columns or rows of the matrix were chosen: how many, and the first few in order of choice."""
     arrays = factor.arrays()
     axes = [axis for axis in ("cols", "rows") if axis in arrays]
+    if factor.kind not in ("id", "cur", "nystrom") or not axes:
+        return {}
     return {"chosen": {a: {"count": int(arrays[a].size), "first": arrays[a][:FIRST_CHOSEN]} for a in axes}}

@@ -132,6 +132,7 @@ def optimal(report: dict[str, Any], full: bool) -> Iterator[Row]:
 
 
 def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    from .factor_rows import rows as structured
     from .second_rows import rows as second_matrix
 
     facts = report["method_facts"]
@@ -142,8 +143,7 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row(f"chosen {word}", first + more, f"{chosen['count']} in order of choice, counted from 0.")
     if facts.get("max_abs_Z") is not None:
         yield Row("largest |Z|", number(facts["max_abs_Z"], full), "Largest interpolation coefficient.")
-    if facts.get("factor_shapes") is not None:
-        yield Row("factor shapes", _cut(facts["factor_shapes"]), _searched(facts.get("search")))
+    yield from structured(facts, full)
     if facts.get("core_growth") is not None:
         growth = number(facts["core_growth"], full)
         yield Row("core growth", growth, "Largest factor of the error of projecting that the intersection core adds.")
@@ -152,6 +152,9 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         growths = f"columns {number(facts['eta_cols'], full)}, rows {number(facts['eta_rows'], full)}"
         yield Row("choice bound", bound, f"relative, proven from the choice alone; growth: {growths}")
     yield from second_matrix(facts, full)
+    if facts.get("trace_error_relative") is not None:
+        trace = number(facts["trace_error_relative"], full)
+        yield Row("trace error", trace, "tr (A - F F^H) / tr A, exact: from the diagonal")
     if facts.get("scheme") is not None:
         yield Row("scheme", safe(facts["scheme"]))
     if facts.get("predicted_relative") is not None:
@@ -165,17 +168,6 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row("shrunk by", number(facts["shrink_factor"], full), "F2 / (F2 + Var): better than zero on average.")
     if facts.get("Z2_over_F2") is not None:
         yield Row("Z2/F2", number(facts["Z2_over_F2"], full), "Sampling needs more pairs the larger this is.")
-
-
-def _cut(shapes: dict[str, Any]) -> str:
-    return f"B {shape(shapes['B'])}, C {shape(shapes['C'])}"
-
-
-def _searched(search: dict[str, Any] | None) -> str:
-    if search is None:
-        return ""
-    second = f"; next best {_cut(search['runner_up'])}" if "runner_up" in search else ""
-    return f"best of {search['tried']} tried, {search['possible']} possible{second}"
 
 
 def compression(report: dict[str, Any], full: bool) -> Iterator[Row]:

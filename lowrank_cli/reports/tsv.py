@@ -97,9 +97,17 @@ def _compare(report: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {"structure": row["structure"], **_approximation(row), "file": path}
         | {name: row[name] for name in marks}
-        | {"max_abs_Z": row["method_facts"].get("max_abs_Z")}
+        | _own(row)
         for row in report["rows"]
     ]
+
+
+def _own(row: dict[str, Any]) -> dict[str, Any]:
+    """What rows of one kind of comparison have and those of the other have not."""
+    if "flops" not in row:
+        return {"max_abs_Z": row["method_facts"].get("max_abs_Z")}
+    predicted = {name: row["method_facts"].get(name) for name in ("predicted_relative", "predicted_kind")}
+    return predicted | {f"flops_{name}": count for name, count in row["flops"].items()}
 
 
 def _norm(report: dict[str, Any]) -> list[dict[str, Any]]:

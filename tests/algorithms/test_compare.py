@@ -38,8 +38,9 @@ def compared(A, *, seed: int = 0, threads: int = 1, **asked):
 
 
 def best_errors(A) -> np.ndarray:
+    """By rank, up to the number of rows: so many codewords a quantizer may have."""
     s = np.linalg.svd(A, compute_uv=False)
-    return np.array([measure.best(s, k) for k in range(len(s) + 1)]) / (measure.best(s, 0) or 1.0)
+    return np.array([measure.best(s, k) for k in range(max(A.shape) + 1)]) / (measure.best(s, 0) or 1.0)
 
 
 def bounded(report):
@@ -103,8 +104,10 @@ def test_no_structure_is_better_than_the_svd_of_the_same_rank(name, k):
 
 def test_every_row_meets_the_tolerance_or_says_that_it_does_not():
     A, _ = large("exp(-i/20)")
-    for row in compared(A, rtol=0.02)["rows"]:
-        assert row["status"] == "converged" and row["error"]["relative"] <= 0.02
+    rows = compared(A, rtol=0.02)["rows"]
+    assert all((row["status"] == "converged") == (row["error"]["relative"] <= 0.02) for row in rows)
+    # a quantizer has no small answer here
+    assert {row["method"] for row in rows if row["status"] != "converged"} <= {"vq"}
     capped = compared(A, rtol=1e-6, rank=5)["rows"]
     assert all(row["status"] == "rank_reached" and row["error"]["relative"] > 1e-6 for row in capped)
 
@@ -149,7 +152,8 @@ def test_the_ratio_to_the_best_is_right_for_lapack_whatever_the_rank_of_the_row(
     rows = bounded(compared(A, rtol=0.3))
     assert len({row["rank"] for row in rows}) > 1
     for row in rows:
-        assert row["optimality_ratio"] == pytest.approx(row["error"]["relative"] / best[row["rank"]], rel=1e-9)
+        if best[row["rank"]]:
+            assert row["optimality_ratio"] == pytest.approx(row["error"]["relative"] / best[row["rank"]], rel=1e-9)
     assert rows[0]["optimality_ratio"] == pytest.approx(1, rel=1e-9)
 
 

@@ -144,6 +144,21 @@ def test_perturbed_probabilities_increase_the_expected_error():
             assert (np.sum(f**2 / (p / p.sum())) - F2) / r > least
 
 
+@pytest.mark.parametrize("r", [2, 5, 40])
+def test_with_replacement_the_bounds_of_drineas_kannan_and_mahoney_hold(r):
+    """With a = |X| |Y| / sqrt(r): E |err|^2 <= a^2, and |err| <= (1 + sqrt(8 log(1 / delta))) a but with chance delta.
+
+    delta = 0.1: were the bound as tight as it says, more than 70 of 400 draws would fail with probability 1e-6.
+    """
+    X, Y = pair(30, 60, 20)
+    size = np.linalg.norm(X) * np.linalg.norm(Y)
+    outcomes = [cr(X, Y, r, "optimal", seed=seed, certify="none") for seed in range(SEEDS)]
+    errors = np.sqrt([squared_error(o.factor, X, Y) for o in outcomes])
+    predicted = outcomes[0].facts["predicted_relative"] * np.linalg.norm(X @ Y)
+    assert predicted <= size / np.sqrt(r)
+    assert np.sum(errors > (1 + np.sqrt(8 * np.log(10))) * size / np.sqrt(r)) <= 70
+
+
 # Priority sampling
 
 
@@ -310,6 +325,16 @@ def test_least_squares_needs_no_gram_matrix_and_greedy_says_that_it_does():
     with pytest.raises(UsageError, match="inner dimension of 5000"):
         cr(X, Y, 40, "greedy")
     assert cr(X, Y, 40).facts["scheme"] in SCHEMES
+
+
+def test_least_squares_in_single_precision_without_gram_matrices_comes_near_that_in_double():
+    """Pairs of a smooth product all but depend on one another, to below what single precision sees."""
+    t = np.linspace(0, 1, 5000)
+    X, Y = np.array([t**k for k in range(8)]), np.array([np.cos(k * t) for k in range(6)]).T
+    low, high = cr(X.astype("float32"), Y.astype("float32"), 30, "least-squares"), cr(X, Y, 30, "least-squares")
+    assert low.facts["predicted_kind"] == "estimate"
+    assert high.certificate.relative <= low.certificate.relative <= 0.9 * cr(X, Y, 30, "top").certificate.relative
+    assert np.abs(low.factor.scale).max() < 1e3
 
 
 # Shrinking

@@ -8,6 +8,8 @@ import pytest
 from algorithms.cr_products import CHOSEN, SCHEMES, UNBIASED, coefficients, cr, gram, lengths, pair
 from scipy.sparse import csr_array
 
+import lowrank_cli
+from lowrank_cli.algorithms.cr import CROptions
 from lowrank_cli.algorithms.outcome import Status
 
 TOLERANCES = (0.6, 0.2, 0.03)
@@ -160,6 +162,17 @@ def test_for_a_long_inner_dimension_the_measured_error_meets_the_tolerance_too(s
     assert outcome.status is Status.CONVERGED and outcome.certificate.relative <= rtol
     # not many more pairs than needed: the estimate of an error is within its spread, corrected by what was measured
     assert outcome.certificate.relative >= rtol / 3
+
+
+@pytest.mark.parametrize("scheme", ["auto", "least-squares", "wta", "priority"])
+def test_without_gram_matrices_no_bit_depends_on_threads_or_order(scheme):
+    X, Y = pair(700, 5000, 9)
+    options = CROptions(scheme=scheme)
+    one, other = (
+        lowrank_cli.approx(make(X), times=make(Y), rtol=0.5, method="cr", options=options, threads=threads)
+        for make, threads in ((np.ascontiguousarray, 1), (np.asfortranarray, 4))
+    )
+    assert same(one.factor, other.factor) and one.certificate == other.certificate and one.ledger == other.ledger
 
 
 # Shrinking, sparse, real

@@ -117,6 +117,18 @@ def test_the_rounding_of_a_float32_factor_does_not_show_in_the_error_of_a_float6
     assert lowrank_cli.approx(M, left=L).certificate.relative < 1e-14
 
 
+@pytest.mark.parametrize("rank", [None, 3])
+def test_a_real_factor_goes_with_a_complex_matrix_and_a_complex_one_with_a_real(rank):
+    M, L = specimen()
+    rows = np.hstack([L, L[:, :1]])
+    for A, given in ((M * (1 + 1j), L), (M * 1j, rows), (M, L * (1 + 2j)), (M.astype("f4"), L * 1j)):
+        done = lowrank_cli.approx(A, left=given, rank=rank)
+        assert done.factor.dtype == "complex128"
+        wide = A.astype("complex128")
+        assert done.certificate.absolute == pytest.approx(wanted(wide, given, rank or 8), rel=1e-9)
+        assert np.linalg.norm(wide - done.factor.reconstruct()) == pytest.approx(done.certificate.absolute, rel=1e-9)
+
+
 def test_a_zero_factor_and_a_zero_matrix_have_answers():
     M, L = specimen()
     done = lowrank_cli.approx(M, left=np.zeros((40, 3)))

@@ -9,6 +9,7 @@ import measure
 import numpy as np
 import pytest
 import scipy.io
+from hypothesis import given
 from scipy.sparse import csr_array, eye_array
 from threadpoolctl import threadpool_limits
 
@@ -106,6 +107,17 @@ def test_the_penrose_residuals_of_truncated_and_damped_inverses_are_measured(opt
         assert report["penrose"][name] == pytest.approx(wanted[name], rel=1e-9, abs=1e-13)
     assert report["penrose"]["AXA"] > 1e-4
     assert max(report["penrose"]["AX"], report["penrose"]["XA"]) < 1e-13
+
+
+@given(gallery.matrices(max_side=20))
+def test_the_equations_hold_for_whatever_is_drawn(specimen):
+    A, _ = specimen
+    _, report = solution(A, np.ones((A.shape[0], 1)))
+    held, rounding = report["penrose"], 30 * max(A.shape) * measure.eps(A)
+    # A A^+ A lacks what was cut off, each value up to max(m, n) eps of the largest
+    assert held["AXA"] <= rounding
+    worst = max(*held.values(), report["solution"]["gradient_relative"])
+    assert worst <= rounding * (report["condition"] or 1)
 
 
 # Identities
@@ -219,6 +231,10 @@ def test_a_truncated_one_is_that_of_the_best_approximation(shape):
     assert measure.norm(X - wanted) < limit * measure.norm(wanted)
     assert max(report["penrose"][name] for name in ("XAX", "AX", "XA")) < shown
     assert report["rule"]["above"] == pytest.approx(s[5], rel=1e-10)
+    B = gaussian(shape[0], 2, 8)
+    found, told = solution(A, B, rank=6)
+    assert measure.norm(found - wanted @ B) < limit * measure.norm(wanted) * measure.norm(B)
+    assert told["solution"]["residual"] == pytest.approx(np.linalg.norm(B - A @ found), rel=1e-9)
     assert report["penrose"]["AXA"] == pytest.approx(measure.best(s, 6) / measure.norm(s), rel=1e-8)
 
 
@@ -405,12 +421,15 @@ def test_a_sparse_matrix_has_a_truncated_one_whatever_its_size():
     assert np.abs(factor.U[[3, 2, 1, 0], [0, 1, 2, 3]]) == pytest.approx(np.ones(4), abs=1e-9)
 
 
-def test_a_real_b_goes_with_a_complex_matrix_and_a_complex_one_with_a_real():
-    A, B = gaussian(12, 5, 1, "complex128"), gaussian(12, 2, 2)
-    for left, right in ((A, B), (A.real.copy(), B * 1j), (A.real.astype("float32"), B)):
+@pytest.mark.parametrize(("shape", "rank"), [((12, 5), 5), ((12, 5), 3), ((5, 12), 5)], ids=str)
+def test_a_real_b_goes_with_a_complex_matrix_and_a_complex_one_with_a_real(shape, rank):
+    A, _ = gallery.with_spectrum(*shape, np.linspace(2, 1, rank), 1, "complex128")
+    real, _ = gallery.with_spectrum(*shape, np.linspace(2, 1, rank), 1)
+    B = gaussian(shape[0], 2, 2)
+    for left, right in ((A, B), (real, B * (1 + 2j)), (real.astype("float32"), B)):
         X, _ = solution(left, right)
         assert X.dtype == np.result_type(left, right)
-        assert measure.norm(X - np.linalg.lstsq(left, right, rcond=None)[0]) < 1e-5
+        assert measure.norm(X - np.linalg.lstsq(left, right, rcond=1e-5)[0]) < 1e-5
 
 
 # Refusals

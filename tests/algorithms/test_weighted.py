@@ -194,6 +194,17 @@ def test_data_of_other_precision_are_used_in_double(dtypes):
         assert error(A, done.factor, X) == pytest.approx(best, rel=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_complex_data_ask_for_complex_factors_of_a_real_matrix(dtype):
+    A, X = gaussian(25, 20, 1, dtype), anisotropic(100, 20, 1e-2, dtype="complex128")
+    best = measure.best(np.linalg.svd(A.astype("f8") @ X.T, compute_uv=False), 6)
+    for second in ({"weight": X}, {"gram": X.T @ X.conj()}):
+        done = lowrank_cli.approx(A, rank=6, **second)
+        assert done.factor.dtype == np.result_type(dtype, "complex64")
+        assert error(A, done.factor, X) == pytest.approx(best, rel=1e-5 if dtype == "float32" else 1e-9)
+        assert done.certificate.absolute == pytest.approx(measure.residual(A, done.factor), rel=1e-5)
+
+
 def test_sparse_matrices_and_sparse_data_are_taken():
     A, X = gaussian(25, 20, 1), np.where(gaussian(100, 20, 2) > 0.1, 1.0, 0.0)
     dense = lowrank_cli.approx(A, weight=X, rank=6)

@@ -15,6 +15,8 @@ from lowrank_cli import api
 from lowrank_cli.algorithms.cr import SCHEMES, CROptions
 from lowrank_cli.algorithms.cur import CUROptions
 from lowrank_cli.algorithms.interpolative import IDOptions
+from lowrank_cli.algorithms.nystrom import NystromOptions
+from lowrank_cli.algorithms.vq import VQOptions
 from lowrank_cli.budget import Budget
 from lowrank_cli.formats.memory import from_array
 
@@ -49,6 +51,23 @@ def square(A: Any) -> Any:
     return np.ascontiguousarray(A[: min(A.shape), : min(A.shape)])
 
 
+def divided(A: Any) -> Any:
+    """One of two columns at least."""
+    return A if A.shape[1] > 1 else None
+
+
+def semidefinite(A: Any) -> Any:
+    """A^H A or A A^H, the larger, in the dtype of A, symmetric to the last bit; of integers, blocks of ones."""
+    if A.dtype.kind not in "fc" or A.dtype.itemsize < 4:
+        i = np.arange(A.shape[1]) // 3
+        return (i[:, None] == i).astype(A.dtype)
+    A = A[:800]
+    G = A.conj().T @ A if A.shape[0] < A.shape[1] else A @ A.conj().T
+    if hasattr(G, "tocsr"):
+        return ((G + G.conj().T) * G.dtype.type(0.5)).tocsr()
+    return np.array(np.tril(G) + np.tril(G, -1).conj().T, A.dtype, order="F" if A.flags.f_contiguous else "C")
+
+
 CASES: dict[str, Case] = {
     "svd": Case("svd"),
     "qb": Case("qb"),
@@ -59,6 +78,9 @@ CASES: dict[str, Case] = {
     "kron": Case("kron", takes=divisible),
     "diag-lowrank": Case("diag-lowrank", takes=square),
     "rank1-nonneg": Case("rank1-nonneg", takes=np.abs, rank=1),
+    "vq": Case("vq"),
+    "vq product": Case("vq", VQOptions(code="product:2", restarts=1), takes=divided),
+    "vq residual": Case("vq", VQOptions(code="residual:2", restarts=1)),
     # auto is greedy here, and shrunk without-replacement
     **{
         f"cr {scheme}": Case("cr", CROptions(scheme=scheme), "times")
@@ -70,6 +92,8 @@ CASES: dict[str, Case] = {
     "given right": Case("given", companion="right"),
     "weighted by data": Case("weighted", companion="weight"),
     "weighted by gram": Case("weighted", companion="gram"),
+    "nystrom sketch": Case("nystrom", takes=semidefinite),
+    "nystrom columns": Case("nystrom", NystromOptions(pivots="columns"), takes=semidefinite),
 }
 
 

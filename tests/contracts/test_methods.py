@@ -53,12 +53,18 @@ SHAPES = {
     ("cur", "U"): "cr",
     ("cur", "R"): "rn",
     ("cur", "G"): "cr",
+    # of rows as many as codewords, times levels
+    ("vq", "codes"): None,
+    ("vq", "codebook"): None,
+    ("vq", "starts"): None,
     ("diag-lowrank", "d"): "m",
     ("diag-lowrank", "U"): "mk",
     ("diag-lowrank", "s"): "k",
     ("diag-lowrank", "Vh"): "kn",
     ("rank1-nonneg", "r"): "m",
     ("rank1-nonneg", "c"): "n",
+    ("nystrom", "F"): "mk",
+    ("nystrom", "cols"): "k",
     ("cr", "index"): "k",
     ("cr", "scale"): "k",
     ("cr", "C"): "mk",
@@ -114,8 +120,13 @@ def test_factors_report_and_certificate_are_what_the_contract_says(case, name, t
             assert array.shape == tuple(sizes[side] for side in sides), array_name
         assert np.all(np.isfinite(array)), array_name
         expected = (
-            "i" if array_name in ("cols", "rows", "index") else "f" if array_name in ("s", "scale") else A.dtype.kind
+            "i"
+            if array_name in ("cols", "rows", "index", "starts")
+            else "f"
+            if array_name in ("s", "scale")
+            else A.dtype.kind
         )
+        expected = "u" if array_name == "codes" else expected
         assert array.dtype.kind == expected, array_name
         if expected == "i":
             assert array.dtype == np.int64

@@ -7,9 +7,11 @@ from lowrank_cli.factors.cr import CR
 from lowrank_cli.factors.diag_lowrank import DiagonalPlusLowRank
 from lowrank_cli.factors.interpolative import ColumnID, RowID
 from lowrank_cli.factors.kron import KroneckerSum
+from lowrank_cli.factors.nystrom import ColumnNystrom, Nystrom
 from lowrank_cli.factors.qb import QB
 from lowrank_cli.factors.rank1 import Marginals
 from lowrank_cli.factors.svd import SVD
+from lowrank_cli.factors.vq import Codes, ProductCodes
 
 SUFFIXES = (".npz", ".h5")
 REPORT = {
@@ -55,7 +57,12 @@ def factorizations():
         yield f"kron-{name}", KroneckerSum(values((2,), np.float64), values((6, 5), dtype), values((4, 1), dtype))
         parts = values((5,), dtype), values((5, 2), dtype), values((2,), np.float64), values((2, 5), dtype)
         yield f"diag-lowrank-{name}", DiagonalPlusLowRank(*parts)
+        codes = np.array([[0, 1], [1, 1], [0, 0]], np.uint8)
+        yield f"vq-{name}", Codes(codes, values((4, 5), dtype))
+        yield f"vq-product-{name}", ProductCodes(codes.astype(np.uint16), values((2, 5), dtype), np.array([0, 3]))
         yield f"rank1-{name}", Marginals(values((6,), dtype), values((5,), dtype))
+        yield f"nystrom-{name}", Nystrom(values((6, 2), dtype))
+        yield f"nystrom-cols-{name}", ColumnNystrom(np.array([3, 0]), values((6, 2), dtype))
         repeated = np.array([3, 3, 0])
         yield f"cr-{name}", CR(repeated, values((3,), np.float64), values((6, 3), dtype), values((3, 5), dtype))
 
