@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import gallery
 import numpy as np
@@ -69,7 +72,20 @@ def test_a_pseudo_inverse_of_another_matrix_does_not_hold(lowrank, files, tmp_pa
     refused(lowrank("verify", target, "--against", files[0], "--sample"), "--sample")
 
 
-def test_npy_is_dense_and_a_pipe_gets_factors_or_with_dense_the_array(lowrank, files, tmp_path):
+def test_a_pipe_gets_factors_or_with_dense_or_apply_an_array(files):
+    def piped(*argv):
+        command = [sys.executable, "-m", "lowrank_cli", "pinv", *argv, "-q", "-o", "-"]
+        done = subprocess.run(command, input=Path(files[0]).read_bytes(), capture_output=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, b"")
+        return np.load(io.BytesIO(done.stdout))
+
+    inverse = np.linalg.pinv(np.load(files[0]))
+    assert set(piped("-")) == {"meta.json", "U", "s", "Vh"}
+    assert np.allclose(piped(files[0], "--dense"), inverse, atol=1e-11)
+    assert np.allclose(piped("-", "--apply", files[1]), inverse @ np.load(files[1]), atol=1e-10)
+
+
+def test_npy_is_dense(lowrank, files, tmp_path):
     A = np.load(files[0])
     target = str(tmp_path / "P.npy")
     assert lowrank("pinv", files[0], "-o", target).code == 0
