@@ -129,19 +129,16 @@ def plan_from_header(item: Item, *, bytes_: Sequence[int] = (), ratios: Sequence
     matrix, or a dtype that cannot be computed with).
     """
     from ..errors import InputError
-    from ..formats.working import Conversion, matrix_shape, supported
+    from ..formats.working import computed_dtype, matrix_shape
 
     check((), bytes_, ratios)
     where = item.path or "the header"
     shape = matrix_shape(item.shape, where)
-    try:
-        stored = np.dtype(item.dtype)
-    except TypeError as error:
-        raise InputError(f"holds {item.dtype}, not numbers", where=where) from error
-    if not supported(stored):
-        raise InputError(f"cannot compute with dtype {stored}", where=where, hint="convert it to float64")
+    computed = computed_dtype(item.dtype)
+    if computed is None:
+        raise InputError(f"holds {item.dtype}, which are no numbers we compute with", where=where)
     entries = shape[0] * shape[1] if item.nnz is None else item.nnz
-    sizes = _sizes(shape, entries, item.nnz is not None, item.bytes, Conversion(stored).target)
+    sizes = _sizes(shape, entries, item.nnz is not None, item.bytes, computed)
     asked_ratios = DEFAULT_RATIOS if not (bytes_ or ratios) else tuple(ratios)
     answers = [_answer(asked, value, sizes, None) for asked, value in _questions((), bytes_, asked_ratios)]
     about = {"item": item.path, "shape": list(shape), "dtype": item.dtype, "nnz": item.nnz, "bytes": item.bytes}

@@ -73,7 +73,7 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
         Param(
             "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
         ),
-        shared.DATASET,
+        *shared.INPUT,
         *_COMPANIONS,
         *budget_params(),
         METHOD,
@@ -132,7 +132,7 @@ def _read(command: str, method: str, values: Values) -> _Work:
         )
     job = Job(command, method, budget, read_options(method, values, _others()), seed)
     threads, face = shared.threads(values), shared.face(values)
-    return _Work(job, values["matrix"], companions, values.get("dataset"), threads, output, part, face)
+    return _Work(job, values["matrix"], companions, shared.item(values), threads, output, part, face)
 
 
 def _check_names(kind: str, output: str | None, part: str | None) -> None:

@@ -22,7 +22,7 @@ def _params() -> tuple[Param, ...]:
             "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
         ),
         Param("times", "Second factor: compare ways to approximate the product A Y.", ("--times",), "Y", "Input"),
-        shared.DATASET,
+        *shared.INPUT,
         *(field_param(Budget, name) for name in _ASKED),
         shared.SEED,
         *shared.RESOURCES,
@@ -47,7 +47,7 @@ def _run(values: Values, terminal: Terminal) -> int:
     from ..reports.facts import with_run
 
     with patience(terminal, f"compare {path}"):
-        matrix = shared.load(path, values.get("dataset"), terminal)
+        matrix = shared.load(path, shared.item(values), terminal)
         known: dict[str, Any] = {"seed": seed, "threads": threads, "blas_pinned": terminal.blas_pinned}
         if other is None:
             read_bytes, report = matrix.item.bytes, compare(matrix, budget, **known)

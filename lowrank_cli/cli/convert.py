@@ -14,14 +14,14 @@ def _params() -> tuple[Param, ...]:
     return (
         Param("input", "A file of saved factors, or a matrix: PATH, PATH:ITEM, or - for standard input.", metavar="IN"),
         Param("output", target, metavar="OUT"),
-        shared.DATASET,
+        *shared.INPUT,
         shared.NO_CLOBBER,
         *shared.TALK,
     )
 
 
 def _run(values: Values, terminal: Terminal) -> int:
-    source, output, item = values["input"], values["output"], values.get("dataset")
+    source, output, item = values["input"], values["output"], shared.item(values)
     from ..formats import opening, saving
 
     path, inside = opening.split_item(source)
@@ -70,7 +70,7 @@ def _matrix(values: Values, terminal: Terminal) -> None:
     from ..formats import saving
     from ..memory import require
 
-    loaded, output = shared.load(values["input"], values.get("dataset"), terminal), values["output"]
+    loaded, output = shared.load(values["input"], shared.item(values), terminal), values["output"]
     (m, n), array = loaded.shape, loaded.array
     if is_sparse(array):
         require(m * n * array.dtype.itemsize, f"the dense {m}x{n} matrix", "a .npy file holds every zero")

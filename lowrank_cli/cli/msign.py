@@ -35,7 +35,7 @@ _NAME = "X"
 def _params() -> tuple[Param, ...]:
     return (
         Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market).", metavar="A"),
-        shared.DATASET,
+        *shared.INPUT,
         ALL,
         *(field_param(PolarOptions, name) for name in described(PolarOptions)),
         *shared.RESOURCES,
@@ -76,7 +76,7 @@ def _check_names(values: Values, output: str | None) -> None:
     everything = bool(values.get("all"))
     if everything and values["matrix"] == shared.STDIN:
         raise UsageError("--all needs a container, and standard input holds one matrix", hint="leave out --all")
-    if everything and (values.get("dataset") is not None or split_item(values["matrix"])[1] is not None):
+    if everything and (shared.item(values) is not None or split_item(values["matrix"])[1] is not None):
         raise UsageError("--all and the name of one matrix contradict each other", hint="give one of them")
     if output is None or shared.to_stdout(output) or (output.lower().endswith(".npy") and not everything):
         return
@@ -86,7 +86,7 @@ def _check_names(values: Values, output: str | None) -> None:
 def _items(values: Values, terminal: Terminal) -> list[str | None]:
     """The names to load: the one that was given, or those of all numeric matrices of the container."""
     if not values.get("all"):
-        return [values.get("dataset")]
+        return [shared.item(values)]
     from ..formats.opening import list_items
 
     _, items = list_items(values["matrix"])
@@ -100,13 +100,9 @@ def _items(values: Values, terminal: Terminal) -> list[str | None]:
 
 
 def _numeric(dtype: str) -> bool:
-    from ..formats.working import supported
-    from ..lazy import np
+    from ..formats.working import computed_dtype
 
-    try:
-        return supported(np.dtype(dtype))
-    except TypeError:
-        return False
+    return computed_dtype(dtype) is not None
 
 
 def _one(

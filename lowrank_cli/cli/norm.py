@@ -30,7 +30,7 @@ OUTPUT = Param(
 def _params() -> tuple[Param, ...]:
     return (
         Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market).", metavar="A"),
-        shared.DATASET,
+        *shared.INPUT,
         *(field_param(NormOptions, name) for name in described(NormOptions)),
         shared.SEED,
         *shared.RESOURCES,
@@ -56,7 +56,7 @@ def _run(values: Values, terminal: Terminal) -> int:
     with patience(terminal, f"norm {path}"):
         from ..analysis.norm import norm
 
-        loaded = shared.load(path, values.get("dataset"), terminal)
+        loaded = shared.load(path, shared.item(values), terminal)
         factor, report = norm(loaded, options, seed=seed, threads=threads, blas_pinned=terminal.blas_pinned)
         _write(output, factor, report, values, terminal)
     from ..reports.facts import with_run

@@ -35,7 +35,7 @@ def _params() -> tuple[Param, ...]:
         Param(
             "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
         ),
-        shared.DATASET,
+        *shared.INPUT,
         APPLY,
         *(field_param(PseudoinverseOptions, name) for name in described(PseudoinverseOptions)),
         shared.SEED,
@@ -61,7 +61,7 @@ def _run(values: Values, terminal: Terminal) -> int:
     with patience(terminal, f"pinv {path}"):
         from ..analysis.pinv import pinv
 
-        loaded = [shared.load(path, values.get("dataset"), terminal)]
+        loaded = [shared.load(path, shared.item(values), terminal)]
         loaded += [shared.load(name, None, terminal) for name in inputs[1:]]
         asked: dict[str, Any] = {"apply": loaded[1] if inputs[1:] else None, "seed": seed, "threads": threads}
         factor, X, report = pinv(loaded[0], options, **asked, blas_pinned=terminal.blas_pinned)

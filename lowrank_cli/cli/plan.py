@@ -21,7 +21,7 @@ def _params() -> tuple[Param, ...]:
         Param(
             "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
         ),
-        shared.DATASET,
+        *shared.INPUT,
         Param("rtol", "Relative tolerances, such as 0.1,0.01.", ("--rtol", "--tol"), "LIST", "Questions"),
         Param("bytes", "Sizes the factors may take, such as 500k,10M,1.5GiB.", ("--bytes",), "LIST", "Questions"),
         Param("ratio", "Compression ratios to reach, such as 2,10.", ("--ratio",), "LIST", "Questions"),
@@ -53,16 +53,13 @@ def header(path: str, dataset: str | None) -> Item:
     where, inside = split_item(path)
     if dataset is not None and inside is not None:
         raise UsageError(f"the item is named twice, as {inside!r} and as {dataset!r}", where=where, hint="name it once")
-    found = list_items(path)[1]
-    if dataset is not None:
-        found = [item for item in found if (item.path or "").strip("/") == dataset.strip("/")]
-    elif len(found) > 1:
+    found = list_items(path, dataset)[1]
+    if dataset is None and len(found) > 1:
         found = [item for item in found if len(item.shape) == 2 and 0 not in item.shape]
     if len(found) == 1:
         return found[0]
-    what = f"no item {dataset!r}" if dataset is not None else f"holds {len(found)} matrices"
     names = ", ".join(f"{where}:{item.path}" for item in found[:6]) or "lowrank info lists what the file holds"
-    raise InputError(what, where=where, hint=f"name one: {names}" if found else names)
+    raise InputError(f"holds {len(found)} matrices", where=where, hint=f"name one: {names}" if found else names)
 
 
 def _run(values: Values, terminal: Terminal) -> int:
@@ -86,10 +83,10 @@ def _run(values: Values, terminal: Terminal) -> int:
     plan.check(rtols, counts, ratios)
     with patience(terminal, f"plan {path}"):
         if dry:
-            report = plan.plan_from_header(header(path, values.get("dataset")), bytes_=counts, ratios=ratios)
+            report = plan.plan_from_header(header(path, shared.item(values)), bytes_=counts, ratios=ratios)
             more: dict[str, Any] = {}
         else:
-            matrix = shared.load(path, values.get("dataset"), terminal)
+            matrix = shared.load(path, shared.item(values), terminal)
             asked: dict[str, Any] = {"rtols": rtols, "bytes_": counts, "ratios": ratios, "seed": seed}
             report = plan.plan(matrix, **asked, threads=threads, blas_pinned=terminal.blas_pinned)
             more = {"bytes_read": matrix.item.bytes, "threads": threads}

@@ -19,7 +19,7 @@ def _params() -> tuple[Param, ...]:
             metavar="X",
         ),
         Param("times", "The second factor, with as many rows as X has columns.", metavar="Y"),
-        shared.DATASET,
+        *shared.INPUT,
         *budget_params(rank_flags=("-r", "-k")),
         *method_params((METHOD,)),
         shared.SEED,

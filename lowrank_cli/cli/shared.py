@@ -24,6 +24,16 @@ _STDOUT_NAMES = frozenset({STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"
 DATASET = Param(
     "dataset", "Name of the matrix inside a container; PATH:ITEM says the same.", ("-d", "--dataset"), "ITEM", "Input"
 )
+RAW = Param(
+    "raw",
+    "Read the input as a raw array by rows, of this shape and NumPy dtype: 1000x200:float32, 50x50:>f8; PATH:MxN:DTYPE "
+    "says the same.",
+    ("--raw",),
+    "MxN:DTYPE",
+    "Input",
+)
+#: What says which matrix of a file is meant.
+INPUT = (DATASET, RAW)
 RESOURCES = (
     Param(
         "threads",
@@ -53,6 +63,18 @@ TALK = (
     Param("debug", "Show the traceback of an error.", ("--debug",), None, "Output", "switch"),
 )
 NO_CLOBBER = Param("no_clobber", "Refuse to replace an existing output.", ("--no-clobber",), None, "Output", "switch")
+
+
+def item(values: Values) -> str | None:
+    """The item named: the one of --dataset, or the raw array of --raw. UsageError for both."""
+    name, raw = values.get("dataset"), values.get("raw")
+    if raw is None:
+        return name
+    if name is not None:
+        raise UsageError("--dataset and --raw contradict each other", hint="a raw array has no name inside its file")
+    from ..formats.raw import spec
+
+    return spec(raw)
 
 
 def threads(values: Values) -> int:

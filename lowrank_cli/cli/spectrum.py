@@ -30,7 +30,7 @@ def _params() -> tuple[Param, ...]:
         Param(
             "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
         ),
-        shared.DATASET,
+        *shared.INPUT,
         COUNT,
         ALL,
         shared.SEED,
@@ -54,7 +54,7 @@ def _run(values: Values, terminal: Terminal) -> int:
     with patience(terminal, f"spectrum {path}"):
         from ..analysis.spectrum import spectrum
 
-        loaded = shared.load(path, values.get("dataset"), terminal)
+        loaded = shared.load(path, shared.item(values), terminal)
         report = spectrum(loaded, **asked, threads=threads, blas_pinned=terminal.blas_pinned)
         facts = shared.run_facts(
             values,

@@ -20,7 +20,7 @@ def _params() -> tuple[Param, ...]:
     return (
         Param("factors", "A file of saved factors.", metavar="F"),
         Param("against", "The matrix they came from: PATH, PATH:ITEM, or -.", ("--against",), "A", "Input"),
-        shared.DATASET,
+        *shared.INPUT,
         Param("times", "Second factor, when they came from a product.", ("--times",), "Y", "Input"),
         Param("sample", "Judge by 20 random probes instead of every entry.", ("--sample",), None, "Accuracy", "switch"),
         field_param(Budget, "failure_probability", note="With --sample, or for a claim in the spectral norm: "),
@@ -74,7 +74,7 @@ def _held(values: Values, threads: int, terminal: Terminal) -> dict[str, Any]:
     loaded = []
     if against is not None:
         _check_kind(saved.report, times)
-        loaded = [shared.load(against, values.get("dataset"), terminal)]
+        loaded = [shared.load(against, shared.item(values), terminal)]
         if times is not None:
             loaded.append(shared.load(times, None, terminal))
     return verify(

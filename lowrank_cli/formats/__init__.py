@@ -14,7 +14,12 @@ TABLE: Mapping[str, Entry] = {
         "lowrank_cli.formats.hdf5:FORMAT", "HDF5 dataset or sparse group (.h5, .hdf5, .h5ad, .loom, MATLAB 7.3)"
     ),
     "mtx": Entry("lowrank_cli.formats.mtx:FORMAT", "Matrix Market (.mtx), sparse or dense, also .gz, .bz2"),
+    "safetensors": Entry(
+        "lowrank_cli.formats.safetensors:FORMAT", "tensor of a .safetensors file, bfloat16 and float8 too"
+    ),
     "mat": Entry("lowrank_cli.formats.mat:FORMAT", "MATLAB variable (.mat, versions 4 to 7; 7.3 is HDF5)"),
+    "pnm": Entry("lowrank_cli.formats.pnm:FORMAT", "grey image (.pgm), or a channel of a colour one (.ppm)"),
+    "raw": Entry("lowrank_cli.formats.raw:FORMAT", "raw array, of the shape and type that --raw says"),
     "text": Entry("lowrank_cli.formats.text:FORMAT", "table of numbers (.csv, .tsv, .txt), also .gz, .bz2"),
 }
 

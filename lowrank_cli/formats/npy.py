@@ -32,7 +32,7 @@ def items(path: str) -> list[Item]:
     """The one array of the file, from its header; InputError when the header or the file size is wrong."""
     with _open(path) as raw:
         header = read_header(raw, path)
-        _check_size(header, os.fstat(raw.fileno()).st_size, path)
+        check_size(header, os.fstat(raw.fileno()).st_size, path)
     return [_item(header)]
 
 
@@ -45,8 +45,8 @@ def load(path: str, item: str | None = None) -> Loaded:
     _refuse_item(item, path)
     with _open(path) as raw:
         header = read_header(raw, path)
-        _check_size(header, os.fstat(raw.fileno()).st_size, path)
-        return _load(raw, header, path, path)
+        check_size(header, os.fstat(raw.fileno()).st_size, path)
+        return load_values(raw, header, path, path)
 
 
 def filed(path: str, item: str | None, most: int) -> Loaded | None:
@@ -69,7 +69,7 @@ def filed(path: str, item: str | None, most: int) -> Loaded | None:
 def load_stream(source: Source, where: str, item: str | None = None, name: str = "-") -> Loaded:
     """Read a .npy array from a pipe: no seek, to the end; one byte too few or too many is an InputError."""
     _refuse_item(item, where)
-    return _load(source, read_header(source, where), where, name)
+    return load_values(source, read_header(source, where), where, name)
 
 
 def stream_items(source: Source, where: str) -> list[Item]:
@@ -95,7 +95,8 @@ def _item(header: Header) -> Item:
     return Item(None, header.shape, native_name(header.dtype), None, header.nbytes, order + swapped)
 
 
-def _check_size(header: Header, size: int, where: str) -> None:
+def check_size(header: Header, size: int, where: str) -> None:
+    """InputError unless a file of ``size`` bytes is the header and its values, no more and no less."""
     have = size - header.start
     if have < header.nbytes:
         raise InputError(
@@ -112,7 +113,8 @@ def _trailing(what: str, where: str) -> InputError:
     return InputError(what, where=where, hint="the header and the data do not belong together; write the file again")
 
 
-def _load(source: Source, header: Header, where: str, name: str) -> Loaded:
+def load_values(source: Source, header: Header, where: str, name: str) -> Loaded:
+    """Read the values that a header announces, up to the end of the source."""
     shape = matrix_shape(header.shape, where)
     conversion = Conversion(header.dtype)
     out = allocate(shape, conversion.target, header.fortran, where)

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import InputError, LowrankError, UsageError
 from ..memory import available_memory
-from . import TABLE
+from . import TABLE, raw
 from .loaded import Format, Item, Loaded
 from .sources import Source
 
@@ -28,7 +28,6 @@ _FOREIGN: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
     (re.compile(rb"version https://git-lfs"), "a Git LFS pointer, not the data", "fetch the data with git lfs pull"),
     (re.compile(rb"\s*<(!|html|\?xml)", re.IGNORECASE), "a web page, not the data", "download the file again"),
     (re.compile(rb"\x89PNG|\xff\xd8\xff|II\*\x00|MM\x00\*|GIF8"), "an image", "save its pixels as a .npy array"),
-    (re.compile(rb".{8}\{\"", re.DOTALL), "a safetensors file, which is not read", "save one tensor with numpy.save"),
     (
         re.compile(rb"[^\n]{72,}\n[ \d]{28,}[^\n]*\n[RCPrcp][SUHZRsuhzr][AEae] "),
         "a Harwell-Boeing file, which is not read",
@@ -55,18 +54,20 @@ def open_matrix(path: str, item: str | None = None) -> Loaded:
     """
     path, item = _named(path, item)
     with _opened(path) as source:
-        format, source = _choose(source)
+        format, source = _choose(source, item)
         if not source.stream:
             left = None if format.filed is None else format.filed(path, item, available_memory() // 2)
             return left or _ours(format.load(path, item))
         return _ours(dataclasses.replace(_forwards(format, source).stream(source, source.where, item), source=path))
 
 
-def list_items(path: str) -> tuple[str, list[Item]]:
-    """The format's name and the matrices it holds, from headers only (text has to be read)."""
-    path, item = _named(path, None)
+def list_items(path: str, item: str | None = None) -> tuple[str, list[Item]]:
+    """The format's name and the matrices it holds, or the one named, from headers only (text has to be read)."""
+    path, item = _named(path, item)
     with _opened(path) as source:
-        format, source = _choose(source)
+        format, source = _choose(source, item)
+        if raw.is_spec(item):
+            return format.name, [raw.described(item or "")]
         found = _forwards(format, source).stream_items(source, source.where) if source.stream else format.items(path)
     if item is None:
         return format.name, found
@@ -157,10 +158,12 @@ def _missing_hint(path: str) -> str | None:
     return None
 
 
-def _choose(source: Source) -> tuple[Format, Source]:
-    """The format, by content, else by what the content is known not to be, else by the file's name; and the source
-    that it reads, behind gzip or bzip2 where no format reads it packed."""
+def _choose(source: Source, item: str | None) -> tuple[Format, Source]:
+    """The format: raw when the item says so, by content, else by what the content is known not to be, else by the
+    file's name; and the source that it reads, behind gzip or bzip2 where no format reads it packed."""
     head, name = source.head, os.path.basename(source.path)
+    if raw.is_spec(item):
+        return raw.FORMAT, source
     for pattern, what, hint in _FOREIGN:
         if pattern.match(head):
             raise InputError(f"is {what}", where=source.where, hint=hint)
@@ -174,7 +177,7 @@ def _choose(source: Source) -> tuple[Format, Source]:
             raise InputError("is compressed twice", where=source.where, hint="decompress it first")
         if not inner.head:
             raise InputError(f"holds nothing behind its {source.packer}", where=source.where)
-        return _choose(inner)
+        return _choose(inner, item)
     for magic, packer in _COMPRESSED:
         if head.startswith(magic):
             hint = "gzip and bzip2 are read; decompress it first"
@@ -184,7 +187,8 @@ def _choose(source: Source) -> tuple[Format, Source]:
             return format, source
     known = ", ".join(dict.fromkeys(suffix for format in formats for suffix in format.suffixes))
     what = "text in a format that is not known" if _is_text(head) else "in a format that is not known"
-    raise InputError(f"is {what}", where=source.where, hint=f"formats read: {known} (see lowrank list formats)")
+    hint = f"formats read: {known}; a raw array needs --raw MxN:DTYPE"
+    raise InputError(f"is {what}", where=source.where, hint=hint)
 
 
 def _is_text(head: bytes) -> bool:

@@ -12,7 +12,8 @@ import re
 from ..errors import InputError
 from .text_lines import refuse
 
-NUMBER = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+#: Nothing in it can match in two ways, so a long field that is no number costs its length and not its square.
+NUMBER = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 #: What is meant for a number and written otherwise; never taken for a label.
 _ALMOST = re.compile(rb"[+-]?(?:inf(?:inity)?|0x[0-9a-f.p+-]+|\(?[0-9.][0-9., _']*(?:[ed][+-]?[0-9]*)?[ij]?\)?)", re.I)
 MISSING = frozenset(

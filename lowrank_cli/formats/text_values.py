@@ -60,7 +60,12 @@ class Values:
                 return None
         text = b"\n".join(lines)
         clean = _CLEAN + (b"\t" if mark is None else mark)
-        if text.translate(None, clean) or any(b'"' in label for label in labels) or _TINY.search(text):
+        if (
+            not text.strip()
+            or text.translate(None, clean)
+            or any(b'"' in label for label in labels)
+            or _TINY.search(text)
+        ):
             return None
         delimiter = None if mark is None else mark.decode()
         try:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 #: No dimension of a file we believe is larger than this; keeps every product far from an int64.
 MAX_DIM = 2**47
 
+#: Stored types that NumPy has not; they become float32 without loss.
+NARROW = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
 _TARGETS = {"f2": "f4", "f4": "f4", "f8": "f8", "c8": "c8", "c16": "c16"}
 
 
@@ -63,6 +65,17 @@ def supported(dtype: np.dtype) -> bool:
         return False
     limit = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16)}
     return dtype.itemsize in limit.get(dtype.kind, ())
+
+
+def computed_dtype(name: str) -> np.dtype | None:
+    """The dtype we compute in for values stored as ``name``; None when they are no numbers."""
+    if name in NARROW:
+        return np.dtype("f4")
+    try:
+        stored = np.dtype(name)
+    except TypeError:
+        return None
+    return Conversion(stored).target if supported(stored) else None
 
 
 def native_name(dtype: np.dtype) -> str:

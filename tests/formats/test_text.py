@@ -250,6 +250,11 @@ def test_a_line_without_end_is_refused(monkeypatch):
     assert "line 3 is longer" in refusal("1\n2\n" + "1," * 50000)
 
 
+def test_a_long_field_that_is_no_number_costs_its_length_and_not_its_square():
+    # 300 000 digits and a letter: squared, 45 thousand million steps
+    assert "is no number" in refusal("1,2\n3," + "1" * 300_000 + "x\n")
+
+
 def test_no_item_can_be_named(tmp_path):
     (tmp_path / "a.csv").write_text("1,2\n3,4\n")
     with pytest.raises(InputError, match="no item 'x'"):
