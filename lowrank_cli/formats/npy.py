@@ -59,7 +59,7 @@ def filed(path: str, item: str | None, most: int) -> Loaded | None:
     _refuse_item(item, path)
     with _open(path) as raw:
         header = read_header(raw, path)
-        _check_size(header, os.fstat(raw.fileno()).st_size, path)
+        check_size(header, os.fstat(raw.fileno()).st_size, path)
     m, n = matrix_shape(header.shape, path)
     if m * n * Conversion(header.dtype).target.itemsize <= most:
         return None

@@ -6,6 +6,7 @@ little-endian unless the dtype says otherwise (``>f4``); the size must be that o
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from ..lazy import np
 from .loaded import Format, Item, Loaded
 from .npy import check_size, load_values
 from .npy_header import Header
-from .working import check_dimensions, native_name, supported
+from .working import Conversion, check_dimensions, native_name, supported
 
 if TYPE_CHECKING:
     import numpy
@@ -76,6 +77,18 @@ def load(path: str, item: str | None = None) -> Loaded:
         return _named(load_values(file, header, path, path), item)
 
 
+def filed(path: str, item: str | None, most: int) -> Loaded | None:
+    """The array left in its file, if its values would take more than ``most`` bytes of memory; else None."""
+    from .npy_filed import filed as leave
+
+    header = _header(item, path)
+    check_size(header, os.stat(path).st_size, path)
+    if math.prod(header.shape) * Conversion(header.dtype).target.itemsize <= most:
+        return None
+    array = leave(path, header, most // 8)
+    return Loaded(array, path, "raw", described(item or ""), ("left in its file, read in parts",))
+
+
 def load_stream(source: Any, where: str, item: str | None = None) -> Loaded:
     """Read the array from a pipe, to the end: one byte too few or too many is an InputError."""
     return _named(load_values(source, _header(item, where), where, where), item)
@@ -89,4 +102,4 @@ def _nothing(*_: Any) -> list[Item]:
     raise InputError("a raw array has no shape of its own", hint="give --raw MxN:DTYPE")
 
 
-FORMAT = Format("raw", (), lambda head, name: False, _nothing, load, load_stream, _nothing)
+FORMAT = Format("raw", (), lambda head, name: False, _nothing, load, load_stream, _nothing, filed)

@@ -12,7 +12,7 @@ import pytest
 
 from lowrank_cli.errors import InputError, UsageError
 from lowrank_cli.formats import raw
-from lowrank_cli.formats.opening import list_items, open_matrix
+from lowrank_cli.formats.opening import list_items, open_matrix, split_item
 
 A = np.random.default_rng(31).standard_normal((5, 3))
 DTYPES = [
@@ -92,6 +92,16 @@ def test_the_flag_reaches_the_file_and_standard_input(tmp_path):
     refused = run("spectrum", str(path), "-d", "x", *flags)
     assert refused.returncode == 2 and b"contradict" in refused.stderr
     assert b"--raw MxN:DTYPE" in run("spectrum", str(path)).stderr
+
+
+@pytest.mark.parametrize("dtype", [">f8", "float32"])
+def test_a_large_array_stays_in_its_file_and_is_read_in_parts(tmp_path, dtype):
+    array = np.random.default_rng(5).standard_normal((400, 300)).astype(dtype)
+    (tmp_path / "a.bin").write_bytes(array.tobytes())
+    path = f"{tmp_path / 'a.bin'}:400x300:{dtype}"
+    left = raw.filed(*split_item(path), 1000)
+    assert left is not None and raw.filed(*split_item(path), 10**9) is None
+    assert (left.array.part(slice(100, 130), slice(7, 47)) == array[100:130, 7:47]).all()
 
 
 def test_bytes_too_many_in_a_pipe_are_refused():
