@@ -57,9 +57,9 @@ class _Dataset:
         with contextlib.suppress(Exception):
             self._open_file.close()
 
-    def _now(self) -> tuple[int, int, int, int]:
+    def _now(self) -> tuple[int, ...]:
         found = os.stat(self.path)
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
     def check(self) -> None:
         """Raise InputError when the file has changed since it was opened."""

@@ -43,9 +43,9 @@ class _File:
             raise InputError(f"cannot be opened ({error.strerror})", where=path) from error
         self._mark = self._now()
 
-    def _now(self) -> tuple[int, int, int, int]:
+    def _now(self) -> tuple[int, ...]:
         found = os.fstat(self._file.fileno())
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
     def check(self) -> None:
         """Raise InputError when the file has changed since it was opened."""
