@@ -24,6 +24,7 @@ class Page:
         self.out = Path(sys.argv[1] if len(sys.argv) > 1 else HERE / "out").resolve()
         self.out.mkdir(parents=True, exist_ok=True)
         self._lines = [f"# {title}"]
+        self._quiet = 0
         for sample in SAMPLES.glob("*.npy"):
             self._link(sample)
         for sample in [*SAMPLES.glob("*.mtx"), *SAMPLES.glob("*.h5"), *HERE.glob("*.npy"), *HERE.glob("*.csv")]:
@@ -45,8 +46,12 @@ class Page:
         done = subprocess.run([*shlex.split(LOWRANK), *argv[1:]], cwd=self.out, capture_output=True, text=True)
         if done.returncode != status:
             raise SystemExit(f"{line}: exit {done.returncode}\n{done.stderr}")
-        told = done.stdout.rstrip() if show else ""
-        self._lines += ["", "```console", f"$ {line}", *([told] if told else []), "```"]
+        if not show and self._quiet == len(self._lines):
+            # commands whose reports are not shown stand together
+            self._lines[-1:] = [f"$ {line}", "```"]
+        else:
+            self._lines += ["", "```console", f"$ {line}", *([done.stdout.rstrip()] if show else []), "```"]
+        self._quiet = 0 if show else len(self._lines)
         return done.stdout
 
     def ask(self, line: str) -> dict[str, Any]:
