@@ -48,7 +48,7 @@ def means(G: np.ndarray, B: int) -> np.ndarray:
 
 def main() -> None:
     page = Page("batch", "Batch size, learning rate and epsilon")
-    page.say(__doc__.strip().partition("\n\n")[2].replace("\n", " "))
+    page.say(__doc__.partition("\n\n")[2])
     report = page.ask(f"lowrank approx gradients.npy -k {RANK} -o gradients.k{RANK}.npz")
     G = np.load(page.out / "gradients.npy")
     saved = np.load(page.out / f"gradients.k{RANK}.npz")

@@ -20,7 +20,7 @@ def blocks(picture: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     page = Page("codebook", "A codebook")
-    page.say(__doc__.strip().replace("\n", " "))
+    page.say(__doc__)
     M = blocks(np.load(page.out / "camera.npy").astype(float))
     np.save(page.out / "blocks.npy", M)
     page.run("lowrank approx blocks.npy --method vq -k 64 -o blocks.vq64.npz")

@@ -15,7 +15,7 @@ SEEDS = 8
 
 def main() -> None:
     page = Page("cr", "A product from some of its terms")
-    page.say(__doc__.strip().replace("\n", " "))
+    page.say(__doc__)
     page.say("59 snapshots of a flow: how velocities go with pressures, summed over 3067 points of the mesh.")
     exact = np.load(page.out / "flow_vx.npy") @ np.load(page.out / "flow_p_t.npy")
     s = np.linalg.svd(exact, compute_uv=False)

@@ -11,7 +11,7 @@ from page import Page
 
 def main() -> None:
     page = Page("cur", "A matrix from its own columns and rows")
-    page.say(__doc__.strip().replace("\n", " "))
+    page.say(__doc__)
     page.run("lowrank approx bus_1138.mtx --method cur -k 40 -o bus.cur.npz")
     ranks = [10, 20, 40, 80, 160]
     ways = {

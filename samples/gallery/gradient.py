@@ -13,7 +13,7 @@ from page import Page
 
 def main() -> None:
     page = Page("gradient", "The gradient of the spectral norm")
-    page.say(__doc__.strip().replace("\n", " "))
+    page.say(__doc__)
     page.run("lowrank norm flow_vx.npy --kind fro,spectral,nuclear --gradient spectral -o gradient.npy")
     page.ask("lowrank norm flow_vx.npy --gradient decay -o decay.npy")
     A, G, D = (np.load(page.out / f"{name}.npy") for name in ("flow_vx", "gradient", "decay"))

@@ -16,7 +16,7 @@ from page import Page
 
 def main() -> None:
     page = Page("hessian", "What adaptive optimizers keep")
-    page.say(__doc__.strip().replace("\n", " "))
+    page.say(__doc__)
     shapes = json.loads((page.out / "shapes.json").read_text(encoding="utf-8"))
     m, n = shapes["W2"]
     G = np.load(page.out / "gradients_W2.npy")

@@ -15,7 +15,7 @@ NAMES = "--names cells_10x.h5:/matrix/features/name"
 
 def main() -> None:
     page = Page("id", "Rows that stand for all others")
-    page.say(__doc__.strip().replace("\n", " "))
+    page.say(__doc__)
     line = f"lowrank approx cells_10x.h5 --method id --axis rows {NAMES}"
     page.run(f"{line} -k 8 --stability 5")
     ranks = [5, 10, 20, 40, 80]

@@ -14,7 +14,7 @@ from page import Page
 
 def main() -> None:
     page = Page("msign", "The sign of a matrix")
-    page.say(__doc__.strip().replace("\n", " "))
+    page.say(__doc__)
     page.say("The maps on the line, measured on a diagonal matrix of values from 1e-3 to 1:")
     s = np.geomspace(1e-3, 1, 240)
     np.save(page.out / "diagonal.npy", np.diag(s))

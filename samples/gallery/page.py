@@ -36,8 +36,9 @@ class Page:
             place.symlink_to(sample)
 
     def say(self, text: str) -> None:
-        """A paragraph."""
-        self._lines += ["", text]
+        """Paragraphs; where their lines end does not matter."""
+        for paragraph in text.strip().split("\n\n"):
+            self._lines += ["", " ".join(paragraph.split())]
 
     def run(self, line: str, show: bool = True, status: int = 0) -> str:
         """Run a command line of lowrank, keep it for the page and return what it wrote to standard output."""

@@ -13,7 +13,7 @@ from page import Page
 
 def main() -> None:
     page = Page("pinv", "The best other factor")
-    page.say(__doc__.strip().replace("\n", " "))
+    page.say(__doc__)
     page.say("## A given left factor")
     page.say("Left factors made of the k slowest cosines over the 512 rows of a photograph, and the best right factor:")
     M = np.load(page.out / "camera.npy").astype(float)

@@ -12,7 +12,7 @@ from page import Page
 
 def main() -> None:
     page = Page("svd", "The best approximation of a rank")
-    page.say(__doc__.strip().replace("\n", " "))
+    page.say(__doc__)
     report = page.ask("lowrank spectrum camera.npy -k 512")
     s = np.array(report["values"])
     total = np.sum(s**2)
