@@ -14,6 +14,8 @@ from ..lazy import np
 from ..streams import Streams
 
 if TYPE_CHECKING:
+    import numpy
+
     from ..engines.threads import Engine
     from ..formats.loaded import Loaded
     from ..matrices.facts import MatrixFacts
@@ -111,13 +113,18 @@ def structure(factor: Approximation) -> list[str]:
     return wrong + (_no_skeleton(arrays) if factor.kind == "cur" else [])
 
 
+def _distinct(chosen: numpy.ndarray, limit: int) -> bool:
+    """Whether these are different numbers from 0 to limit - 1, at least one."""
+    return 0 < len(np.unique(chosen)) == len(chosen) and chosen.min() >= 0 and chosen.max() < limit
+
+
 def _no_skeleton(arrays: dict[str, Any]) -> list[str]:
     """Why the arrays of a CUR cannot be columns and rows of one matrix with a core between them."""
     cols, rows, C, R = (arrays[name] for name in ("cols", "rows", "C", "R"))
     wrong = [
         f"{name} does not name distinct {name}"
         for name, chosen, limit in (("cols", cols, R.shape[1]), ("rows", rows, C.shape[0]))
-        if len(np.unique(chosen)) < len(chosen) or chosen.min() < 0 or chosen.max() >= limit
+        if chosen.ndim != 1 or chosen.dtype.kind != "i" or not _distinct(chosen, limit)
     ]
     sizes = (len(cols), len(rows))
     if (C.shape[1], R.shape[0]) != sizes or any(arrays[name].shape != sizes for name in "UG"):
