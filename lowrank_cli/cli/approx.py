@@ -96,7 +96,6 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
             "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
         ),
         *shared.INPUT,
-        shared.DATASET,
         KERNEL,
         *_COMPANIONS,
         *budget_params(),
@@ -156,9 +155,8 @@ def _read(command: str, method: str, values: Values) -> _Work:
         )
     job = Job(command, method, budget, read_options(method, values, _others()), seed)
     threads, face = shared.threads(values), shared.face(values)
-    return _Work(job, values["matrix"], companions, shared.item(values), threads, output, part, face)
     kernel = _kernel(values.get("kernel"))
-    return _Work(job, values["matrix"], companions, values.get("dataset"), threads, output, part, face, kernel)
+    return _Work(job, values["matrix"], companions, shared.item(values), threads, output, part, face, kernel)
 
 
 def _check_names(kind: str, output: str | None, part: str | None) -> None:
