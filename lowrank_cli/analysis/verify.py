@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 #: Orthogonality is judged as LAPACK's own tests judge it: |Q^H Q - I| / (length eps) at most this.
 THRESHOLD = 30.0
 #: Arrays of each kind that have orthonormal columns; of Vh it is the rows.
-_ORTHONORMAL = {"svd": ("U", "Vh"), "qb": ("Q",)}
+_ORTHONORMAL = {"svd": ("U", "Vh"), "qb": ("Q",), "diag-lowrank": ("U", "Vh")}
+#: Kinds with an array s in the order of singular values, and kinds whose arrays have no negative entries.
+_ORDERED, _NONNEGATIVE = ("svd", "kron", "diag-lowrank"), ("rank1-nonneg", "nmf")
 
 
 def verify(
@@ -99,7 +101,9 @@ def structure(factor: Approximation) -> list[str]:
     wrong = [f"{name} has entries that are not finite" for name, a in arrays.items() if not _finite(a)]
     if wrong:
         return wrong
-    if factor.kind == "svd":
+    if factor.kind in _NONNEGATIVE:
+        wrong += [f"{name} has negative entries" for name, a in arrays.items() if np.any(a < 0)]
+    if factor.kind in _ORDERED:
         s = arrays["s"]
         if np.any(s < 0) or np.any(s[1:] > s[:-1]):
             wrong.append("the singular values are not non-negative and non-increasing")

@@ -8,6 +8,7 @@ from lowrank_cli.factors.cur import CUR
 from lowrank_cli.factors.diag_lowrank import DiagonalPlusLowRank
 from lowrank_cli.factors.interpolative import ColumnID, RowID
 from lowrank_cli.factors.kron import KroneckerSum
+from lowrank_cli.factors.nmf import NMF
 from lowrank_cli.factors.nystrom import ColumnNystrom, Nystrom
 from lowrank_cli.factors.qb import QB
 from lowrank_cli.factors.rank1 import Marginals
@@ -64,6 +65,7 @@ def factorizations():
         codes = np.array([[0, 1], [1, 1], [0, 0]], np.uint8)
         yield f"vq-{name}", Codes(codes, values((4, 5), dtype))
         yield f"vq-product-{name}", ProductCodes(codes.astype(np.uint16), values((2, 5), dtype), np.array([0, 3]))
+        yield f"nmf-{name}", NMF(values((6, 2), dtype), values((2, 5), dtype))
         yield f"rank1-{name}", Marginals(values((6,), dtype), values((5,), dtype))
         yield f"nystrom-{name}", Nystrom(values((6, 2), dtype))
         yield f"nystrom-cols-{name}", ColumnNystrom(np.array([3, 0]), values((6, 2), dtype))
