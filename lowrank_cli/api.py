@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .algorithms.outcome import Outcome
     from .engines.threads import Engine
     from .formats.loaded import Loaded
+    from .matrices.kernel import Kernel
     from .matrices.protocols import Matrix
 
 
@@ -89,6 +90,7 @@ def approx(
     weight: Any = None,
     gram: Any = None,
     item: str | None = None,
+    kernel: Kernel | None = None,
     seed: int = 0,
     norm: str = "fro",
     certify: str = "exact",
@@ -100,9 +102,11 @@ def approx(
     A and the second matrix: a 2-D array, a SciPy sparse array, or a path (``item`` names a dataset inside A's
     container). rank, rtol, atol: when to stop, whichever comes first; with none of them, rtol 0.01 (with left or right,
     no limit). method: a name of ``algorithms.TABLE``, by default that which the second matrix calls for, else "svd".
-    options: the method's options, e.g. ``IDOptions(axis="rows")``. norm: "fro" or "spectral". certify: "exact" measures
-    the error against A, one pass; "probes" bounds it with no further pass, except with failure_probability; "none" does
-    neither. threads: default, the cores this process may run on; no bit of the result depends on it.
+    options: the method's options, e.g. ``IDOptions(axis="rows")``. kernel: A are points, one a row, and the matrix is
+    their kernel matrix, never stored: ``Kernel("gaussian", 2.0)`` of ``lowrank_cli.matrices.kernel``. norm: "fro" or
+    "spectral". certify: "exact" measures the error against A, one pass; "probes" bounds it with no further pass, except
+    with failure_probability; "none" does neither. threads: default, the cores this process may run on; no bit of the
+    result depends on it.
 
     Returns an Outcome: factor, status, certificate, ledger, facts. Raises UsageError for parameters out of range,
     InputError for a file or an array that is not a finite, numeric matrix, NumericalError when LAPACK fails.
@@ -114,7 +118,10 @@ def approx(
     others = {name: other for name, other in second.items() if other is not None}
     called = next((COMPANIONS[name].method for name in others), "svd")
     job = Job("approx", method or called, budget, options, seed)
-    loaded, others = _load(A, item), {name: _load(other, None) for name, other in others.items()}
+    loaded, others = (
+        dataclasses.replace(_load(A, item), kernel=kernel),
+        {name: _load(other, None) for name, other in others.items()},
+    )
     return run(job, loaded, others, threads=available_threads() if threads is None else threads, digests=False)[0]
 
 
@@ -132,7 +139,15 @@ def _load(A: Any, item: str | None) -> Loaded:
 
 
 def tiled(loaded: Loaded, engine: Engine) -> Matrix:
-    """A loaded matrix over its grid of tiles."""
+    """A loaded matrix, or the kernel matrix of loaded points, over its grid of tiles. Raises InputError for points that
+    are not finite."""
+    if loaded.kernel is not None:
+        from .matrices.kernel import KernelMatrix
+
+        points = tiled(dataclasses.replace(loaded, kernel=None), engine)
+        points.sweep()
+        n, d = points.shape
+        return KernelMatrix(points.block(slice(0, n), slice(0, d)), loaded.kernel, engine, name=_name(loaded))
     if hasattr(loaded.array, "indptr"):
         from .matrices.sparse import SparseMatrix
 
@@ -181,14 +196,24 @@ def described(loaded: Loaded, matrix: Matrix, digests: bool) -> dict[str, Any]:
     """The ``input`` block of a report: what the matrix is, nothing of where it lay."""
     from .matrices.digest import digest
 
-    item = loaded.item
-    return {
+    item, kernel = loaded.item, loaded.kernel
+    about = {
         "item": item.path,
-        "shape": list(loaded.shape),
+        "shape": list(matrix.shape),
         "dtype": item.dtype,
         "nnz": matrix.nnz,
         "bytes": item.bytes,
-        "digest": digest(matrix, item.dtype) if digests else None,
+    }
+    if kernel is None:
+        return about | {"digest": digest(matrix, item.dtype) if digests else None}
+    # of the points; bytes are what the matrix would take
+    points = tiled(dataclasses.replace(loaded, kernel=None), matrix.engine)
+    n, d = points.shape
+    return about | {
+        "bytes": n * n * matrix.dtype.itemsize,
+        "nnz": None,
+        "digest": digest(points, item.dtype) if digests else None,
+        "kernel": {"name": kernel.name, "scale": kernel.scale, "points": n, "dimension": d},
     }
 
 

@@ -47,6 +47,8 @@ def product(factor: Any, widen: Callable[[Any], np.ndarray] = wide) -> np.ndarra
         return a["L"] @ (a["W"] @ a["R"] if "W" in a else a["R"])
     if factor.kind == "vq":
         return _decoded(factor.codes, a["codebook"], getattr(factor, "starts", None))
+    if factor.kind == "nmf":
+        return a["W"] @ a["H"]
     if factor.kind == "diag-lowrank":
         return np.diag(a["d"]) + (a["U"] * a["s"]) @ a["Vh"]
     if factor.kind == "rank1-nonneg":

@@ -33,6 +33,7 @@ TABLE: Mapping[str, Entry] = {
     "nystrom": Entry(
         "lowrank_cli.algorithms.nystrom:METHOD", "F F^H for a positive semidefinite matrix, from a sketch or columns"
     ),
+    "nmf": Entry("lowrank_cli.algorithms.nmf:METHOD", "non-negative factorization: sums of parts, no differences"),
     "cr": Entry("lowrank_cli.algorithms.cr:METHOD", "a product X Y from sampled columns of X and rows of Y"),
     "given": Entry(
         "lowrank_cli.algorithms.given:METHOD",

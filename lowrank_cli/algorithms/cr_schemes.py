@@ -54,9 +54,10 @@ class Scheme:
     """draw(pairs, r, streams) gives the sample of r pairs; unbiased: its mean over the random numbers is the product;
     exact: all l pairs make the product.
 
-    extra(m, n, l, r): flops beyond the lengths of the pairs; auto leaves the scheme out where they are too many.
-    needs_gram: it is a walk over the Gram matrix. path(pairs, cap, goal): for a choice that is not random, its squared
-    errors at ranks 1, 2, ... up to cap, or up to the first that is at most goal; from the Gram matrix.
+    extra(m, n, l, r): flops beyond the lengths of the pairs, or the time of as many; auto leaves the scheme out where
+    they are too many.
+    needs_gram: it is a walk over the Gram matrix. path(pairs, cap, goal): the squared errors at ranks 1, 2, ... up to
+    cap, or up to the first that is at most goal, all from one walk over the Gram matrix, for schemes that have one.
     """
 
     draw: Callable[[Pairs, int, Streams], Sample]
@@ -216,19 +217,6 @@ def _least_squares(pairs: Pairs, r: int, streams: Streams) -> Sample:
     return _best_weights(pairs, np.sort(_descending(pairs.f)[:r]))
 
 
-def _least_squares_path(pairs: Pairs, cap: int, goal: float) -> numpy.ndarray:
-    assert pairs.G is not None
-    order = _descending(pairs.f)
-    index, squares = pursuit.pursue(pairs.G, cap, order, goal)
-    if not len(index):
-        return squares
-    # pairs that the pursuit passed over are among the largest all the same, and lower nothing
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    ends = place[index]
-    return np.repeat(squares, np.diff(np.append(ends, max(cap, ends[-1] + 1))))[:cap]
-
-
 def _greedy(pairs: Pairs, r: int, streams: Streams) -> Sample:
     """One pair after another, each the one that lowers the error most, with the best weights."""
     if pairs.G is None:
@@ -239,12 +227,12 @@ def _greedy(pairs: Pairs, r: int, streams: Streams) -> Sample:
         )
     if _positive(pairs.f) <= r:
         return _all_that_count(pairs.f)
-    return _best_weights(pairs, pursuit.pursue(pairs.G, r, None, -math.inf)[0])
+    return _best_weights(pairs, pursuit.pursue(pairs.G, r, -math.inf)[0])
 
 
 def _greedy_path(pairs: Pairs, cap: int, goal: float) -> numpy.ndarray:
     assert pairs.G is not None
-    return pursuit.pursue(pairs.G, cap, None, goal)[1]
+    return pursuit.pursue(pairs.G, cap, goal)[1]
 
 
 def _best_weights(pairs: Pairs, index: numpy.ndarray) -> Sample:
@@ -272,14 +260,15 @@ def _best_weights(pairs: Pairs, index: numpy.ndarray) -> Sample:
     return dataclasses.replace(sample, asks=Weighted(sample.coefficients(len(pairs.f))))
 
 
+#: A product with a vector, which is bound by memory, takes the time of about this many times its flops in a product.
+_SLOW = 16
+
 #: The order decides between schemes that are equally good.
 TABLE: Mapping[str, Scheme] = {
     "greedy": Scheme(
-        _greedy, unbiased=False, extra=lambda m, n, l, r: 2 * l * r**2, needs_gram=True, path=_greedy_path
+        _greedy, unbiased=False, extra=lambda m, n, l, r: _SLOW * 2 * l * r**2, needs_gram=True, path=_greedy_path
     ),
-    "least-squares": Scheme(
-        _least_squares, unbiased=False, extra=lambda m, n, l, r: 2 * l * r * (m + n) + r**3, path=_least_squares_path
-    ),
+    "least-squares": Scheme(_least_squares, unbiased=False, extra=lambda m, n, l, r: 2 * l * r * (m + n) + r**3),
     "top": Scheme(_top, unbiased=False, path=_top_path),
     "wta": Scheme(_winners),
     "without-replacement": Scheme(_without_replacement),

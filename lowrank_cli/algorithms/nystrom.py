@@ -13,6 +13,8 @@ from ..factors.nystrom import ColumnNystrom, Nystrom
 from ..lazy import np
 from ..matrices.blocks import cross, orthonormalize, times
 from ..matrices.dense import scale_exactly
+from ..matrices.facts import MatrixFacts
+from ..matrices.kernel import KernelMatrix
 from ..matrices.metered import Metered
 from ..memory import require
 from ..options import check, opt
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 #: Columns computed beyond those asked for: the last ones lose by being last.
 _SPARE = 8
+#: What swept a matrix that was not.
+_UNSWEPT = "none"
 #: Eigenvalues down to this many times n eps |A|_2 below zero are rounding.
 _NEGATIVE = 8.0
 
@@ -67,7 +71,8 @@ def run(matrix: Metered, budget: Budget, options: NystromOptions, streams: Strea
     for a semidefinite error it is its nuclear norm. With a tolerance: the smallest rank, along the order of eigenvalues
     or pivots, whose measured error meets it; columns grow until stored probes say that it is met, or the trace of the
     error, which is never below its Frobenius norm, proves it. Cost: sketch, as svd, and one pass that compares the
-    matrix with its adjoint; columns, n k entries and 2 n k^2 flops, a sweep, that pass, and one for the error.
+    matrix with its adjoint; columns, n k entries and 2 n k^2 flops, a sweep, that pass, and one for the error. A kernel
+    matrix is symmetric, so it needs no such pass, and with columns and no error asked for no pass at all.
 
     Raises UsageError (not square, not symmetric, negative beyond rounding, rank too large, tolerance below eps),
     InputError (NaN, Inf), NumericalError, ResourceError.
@@ -75,7 +80,7 @@ def run(matrix: Metered, budget: Budget, options: NystromOptions, streams: Strea
     m, n = matrix.shape
     check_rank(budget.rank, min(m, n), f"a {m}x{n} matrix")
     check_tolerance(budget, matrix.dtype)
-    scaled = _even(bring_to_scale(matrix), matrix)
+    scaled = _even(_swept(matrix, budget, options), matrix)
     check_symmetric(scaled.matrix, math.ldexp(scaled.facts.max_abs, -scaled.exponent))
     assess = assessor(scaled, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
@@ -88,9 +93,18 @@ def run(matrix: Metered, budget: Budget, options: NystromOptions, streams: Strea
     factor = dataclasses.replace(factor, F=scale_exactly(factor.F, half))
     if not np.all(np.isfinite(factor.F)):
         raise NumericalError(f"an entry of F overflows {factor.F.dtype}", hint="scale the matrix down")
-    facts["kernels"].append(f"sweep {scaled.facts.kernel}")
+    if scaled.facts.kernel != _UNSWEPT:
+        facts["kernels"].append(f"sweep {scaled.facts.kernel}")
     facts |= {"pivots": options.pivots, "trace_error_relative": left / trace if trace else 0.0}
     return Outcome(factor, done.status, done.certificate, scaled.matrix.ledger, facts)
+
+
+def _swept(matrix: Metered, budget: Budget, options: NystromOptions) -> Scaled:
+    """The sweep that every method begins with; columns of a kernel matrix whose error nobody asks for do without: its
+    entries are finite and at most 1."""
+    if budget.certify != "none" or options.pivots != "columns" or not isinstance(matrix.inner, KernelMatrix):
+        return bring_to_scale(matrix)
+    return Scaled(matrix, MatrixFacts(1.0, 0, np.zeros(matrix.shape[1]), _UNSWEPT), 0)
 
 
 def _even(scaled: Scaled, matrix: Metered) -> Scaled:
@@ -252,7 +266,8 @@ def _from_columns(
         F = grower.F.dense().astype(matrix.dtype) if grower.pivots else np.zeros((n, 1), matrix.dtype)
         cols = np.array(grower.pivots or [0], np.int64)
         build = functools.partial(_columns, cols, F)
-        done = complete(Ordered(build, gains[:cap], beyond), scaled, budget, target, assess)
+        known = None if scaled.facts.kernel == _UNSWEPT else scaled
+        done = complete(Ordered(build, gains[:cap], beyond), known, budget, target, assess)
         if done.status is not Status.STAGNATED or judge is None or grower.exhausted or count >= cap:
             break
         # the probes promised too much

@@ -35,7 +35,7 @@ def run(matrix: Metered, budget: Budget, options: Rank1NonnegOptions, streams: S
     """
     check_tolerance(budget, matrix.dtype)
     scaled = bring_to_scale(matrix)
-    require_nonnegative(scaled.matrix, "rank1-nonneg")
+    require_nonnegative(matrix, "rank1-nonneg")
     m, n = matrix.shape
     r = scaled.matrix.matmat(np.ones((n, 1)))[:, 0]
     c = scaled.matrix.rmatmat(np.ones((m, 1)))[:, 0]

@@ -104,6 +104,7 @@ class PivotedCholesky:
         """Join the columns (A - F F^H)[:, chosen] L^-H to F."""
         engine = self.matrix.engine
         G = np.ascontiguousarray(dense(self.matrix.cols(chosen)), dtype=self.dtype)
+        self.matrix.ledger.flops += 2 * G.size * (self.F.shape[1] + len(chosen))
         subtract_product(G, self.F, self._rows(chosen).conj().T, engine)
         parts = pieces(len(G))
 

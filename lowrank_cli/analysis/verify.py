@@ -14,6 +14,8 @@ from ..lazy import np
 from ..streams import Streams
 
 if TYPE_CHECKING:
+    import numpy
+
     from ..engines.threads import Engine
     from ..formats.loaded import Loaded
     from ..matrices.facts import MatrixFacts
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 #: Orthogonality is judged as LAPACK's own tests judge it: |Q^H Q - I| / (length eps) at most this.
 THRESHOLD = 30.0
 #: Arrays of each kind that have orthonormal columns; of Vh it is the rows.
-_ORTHONORMAL = {"svd": ("U", "Vh"), "qb": ("Q",)}
+_ORTHONORMAL = {"svd": ("U", "Vh"), "qb": ("Q",), "diag-lowrank": ("U", "Vh")}
+#: Kinds with an array s in the order of singular values, and kinds whose arrays have no negative entries.
+_ORDERED, _NONNEGATIVE = ("svd", "kron", "diag-lowrank"), ("rank1-nonneg", "nmf")
 
 
 def verify(
@@ -97,7 +101,9 @@ def structure(factor: Approximation) -> list[str]:
     wrong = [f"{name} has entries that are not finite" for name, a in arrays.items() if not _finite(a)]
     if wrong:
         return wrong
-    if factor.kind == "svd":
+    if factor.kind in _NONNEGATIVE:
+        wrong += [f"{name} has negative entries" for name, a in arrays.items() if np.any(a < 0)]
+    if factor.kind in _ORDERED:
         s = arrays["s"]
         if np.any(s < 0) or np.any(s[1:] > s[:-1]):
             wrong.append("the singular values are not non-negative and non-increasing")
@@ -111,13 +117,18 @@ def structure(factor: Approximation) -> list[str]:
     return wrong + (_no_skeleton(arrays) if factor.kind == "cur" else [])
 
 
+def _distinct(chosen: numpy.ndarray, limit: int) -> bool:
+    """Whether these are different numbers from 0 to limit - 1, at least one."""
+    return 0 < len(np.unique(chosen)) == len(chosen) and chosen.min() >= 0 and chosen.max() < limit
+
+
 def _no_skeleton(arrays: dict[str, Any]) -> list[str]:
     """Why the arrays of a CUR cannot be columns and rows of one matrix with a core between them."""
     cols, rows, C, R = (arrays[name] for name in ("cols", "rows", "C", "R"))
     wrong = [
         f"{name} does not name distinct {name}"
         for name, chosen, limit in (("cols", cols, R.shape[1]), ("rows", rows, C.shape[0]))
-        if len(np.unique(chosen)) < len(chosen) or chosen.min() < 0 or chosen.max() >= limit
+        if chosen.ndim != 1 or chosen.dtype.kind != "i" or not _distinct(chosen, limit)
     ]
     sizes = (len(cols), len(rows))
     if (C.shape[1], R.shape[0]) != sizes or any(arrays[name].shape != sizes for name in "UG"):

@@ -18,7 +18,7 @@ from ..options import flag
 from ..registry import find
 from . import shared
 from .command import Command, Param, Values
-from .params import budget_params, method_params, read_budget, read_options, whole
+from .params import budget_params, method_params, read_budget, read_options, real, whole
 from .progress import patience
 from .terminal import Terminal
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..algorithms.outcome import Outcome
     from ..api import Job
     from ..formats.loaded import Loaded
+    from ..matrices.kernel import Kernel
 
 DEFAULT_METHOD = "svd"
 #: Part of a factorization that is none of its arrays: the dense product of all.
@@ -33,6 +34,14 @@ PRODUCT = "product"
 
 METHOD = Param(
     "method", f"How to factor: {', '.join(METHODS)}.  [default: {DEFAULT_METHOD}]", ("--method", "-m"), "NAME", "Method"
+)
+KERNEL = Param(
+    "kernel",
+    "Take A as n points, one a row, and factor their n x n kernel matrix, which is never stored: gaussian:S is "
+    "exp(-|x-y|^2 / 2 S^2), laplace:S is exp(-|x-y|_1 / S).",
+    ("--kernel",),
+    "NAME:S",
+    "Input",
 )
 _COMPANIONS = tuple(Param(name, c.help, (flag(name),), c.metavar, "Input") for name, c in COMPANIONS.items())
 OUTPUT = (
@@ -66,6 +75,19 @@ class _Work:
     output: str | None
     part: str | None
     face: str
+    kernel: Kernel | None = None
+
+
+def _kernel(text: str | None) -> Kernel | None:
+    """The kernel that NAME:S spells."""
+    if text is None:
+        return None
+    from ..matrices.kernel import Kernel
+
+    name, colon, scale = text.partition(":")
+    if not colon:
+        raise UsageError(f"--kernel {text!r} has no scale", hint="write it like gaussian:1.5")
+    return Kernel(name, real(scale, "kernel"))
 
 
 def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
@@ -74,6 +96,7 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
             "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
         ),
         *shared.INPUT,
+        KERNEL,
         *_COMPANIONS,
         *budget_params(),
         METHOD,
@@ -101,7 +124,7 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
     with patience(terminal, f"{command} {work.path}"):
         from ..api import run
 
-        matrix = shared.load(work.path, work.item, terminal)
+        matrix = dataclasses.replace(shared.load(work.path, work.item, terminal), kernel=work.kernel)
         others = {name: shared.load(path, None, terminal) for name, path in work.companions.items()}
         terminal.detail(f"method {method}, {work.threads} threads, seed {work.job.seed}")
         outcome, report = run(work.job, matrix, others, threads=work.threads, blas_pinned=terminal.blas_pinned)
@@ -132,7 +155,8 @@ def _read(command: str, method: str, values: Values) -> _Work:
         )
     job = Job(command, method, budget, read_options(method, values, _others()), seed)
     threads, face = shared.threads(values), shared.face(values)
-    return _Work(job, values["matrix"], companions, shared.item(values), threads, output, part, face)
+    kernel = _kernel(values.get("kernel"))
+    return _Work(job, values["matrix"], companions, shared.item(values), threads, output, part, face, kernel)
 
 
 def _check_names(kind: str, output: str | None, part: str | None) -> None:
@@ -253,6 +277,7 @@ COMMAND = Command(
     epilog="""Examples:
   lowrank approx A.npy --rtol 1e-3 -o A.svd.npz
   lowrank approx data.h5:/X --method id -k 20 --json
+  lowrank approx points.npy --kernel gaussian:2 --method nystrom --pivots columns -k 50
   producer | lowrank approx - -k 5 -o - --part U > U.npy
 
 Exit: 0 done, 2 usage, 3 tolerance missed (output written), 4 input, 5 output.""",

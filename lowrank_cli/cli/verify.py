@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..budget import Budget
 from ..errors import DamagedError, Exit, UsageError
@@ -14,6 +15,9 @@ from .command import Command, Param, Values
 from .params import field_param, real, whole
 from .progress import patience
 from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..formats.loaded import Loaded
 
 
 def _params() -> tuple[Param, ...]:
@@ -75,6 +79,7 @@ def _held(values: Values, threads: int, terminal: Terminal) -> dict[str, Any]:
     if against is not None:
         _check_kind(saved.report, times)
         loaded = [shared.load(against, shared.item(values), terminal)]
+        loaded = [_as_approximated(shared.load(against, values.get("dataset"), terminal), saved.report)]
         if times is not None:
             loaded.append(shared.load(times, None, terminal))
     return verify(
@@ -88,6 +93,16 @@ def _held(values: Values, threads: int, terminal: Terminal) -> dict[str, Any]:
         threads=threads,
         blas_pinned=terminal.blas_pinned,
     )
+
+
+def _as_approximated(loaded: Loaded, report: dict[str, Any]) -> Loaded:
+    """Points stand for their kernel matrix when that is what was approximated."""
+    known = (report.get("input") or {}).get("kernel")
+    if not isinstance(known, dict):
+        return loaded
+    from ..matrices.kernel import Kernel
+
+    return dataclasses.replace(loaded, kernel=Kernel(str(known.get("name")), float(known.get("scale") or 0.0)))
 
 
 def _check_kind(report: dict[str, Any], times: str | None) -> None:

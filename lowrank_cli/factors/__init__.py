@@ -29,6 +29,7 @@ TABLE: Mapping[str, tuple[Entry, ...]] = {
         Entry("lowrank_cli.factors.nystrom:Nystrom", "F F^H"),
         Entry("lowrank_cli.factors.nystrom:ColumnNystrom", "F F^H, F from columns cols of A"),
     ),
+    "nmf": (Entry("lowrank_cli.factors.nmf:NMF", "W H without negative entries"),),
     "cr": (Entry("lowrank_cli.factors.cr:CR", "C R, sampled columns times sampled rows"),),
     "given": (
         Entry("lowrank_cli.factors.given:Given", "L R, one of them given"),

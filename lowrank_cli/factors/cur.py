@@ -47,14 +47,15 @@ class CUR(Factorization):
 
     @functools.cached_property
     def _pair(self) -> tuple[numpy.ndarray, numpy.ndarray]:
-        Q_C, _ = basis(self.C)
-        Q_R, _ = basis(adjoint_of(self.R))
         engine = SerialEngine()
-        if self.G.shape != (Q_C.shape[1], Q_R.shape[1]):
-            raise ValueError("the core does not fit")
-        if len(self.cols) <= len(self.rows):
-            return Q_C, adjoint_of(times(Q_R, self.G.conj().T, engine))
-        return times(Q_C, self.G, engine), adjoint_of(Q_R)
+        # entries that are not finite stay so, and whoever looks for them finds them
+        with np.errstate(invalid="ignore", over="ignore"):
+            Q_C, Q_R = basis(self.C)[0], basis(adjoint_of(self.R))[0]
+            if self.G.shape != (Q_C.shape[1], Q_R.shape[1]):
+                raise ValueError("the core does not fit")
+            if len(self.G) <= self.G.shape[1]:
+                return Q_C, adjoint_of(times(Q_R, self.G.conj().T, engine))
+            return times(Q_C, self.G, engine), adjoint_of(Q_R)
 
 
 def basis(C: Any, engine: Engine | None = None) -> tuple[numpy.ndarray, numpy.ndarray]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..matrices.kernel import Kernel
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Item:
@@ -40,7 +42,7 @@ class Loaded:
     Fortran), a canonical SciPy csr_array (sorted indices, duplicates summed, int64 or int32 indices), or a
     ``matrices.filed.Filed``, which leaves the values in their file. dtype is the stored dtype in native byte order
     ("float16", "int32", "float64"). notes are sentences for stderr. names are those the file gives its rows and
-    columns.
+    columns. kernel: the rows are points, and what is meant is their kernel matrix.
     """
 
     array: np.ndarray | Any
@@ -49,6 +51,7 @@ class Loaded:
     item: Item
     notes: tuple[str, ...] = ()
     names: Names = Names()
+    kernel: Kernel | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 _DEPENDENT = 1e-10
 
 
-def pursue(G: numpy.ndarray, r: int, order: numpy.ndarray | None, goal: float) -> tuple[numpy.ndarray, numpy.ndarray]:
+def pursue(G: numpy.ndarray, r: int, goal: float) -> tuple[numpy.ndarray, numpy.ndarray]:
     """(index, squares): vectors in the order chosen, and the squared distance of the sum of all l vectors from the
     span of the first 1, 2, ... of them.
 
-    G (l, l) float64 is the Gram matrix. Where order is None each step takes the vector that lowers the distance most
-    (orthogonal least squares: Chen, Billings and Luo, Int. J. Control 50, 1989; a matching pursuit that also counts
-    what the chosen ones leave of each candidate), the lowest index of equals; with one, its entries in turn. Vectors
-    in the span of the chosen ones are passed over. Stops after r, at a square of at most goal, or when all are in the
-    span. The squares are right to about eps (sum of lengths)^2. Cost: 2 l r^2 flops, memory l r.
+    G (l, l) float64 is the Gram matrix. Each step takes the vector that lowers the distance most (orthogonal least
+    squares: Chen, Billings and Luo, Int. J. Control 50, 1989; a matching pursuit that also counts what the chosen ones
+    leave of each candidate), the lowest index of equals. Vectors in the span of the chosen ones are passed over. Stops
+    after r, at a square of at most goal, or when all are in the span. The squares are right to about eps (sum of
+    lengths)^2. Cost: 2 l r^2 flops in products with vectors, memory l r.
     """
     l = len(G)
     sizes = np.array(G.diagonal())
@@ -31,19 +31,15 @@ def pursue(G: numpy.ndarray, r: int, order: numpy.ndarray | None, goal: float) -
     L = np.zeros((r, l))
     chosen: list[int] = []
     squares: list[float] = []
-    walk = iter(() if order is None else order.tolist())
     while len(chosen) < r:
         t = len(chosen)
         usable = left > _DEPENDENT * sizes
-        if order is None:
-            # the root of what each would take from the square, which itself might vanish
-            gains = np.full(l, -1.0)
-            np.divide(np.abs(g), np.sqrt(np.maximum(left, 0.0)), out=gains, where=usable)
-            p = int(np.argmax(gains))
-        else:
-            p = next((i for i in walk if usable[i]), -1)
-        if p < 0 or not usable[p]:
+        if not usable.any():
             break
+        # the root of what each would take from the square, which itself might vanish
+        gains = np.full(l, -1.0)
+        np.divide(np.abs(g), np.sqrt(np.maximum(left, 0.0)), out=gains, where=usable)
+        p = int(np.argmax(gains))
         pivot = np.sqrt(left[p])
         row = (G[p] - L[:t, p] @ L[:t]) / pivot
         z = g[p] / pivot

@@ -64,6 +64,10 @@ def matrix_cells(item: dict[str, Any], path: str | None, full: bool) -> tuple[st
     named = " ".join(safe(part) for part in (path, item.get("item") or item.get("path")) if part)
     entries = "" if item["nnz"] is None else f", {item['nnz']} stored entries"
     facts = f"{shape(item['shape'])} {safe(item['dtype'])}{entries}, {size(item['bytes'], full)}"
+    kernel = item.get("kernel")
+    if kernel is not None:
+        points = f"{kernel['points']} points in {kernel['dimension']} dimensions"
+        facts += f"; {safe(kernel['name'])} kernel, scale {number(kernel['scale'], full)}, of {points}, never stored"
     return (facts, "") if not named else (named, facts)
 
 

@@ -438,6 +438,19 @@ def test_altered_columns_rows_and_cores_are_found_out():
     C[arrays["rows"][2], 3] = np.nextafter(C[arrays["rows"][2], 3], np.inf)
     assert changed(C=C) == ["C and R differ where they cross"]
     assert changed(U=arrays["U"][:5]) and changed(G=np.full((6, 6), np.nan))
+    assert changed(cols=arrays["cols"].astype(float)) == ["cols does not name distinct cols"]
+    none = {"cols": arrays["cols"][:0], "C": C[:, :0], "U": arrays["U"][:0], "G": arrays["G"][:0]}
+    assert changed(**none) == ["cols does not name distinct cols"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["C", "U", "R", "G"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_entries_that_are_not_finite_are_read_and_named(name, value):
+    arrays = cur(specimen(60, 45)[0], rank=6).factor.arrays()
+    arrays[name] = arrays[name].copy()
+    arrays[name][0, 0] = value
+    assert structure(CUR.from_arrays(arrays)) == [f"{name} has entries that are not finite"]
 
 
 def test_verify_compares_columns_and_rows_with_the_matrix():

@@ -15,6 +15,7 @@ from lowrank_cli import api
 from lowrank_cli.algorithms.cr import SCHEMES, CROptions
 from lowrank_cli.algorithms.cur import CUROptions
 from lowrank_cli.algorithms.interpolative import IDOptions
+from lowrank_cli.algorithms.nmf import NMFOptions
 from lowrank_cli.algorithms.nystrom import NystromOptions
 from lowrank_cli.algorithms.vq import VQOptions
 from lowrank_cli.budget import Budget
@@ -78,6 +79,8 @@ CASES: dict[str, Case] = {
     "kron": Case("kron", takes=divisible),
     "diag-lowrank": Case("diag-lowrank", takes=square),
     "rank1-nonneg": Case("rank1-nonneg", takes=np.abs, rank=1),
+    "nmf": Case("nmf", NMFOptions(max_iterations=20), takes=np.abs),
+    "nmf spa": Case("nmf", NMFOptions(init="spa", max_iterations=20), takes=np.abs),
     "vq": Case("vq"),
     "vq product": Case("vq", VQOptions(code="product:2", restarts=1), takes=divided),
     "vq residual": Case("vq", VQOptions(code="residual:2", restarts=1)),

@@ -4,9 +4,11 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from lowrank_cli.factors.cr import CR
+from lowrank_cli.factors.cur import CUR
 from lowrank_cli.factors.diag_lowrank import DiagonalPlusLowRank
 from lowrank_cli.factors.interpolative import ColumnID, RowID
 from lowrank_cli.factors.kron import KroneckerSum
+from lowrank_cli.factors.nmf import NMF
 from lowrank_cli.factors.nystrom import ColumnNystrom, Nystrom
 from lowrank_cli.factors.qb import QB
 from lowrank_cli.factors.rank1 import Marginals
@@ -55,11 +57,15 @@ def factorizations():
         yield f"id-rows-sparse-{name}", RowID(np.array([5, 1]), sparse((2, 5), dtype), values((6, 2), dtype))
         yield f"qb-{name}", QB(values((6, 2), dtype), values((2, 5), dtype, 1))
         yield f"kron-{name}", KroneckerSum(values((2,), np.float64), values((6, 5), dtype), values((4, 1), dtype))
+        cols, rows, core = np.array([4, 0]), np.array([5, 1, 2]), values((2, 3), dtype)
+        yield f"cur-{name}", CUR(cols, rows, values((6, 2), dtype), core, values((3, 5), dtype), core)
+        yield f"cur-sparse-{name}", CUR(cols, rows, sparse((6, 2), dtype), core, sparse((3, 5), dtype), core)
         parts = values((5,), dtype), values((5, 2), dtype), values((2,), np.float64), values((2, 5), dtype)
         yield f"diag-lowrank-{name}", DiagonalPlusLowRank(*parts)
         codes = np.array([[0, 1], [1, 1], [0, 0]], np.uint8)
         yield f"vq-{name}", Codes(codes, values((4, 5), dtype))
         yield f"vq-product-{name}", ProductCodes(codes.astype(np.uint16), values((2, 5), dtype), np.array([0, 3]))
+        yield f"nmf-{name}", NMF(values((6, 2), dtype), values((2, 5), dtype))
         yield f"rank1-{name}", Marginals(values((6,), dtype), values((5,), dtype))
         yield f"nystrom-{name}", Nystrom(values((6, 2), dtype))
         yield f"nystrom-cols-{name}", ColumnNystrom(np.array([3, 0]), values((6, 2), dtype))
