@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 #: Sketches measured before we settle for the widest.
 _TRIALS = 4
 #: The core of the best product is decomposed up to this many entries times its smaller side.
-_CORE = 1 << 30
+_CORE = 1 << 32
 
 
 class Rivals:
@@ -86,7 +86,8 @@ def sparse_sketch(rivals: Rivals, budget: Budget, streams: Streams) -> Outcome:
     """(X S)(S^H Y), S l x r of sparse signs: see ``sketches.sparse``. Cost: 16 l (m + n) flops."""
     dtype = np.dtype(rivals.work.dtype)
     both, own = rivals.lengths()
-    moment = both - own if dtype.kind == "c" else both + rivals.norm**2 - 2.0 * own
+    # no less than zero: for a single pair the three cancel
+    moment = max(0.0, both - own if dtype.kind == "c" else both + rivals.norm**2 - 2.0 * own)
 
     def draw(r: int) -> tuple[Pair, float]:
         S, spread = sparse_signs(streams, "compare sparse", rivals.inner, r, dtype)

@@ -124,6 +124,14 @@ def test_shapes_that_do_not_chain_and_bad_entries_are_refused():
         compared(X, Y, rank=3)
 
 
+@pytest.mark.parametrize("shape", [(5, 1, 4), (1, 7, 1), (1, 1, 1), (1, 6, 5)])
+def test_vectors_are_compared_too(shape):
+    for seed in range(5):
+        for row in compared(*pair(*shape, seed=seed), rank=1)["rows"]:
+            assert row["rank"] == 1 or row["structure"] == "cr threshold"
+            assert shape[1] > 1 or row["structure"] == "gaussian" or row["error"]["relative"] <= 1e-14
+
+
 def test_a_zero_product_is_perfect_everywhere():
     for row in compared(np.zeros((5, 7)), np.ones((7, 4)), rank=3)["rows"]:
         assert row["error"]["relative"] == 0 and row["optimality_ratio"] == 1

@@ -177,6 +177,8 @@ def test_rivals_work_at_every_scale(exponents):
 
 
 def test_a_best_product_that_takes_too_large_a_decomposition_is_refused_with_its_size():
-    X, Y = np.ones((1100, 1030)), np.ones((1030, 1050))
-    with pytest.raises(UsageError, match="1030x1030"):
-        best_product(rivals(X, Y), Budget(rank=3))
+    X, Y = np.ones((1700, 1690)), np.ones((1690, 1650))
+    engine = engine_for(1)
+    work = Rivals(Product(*(tiled(from_array(one), engine) for one in (X, Y)), engine), 1.0, {})
+    with pytest.raises(UsageError, match="1690x1650"):
+        best_product(work, Budget(rank=3))
