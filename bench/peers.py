@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-#: Options of ours that ask for triplets to machine precision, as far as this version can be asked for them.
-PRECISE = {"max_blocks": 100}
+#: Options of ours that ask for triplets to machine precision.
+PRECISE = {"residual": 1e-13}
 
 
 def unchanged(A: Any, width: int) -> Any:

@@ -74,6 +74,11 @@ class BlockKrylov:
         """Columns of the last block."""
         return int(self.W.blocks[-1].shape[1]) if self.W.blocks else 0
 
+    @property
+    def ahead(self) -> numpy.ndarray | None:
+        """A^H W for the last block of W, where it was computed in the same pass."""
+        return self._fused
+
     def start(self, b: int, fused: bool) -> None:
         """The first block, from a Gaussian sketch A^H Omega. Cost: two products."""
         b = min(b, self.matrix.shape[1])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..budget import Budget
 from ..certificates.spectral import affordable
-from ..errors import NumericalError
+from ..errors import NumericalError, UsageError
 from ..factors.svd import SVD
 from ..lazy import np
 from ..matrices.metered import Metered
@@ -31,6 +31,7 @@ from .completion import Ordered, complete
 from .method import Method
 from .optimum import enclose
 from .outcome import Outcome, Status
+from .resolved import measured, to_residual
 from .scaling import Scaled, bring_to_scale, check_rank
 from .svd_sources import Full, Refined, Source, signed
 from .tolerance import check_tolerance, target_square
@@ -55,6 +56,13 @@ class SVDOptions:
     max_blocks: int = opt(
         MOST_BLOCKS, "Most Krylov blocks (svd); each is two products with the matrix.", min=1, max=1000
     )
+    residual: float | None = opt(
+        None,
+        "Singular vectors, not only a small error (svd): grow until |A v - s u| and |A^H u - s v| are at most this "
+        "share of s_1, for every triplet of --rank.",
+        above=0,
+        max=1,
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -75,6 +83,8 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
     m, n = matrix.shape
     check_rank(budget.rank, min(m, n), f"a {m}x{n} matrix")
     check_tolerance(budget, matrix.dtype)
+    if options.residual is not None and (budget.rank is None or budget.has_tolerance):
+        raise UsageError("--residual goes with --rank and no tolerance", hint="say how many triplets: --rank K")
     if not wants_lapack(matrix, budget.rank, options):
         require_basis(matrix, LEAST_BLOCKS * (width(budget.rank, options.block) if budget.rank else 32))
     scaled = bring_to_scale(matrix)
@@ -90,6 +100,12 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
             deeper = to_tolerance(scaled, assess, target / 16, budget.rank, streams, options.block, options.max_blocks)
         source = Full(tall(scaled.matrix)) if deeper is None else _refined(scaled, deeper, target)
         outcome = _finish(source, scaled, budget, target, assess, streams)
+    if options.residual is not None:
+        found = measured(scaled.matrix, *source.triplets(outcome.factor.rank))
+        outcome.facts["triplet_residual"] = found
+        if found > options.residual:
+            said = f"the residual of the triplets is {found:.2g} of s_1, above the {options.residual:g} asked for"
+            outcome.facts["warnings"] = [f"{said}: rounding, or --max-blocks, allows no less"]
     return outcome
 
 
@@ -122,6 +138,8 @@ def basis_for(
     if judged_dense or wants_lapack(matrix, budget.rank, options):
         return None
     how = options.block, options.max_blocks
+    if options.residual is not None and budget.rank is not None:
+        return to_residual(scaled, budget.rank, options.residual, streams, *how)
     if assess is None or target is None:
         return for_rank(scaled, budget.rank or 1, streams, *how)
     return to_tolerance(scaled, assess, target, budget.rank, streams, *how)

@@ -145,6 +145,9 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         more = ", ..." if chosen["count"] > len(chosen["first"]) else ""
         word = {"cols": "columns", "rows": "rows"}[axis]
         yield Row(f"chosen {word}", first + more, f"{chosen['count']} in order of choice, counted from 0.")
+    if facts.get("triplet_residual") is not None:
+        residual = number(facts["triplet_residual"], full)
+        yield Row("residual", residual, "Largest |A v - s u| of a singular triplet, over s_1, measured.")
     if facts.get("max_abs_Z") is not None:
         yield Row("largest |Z|", number(facts["max_abs_Z"], full), "Largest interpolation coefficient.")
     yield from structured(facts, full)
