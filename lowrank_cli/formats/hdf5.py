@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import InputError, LowrankError
 from ..lazy import np
-from .choice import Entry, refuse
+from .choice import Entry, listed, refuse
 from .hdf5_layouts import is_hidden, main_item, matlab_class, matlab_problem
 from .hdf5_read import (
     check,
@@ -48,7 +48,9 @@ def items(path: str) -> list[Item]:
     The detail says how the values are stored, and of what cannot be loaded why.
     """
     with opened(path) as file:
-        return [entry.item for entry in _listed(file, path)]
+        with guarded(path, "cannot be listed"):
+            main = main_item(file)
+        return listed(_listed(file, path), main)
 
 
 def load(path: str, item: str | None = None) -> Loaded:

@@ -77,3 +77,8 @@ def test_two_genomes_of_a_10x_file_have_to_be_chosen_from(data):
         open_matrix(path)
     first, second = (open_matrix(f"{path}:{name}").array for name in ("another_genome", "hg19_chr21"))
     assert first.shape == second.shape == (343, 12)
+
+
+def test_the_matrix_that_is_read_is_the_candidate_of_the_listing(tmp_path):
+    path = anndata(tmp_path / "a.h5ad", lambda file: file.create_dataset("X", data=A))
+    assert [item.path for item in list_items(path)[1] if item.candidate] == ["/X"]
