@@ -15,6 +15,7 @@ from ..errors import InputError, LowrankError
 from ..lazy import np
 from .choice import Entry, listed, refuse
 from .hdf5_layouts import is_hidden, main_item, matlab_class, matlab_problem
+from .hdf5_names import names_of
 from .hdf5_read import (
     check,
     dtype_name,
@@ -68,7 +69,8 @@ def load(path: str, item: str | None = None) -> Loaded:
         found = resolve(file, item, path)
         full = "/" + "/".join(part for part in item.split("/") if part not in ("", "."))
         loaded = _load(found, file, path, full)
-    return dataclasses.replace(loaded, notes=notes + loaded.notes)
+        names = names_of(file, full, loaded.shape, path)
+    return dataclasses.replace(loaded, notes=notes + loaded.notes, names=names)
 
 
 def filed(path: str, item: str | None, most: int) -> Loaded | None:
