@@ -1,4 +1,4 @@
-"""Verification of other structures than products of two factors: claims hold on their matrix, and fail when a number is changed."""
+"""Verification of other structures than products of two factors: claims hold, and fail when a number is changed."""
 
 from __future__ import annotations
 
