@@ -38,6 +38,8 @@ def product(factor: Any, widen: Callable[[Any], np.ndarray] = wide) -> np.ndarra
         return a["F"] @ a["F"].conj().T
     if factor.kind == "qb":
         return a["Q"] @ a["B"]
+    if factor.kind == "id" and "S" in a:
+        return a["W"] @ a["S"] @ a["Z"]
     if factor.kind == "kron":
         terms = zip(a["s"], *(np.split(a[name], len(a["s"])) for name in "BC"), strict=True)
         return sum(s * np.kron(B, C) for s, B, C in terms)

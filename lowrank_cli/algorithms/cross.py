@@ -11,7 +11,7 @@ from ..lazy import np
 from ..matrices import blocks
 from ..matrices.adjoint import Adjoint
 from .bases import Grown, tall, to_tolerance
-from .interpolative import DIRECT_ENTRIES, SMALL_ENTRIES, SMALL_SIDE, deeper
+from .id_selection import DIRECT_ENTRIES, SMALL_ENTRIES, SMALL_SIDE, deeper
 from .krylov import BlockKrylov, multiple_of_32
 from .probes import Probes
 from .selection import Choice, pivoted_basis, pivoted_matrix

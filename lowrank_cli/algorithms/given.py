@@ -18,7 +18,7 @@ from ..options import check, opt
 from ..streams import Streams
 from .assessment import assessor
 from .completion import Completed, Ordered, complete
-from .least_squares import Cut, Decomposed, Inverse, decompose
+from .least_squares import Cut, Decomposed, Inverse, decompose, require_dense
 from .method import Method
 from .outcome import Outcome, Status
 from .scaling import Scaled, bring_to_scale, check_rank
@@ -58,9 +58,10 @@ def run(
     ridge the same of [L; sqrt(ridge) I] and [A; 0]; it takes no tolerance. The given factor is stored bit for bit.
 
     The rank of L is that of ``least_squares.decompose``; of full rank it goes through QR, never normal equations. Cost
-    for L of p columns: one product, 2 m n p flops, one pass for the error, 4 m p^2 for L and, for a lower rank, an SVD
-    of p x n. Raises UsageError (shapes do not fit, rank too large, tolerance below eps or with a ridge), InputError
-    (NaN, Inf), NumericalError (overflow), ResourceError (a given sparse factor too large to be written out).
+    for L of p columns: 2 m n p flops for the one product, 4 m p^2 for L and, for a lower rank, an SVD of p x n, in 4
+    passes, one over L and one for the error. Raises UsageError (shapes do not fit, rank too large, tolerance below eps
+    or with a ridge), InputError (NaN, Inf), NumericalError (overflow), ResourceError (a given sparse factor too large
+    to be written out).
     """
     ((side, factor),) = given.items()
     m, n = matrix.shape
@@ -73,11 +74,14 @@ def run(
         )
     hint = "a dense factor of fewer columns would do" if side == "left" else "a dense factor of fewer rows would do"
     rcond = max(factor.shape) * float(np.finfo(factor.dtype).eps) if options.rcond is None else options.rcond
-    found = decompose(_widened(factor, matrix), rcond, None, streams, f"the {side} factor", hint)
+    require_dense(factor, f"the {side} factor", hint)
+    stored, work = _read(factor, matrix)
+    found = decompose(work, rcond, None, streams, f"the {side} factor", hint)
+    matrix.ledger.flops += work.ledger.flops
     scaled = bring_to_scale(matrix)
     assess = assessor(scaled, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
-    search = _Search(side, factor, found, scaled, options.ridge)
+    search = _Search(side, stored, found, scaled, options.ridge)
     if budget.rank is None and target is None:
         done = _whole(search, scaled, assess)
     else:
@@ -97,14 +101,17 @@ def _check_shapes(side: str, matrix: Metered, factor: Metered) -> None:
         )
 
 
-def _widened(factor: Metered, matrix: Metered) -> Metered:
-    """The given factor in the precision of the matrix, if that is higher: its rounding would show in the error."""
+def _read(factor: Metered, matrix: Metered) -> tuple[Any, Metered]:
+    """The factor as it was given, dense in C order, a sparse one as it is; and the same to compute with, in the
+    precision of the matrix if that is higher: its rounding would show in the error. One pass."""
     dtype = np.result_type(factor.dtype, np.finfo(matrix.dtype).dtype)
-    if dtype == factor.dtype:
-        return factor
-    array = _values(factor).astype(dtype)
-    tiled = TiledMatrix if factor.nnz is None else SparseMatrix
-    return Metered(tiled(array, factor.engine), factor.ledger)
+    source: Any = factor.inner
+    name = getattr(source, "name", None)
+    if factor.nnz is None:
+        stored = np.array(factor.whole(), order="C")
+        return stored, Metered(TiledMatrix(stored.astype(dtype, copy=False), factor.engine, name=name))
+    factor.ledger.passes += 1
+    return source.array, Metered(SparseMatrix(source.array.astype(dtype), factor.engine, name))
 
 
 class _Search:
@@ -113,10 +120,9 @@ class _Search:
     full: the inner side of the given factor; lower ranks are counted in coordinates, at most ``len(gains())``.
     """
 
-    def __init__(self, side: str, factor: Metered, found: Decomposed, scaled: Scaled, ridge: float):
-        self.side, self.scale = side, found.scaled.exponent
-        self.full = factor.shape[1 if side == "left" else 0]
-        self.stored: Any = _copied(factor)
+    def __init__(self, side: str, stored: Any, found: Decomposed, scaled: Scaled, ridge: float):
+        self.side, self.stored, self.scale = side, stored, found.scaled.exponent
+        self.full = stored.shape[1 if side == "left" else 0]
         work: Metered | Adjoint = scaled.matrix if side == "left" else Adjoint(scaled.matrix)
         self.by: Inverse = (found if side == "left" else found.adjoint()).inverse(ridge)
         self.C = self.by.damping[:, None] * adjoint_of(work.rmatmat(self.by.basis))
@@ -146,18 +152,6 @@ class _Search:
         if self.side == "left":
             return GivenReduced(given, W, R)
         return GivenReduced(adjoint_of(R), adjoint_of(W), given)
-
-
-def _copied(factor: Metered) -> Any:
-    """The values as they were given, C-ordered; a sparse matrix as it is."""
-    array = _values(factor)
-    return array if factor.nnz is not None else np.array(array, order="C")
-
-
-def _values(factor: Metered) -> Any:
-    """A sparse matrix, or an array of all entries."""
-    stored: Any = factor.inner
-    return stored.array if factor.nnz is not None else stored.block(*(slice(0, length) for length in factor.shape))
 
 
 def _times_power(array: Any, exponent: int) -> Any:
@@ -220,7 +214,7 @@ METHOD = Method(
     options=GivenOptions,
     run=run,
     identity="A ~ L R with L (or R) given; A ~ L W R for a lower rank",
-    cost="2 m n p + 4 m p^2 flops for a given factor of p columns, in 5 passes",
+    cost="2 m n p + 4 m p^2 flops for a given factor of p columns, in 4 passes",
     reference="Penrose 1956; Friedland and Torokhti 2007",
     guarantee="the smallest error there is with the given factor: error^2 = |(I - L L^+) A|^2 + the tail of L L^+ A",
     choose="one factor is known: a basis, a dictionary, features; the other, or its best form of low rank, is wanted",

@@ -142,7 +142,7 @@ def decompose(
         found = svd.run(work, Budget(rank=most, certify="none"), svd.SVDOptions(), streams)
         U, s, Vh = found.factor.arrays().values()
         return _cut(scaled, U, s, np.ascontiguousarray(Vh.conj().T), rcond, most, found.facts["kernels"])
-    _require(matrix, what, hint)
+    require_dense(matrix, what, hint)
     scaled = bring_to_scale(matrix)
     upright = tall(scaled.matrix)
     Q, R = np.linalg.qr(upright.whole())
@@ -179,7 +179,7 @@ def _cut(
     return Decomposed(scaled, U, s[:kept], V, cut, [*kernels, f"sweep {scaled.facts.kernel}"])
 
 
-def _require(matrix: Metered, what: str, hint: str) -> None:
+def require_dense(matrix: Metered, what: str, hint: str) -> None:
     """Raise ResourceError for a matrix too large for a full decomposition."""
     m, n = matrix.shape
     if matrix.nnz is not None and m * n > LAPACK_ENTRIES:

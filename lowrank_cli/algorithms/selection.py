@@ -12,7 +12,7 @@ from ..kernels import basis_rows, jit, pivoting
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
 from .bases import LEAST_BLOCKS, Grown, for_rank, require_basis, tall, width
-from .interpolative import BLOCKS, DIRECT_ENTRIES, SMALL_ENTRIES, SMALL_SIDE, projection
+from .id_selection import BLOCKS, DIRECT_ENTRIES, SMALL_ENTRIES, SMALL_SIDE, projection
 from .svd import SVDOptions, wants_lapack
 from .svd_sources import Full, Refined
 

@@ -219,12 +219,16 @@ def _not_its_own(factor: Approximation, A: Matrix) -> list[str]:
     """Columns and rows that should be the matrix's own, bit for bit, and are not."""
     arrays = factor.arrays()
     wrong = []
-    for name, index, read in (("C", "cols", A.cols), ("R", "rows", A.rows)):
-        if factor.kind in ("id", "cur") and name in arrays and index in arrays:
-            kept, own = arrays[name], read(arrays[index])
+    for name, read, what in (
+        ("C", lambda: A.cols(arrays["cols"]), "the columns cols"),
+        ("R", lambda: A.rows(arrays["rows"]), "the rows rows"),
+        ("S", lambda: A.cols(arrays["cols"])[arrays["rows"]], "rows and columns"),
+    ):
+        if factor.kind in ("id", "cur") and name in arrays:
+            kept, own = arrays[name], read()
             same = abs(kept - own).max() == 0 if hasattr(own, "indptr") else np.array_equal(kept, own)
             if not same:
-                wrong.append(f"{name} is not the {'columns' if name == 'C' else 'rows'} {index} of the matrix")
+                wrong.append(f"{name} is not {what} of the matrix")
     return wrong
 
 

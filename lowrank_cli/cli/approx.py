@@ -16,6 +16,7 @@ from ..factors import TABLE as FACTORS
 from ..formats import WRITERS
 from ..options import flag
 from ..registry import find
+from . import names as labels
 from . import shared
 from .command import Command, Param, Values
 from .params import budget_params, method_params, read_budget, read_options, real, whole
@@ -101,6 +102,7 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
         *budget_params(),
         METHOD,
         *method_params(names),
+        labels.NAMES,
         shared.SEED,
         *shared.RESOURCES,
         *OUTPUT,
@@ -117,7 +119,7 @@ def _others() -> frozenset[str]:
 def execute(command: str, method: str, values: Values, terminal: Terminal) -> int:
     """Approximate, save, report: what ``approx`` and its short forms share. Returns the exit code."""
     work = _read(command, method, values)
-    inputs = [work.path, *work.companions.values()]
+    inputs = [work.path, *work.companions.values(), *([values["names"]] if values.get("names") else [])]
     shared.check_inputs(inputs)
     shared.check_output(work.output, inputs, values, terminal)
     started = time.perf_counter()
@@ -126,8 +128,11 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
 
         matrix = dataclasses.replace(shared.load(work.path, work.item, terminal), kernel=work.kernel)
         others = {name: shared.load(path, None, terminal) for name, path in work.companions.items()}
-        terminal.detail(f"method {method}, {work.threads} threads, seed {work.job.seed}")
-        outcome, report = run(work.job, matrix, others, threads=work.threads, blas_pinned=terminal.blas_pinned)
+        named = labels.load(values, work.job.options, matrix.shape)
+        job = work.job if named is None else named.resolved(work.job)
+        terminal.detail(f"method {method}, {work.threads} threads, seed {job.seed}")
+        outcome, report = run(job, matrix, others, threads=work.threads, blas_pinned=terminal.blas_pinned)
+        report = report if named is None else named.told(report, outcome.factor)
         _write(work, outcome, report, values, terminal)
     full = _with_run(work, [matrix, *others.values()], report, shared.since(started), values, terminal)
     _say_details(full, terminal)
@@ -154,6 +159,7 @@ def _read(command: str, method: str, values: Values) -> _Work:
             hint="such as --rank 100 or --rtol 0.1",
         )
     job = Job(command, method, budget, read_options(method, values, _others()), seed)
+    labels.check(values, method, job.options)
     threads, face = shared.threads(values), shared.face(values)
     kernel = _kernel(values.get("kernel"))
     return _Work(job, values["matrix"], companions, shared.item(values), threads, output, part, face, kernel)

@@ -55,7 +55,7 @@ def header(path: str, dataset: str | None) -> Item:
         raise UsageError(f"the item is named twice, as {inside!r} and as {dataset!r}", where=where, hint="name it once")
     found = list_items(path, dataset)[1]
     if dataset is None and len(found) > 1:
-        found = [item for item in found if len(item.shape) == 2 and 0 not in item.shape]
+        found = [item for item in found if item.candidate]
     if len(found) == 1:
         return found[0]
     names = ", ".join(f"{where}:{item.path}" for item in found[:6]) or "lowrank info lists what the file holds"

@@ -16,6 +16,7 @@ TABLE: Mapping[str, tuple[Entry, ...]] = {
     "id": (
         Entry("lowrank_cli.factors.interpolative:ColumnID", "C Z, C = A[:, cols]"),
         Entry("lowrank_cli.factors.interpolative:RowID", "W R, R = A[rows, :]"),
+        Entry("lowrank_cli.factors.interpolative:TwoSidedID", "W S Z, S = A[rows, cols]"),
     ),
     "cur": (Entry("lowrank_cli.factors.cur:CUR", "C U R, C = A[:, cols] and R = A[rows, :]"),),
     "kron": (Entry("lowrank_cli.factors.kron:KroneckerSum", "sum_i s_i B_i (x) C_i"),),

@@ -1,11 +1,11 @@
-"""Interpolative decompositions: a matrix from some of its own columns, or rows."""
+"""Interpolative decompositions: a matrix from some of its own columns, or rows, or both."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from .base import Factorization
+from .base import Factorization, dense, is_sparse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,3 +39,32 @@ class RowID(Factorization):
 
     def pair(self) -> tuple[np.ndarray, Any]:
         return self.W, self.R
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TwoSidedID(Factorization):
+    """A ~ W S Z with S = A[rows, cols] bit for bit, W[rows, :] = I and Z[:, cols] = I exactly, W (m, k), Z (k, n).
+
+    rows and cols (k,) in the order they were chosen. S may be sparse.
+    """
+
+    kind = "id"
+    product = "W S Z"
+
+    rows: np.ndarray
+    cols: np.ndarray
+    W: np.ndarray
+    S: Any
+    Z: np.ndarray
+
+    def pair(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.W, dense(self.S) @ self.Z
+
+    @property
+    def rank(self) -> int:
+        return int(self.S.shape[0])
+
+    @property
+    def apply_flops(self) -> int:
+        stored = int(self.S.nnz) if is_sparse(self.S) else int(self.S.size)
+        return 2 * (int(self.W.size) + stored + int(self.Z.size))

@@ -40,6 +40,14 @@ def choose(entries: Sequence[Entry], item: str | None, path: str) -> tuple[Entry
     return found[0], () if name is None else (f"using {path}:{name}",)
 
 
+def listed(entries: Sequence[Entry], main: str | None = None) -> list[Item]:
+    """The items of a container, marked as candidates; only ``main`` where the format says which matrix is meant."""
+    return [
+        dataclasses.replace(entry.item, candidate=entry.candidate and main in (None, entry.item.path))
+        for entry in entries
+    ]
+
+
 def refuse(path: str, what: str, entries: Sequence[Entry]) -> NoReturn:
     """InputError with the candidates of the file as arguments to copy, or else with what the file does hold."""
     found = [entry.item for entry in entries if entry.candidate]

@@ -13,8 +13,9 @@ from typing import Any
 
 from ..errors import InputError, LowrankError
 from ..lazy import np
-from .choice import Entry, refuse
+from .choice import Entry, listed, refuse
 from .hdf5_layouts import is_hidden, main_item, matlab_class, matlab_problem
+from .hdf5_names import names_of
 from .hdf5_read import (
     check,
     dtype_name,
@@ -48,7 +49,9 @@ def items(path: str) -> list[Item]:
     The detail says how the values are stored, and of what cannot be loaded why.
     """
     with opened(path) as file:
-        return [entry.item for entry in _listed(file, path)]
+        with guarded(path, "cannot be listed"):
+            main = main_item(file)
+        return listed(_listed(file, path), main)
 
 
 def load(path: str, item: str | None = None) -> Loaded:
@@ -66,7 +69,8 @@ def load(path: str, item: str | None = None) -> Loaded:
         found = resolve(file, item, path)
         full = "/" + "/".join(part for part in item.split("/") if part not in ("", "."))
         loaded = _load(found, file, path, full)
-    return dataclasses.replace(loaded, notes=notes + loaded.notes)
+        names = names_of(file, full, loaded.shape, path)
+    return dataclasses.replace(loaded, notes=notes + loaded.notes, names=names)
 
 
 def filed(path: str, item: str | None, most: int) -> Loaded | None:

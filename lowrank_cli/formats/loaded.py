@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Item:
     """One matrix a container holds, as its header tells it. path is the name inside the container, None for a plain
     file; bytes are those of the values (and indices) in memory in the stored dtype; detail is a format's own remark
-    ("coordinate real symmetric", "chunks 64x64 gzip")."""
+    ("coordinate real symmetric", "chunks 64x64 gzip"); candidate: what is meant when nothing is named, if it is the
+    only one."""
 
     path: str | None
     shape: tuple[int, ...]
@@ -24,6 +25,7 @@ class Item:
     nnz: int | None
     bytes: int
     detail: str = ""
+    candidate: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

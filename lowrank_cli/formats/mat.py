@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from ..errors import InputError
 from . import mat4, mat5
-from .choice import choose
+from .choice import choose, listed
 from .loaded import Format, Item, Loaded
 from .mat_variables import Variable
 
@@ -29,7 +29,7 @@ def _is_five(head: bytes) -> bool:
 def items(path: str) -> list[Item]:
     """Every variable, and every field of the structs, from their headers."""
     with _opened(path) as found:
-        return [variable.entry.item for variable in found]
+        return listed([variable.entry for variable in found])
 
 
 def load(path: str, item: str | None = None) -> Loaded:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError, LowrankError, ResourceError
 from ..lazy import np
 from . import npy_header
-from .choice import Entry, choose
+from .choice import Entry, choose, listed
 from .loaded import Format, Item, Loaded
 from .npy import load_stream
 from .npz_sparse import SparseArrays, assemble, describe, groups
@@ -46,7 +46,7 @@ def matches(head: bytes, name: str) -> bool:
 def items(path: str) -> list[Item]:
     """Every array and sparse matrix of the archive, from the headers of its members."""
     with _opened(path) as archive:
-        return [entry.item for entry in archive.entries()]
+        return listed(archive.entries())
 
 
 def load(path: str, item: str | None = None) -> Loaded:

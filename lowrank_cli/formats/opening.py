@@ -33,7 +33,16 @@ _FOREIGN: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
         "a Harwell-Boeing file, which is not read",
         "convert it to Matrix Market",
     ),
-    (re.compile(rb"PAR1|ARROW1|ORC"), "a table of columns (Parquet, Arrow), which is not read", "convert it to .npy"),
+    (
+        re.compile(rb"RD[XA][23]\n|X\n\x00\x00\x00"),
+        "an R data file, which is not read",
+        "write the matrix with write.csv",
+    ),
+    (
+        re.compile(rb"PAR1|ARROW1|FEA1|ORC"),
+        "a table of columns (Parquet, Arrow), which is not read",
+        "convert it to .npy",
+    ),
     (re.compile(rb"CDF[\x01\x02\x05]"), "a classic netCDF file, which is not read", "convert it to netCDF-4 or .npy"),
     (
         re.compile(rb"\x80[\x02-\x05]"),
@@ -146,6 +155,8 @@ def _inspected(raw: io.FileIO, path: str, where: str) -> Source:
 
 
 def _directory(where: str) -> InputError:
+    if any(os.path.exists(os.path.join(where, name)) for name in (".zarray", ".zgroup", "zarr.json")):
+        return InputError("is a Zarr store, which is not read", where=where, hint="save the array as .npy or HDF5")
     return InputError("is a directory", where=where, hint="name a file in it")
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import InputError
 from ..lazy import np
-from .choice import Entry, choose
+from .choice import Entry, choose, listed
 from .loaded import Format, Item, Loaded
 from .working import Conversion, allocate, check_dimensions, matrix_shape
 
@@ -64,7 +64,7 @@ def matches(head: bytes, name: str) -> bool:
 def items(path: str) -> list[Item]:
     """Every tensor, from the header."""
     with _opened(path) as file:
-        return [tensor.entry.item for tensor in _tensors(file, path)]
+        return listed([tensor.entry for tensor in _tensors(file, path)])
 
 
 def load(path: str, item: str | None = None) -> Loaded:

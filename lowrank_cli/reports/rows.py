@@ -138,18 +138,13 @@ def optimal(report: dict[str, Any], full: bool) -> Iterator[Row]:
 def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
     from .factor_rows import rows as structured
     from .second_rows import rows as second_matrix
+    from .selection_rows import lines
 
     facts = report["method_facts"]
-    for axis, chosen in (facts.get("chosen") or {}).items():
-        first = ", ".join(str(i) for i in chosen["first"])
-        more = ", ..." if chosen["count"] > len(chosen["first"]) else ""
-        word = {"cols": "columns", "rows": "rows"}[axis]
-        yield Row(f"chosen {word}", first + more, f"{chosen['count']} in order of choice, counted from 0.")
     if facts.get("triplet_residual") is not None:
         residual = number(facts["triplet_residual"], full)
         yield Row("residual", residual, "Largest |A v - s u| of a singular triplet, over s_1, measured.")
-    if facts.get("max_abs_Z") is not None:
-        yield Row("largest |Z|", number(facts["max_abs_Z"], full), "Largest interpolation coefficient.")
+    yield from lines(facts, full)
     yield from structured(facts, full)
     if facts.get("core_growth") is not None:
         growth = number(facts["core_growth"], full)

@@ -58,7 +58,7 @@ def without_run(report):
 
 
 def test_the_structures_are_those_of_the_table_one_for_each_axis_and_no_product():
-    assert FORMS[0] == "svd" and {"id cols", "id rows", "qb"} <= set(FORMS)
+    assert FORMS[0] == "svd" and {"id cols", "id rows", "id both", "qb"} <= set(FORMS)
     assert not any(name.startswith("cr") for name in FORMS) and len(set(FORMS)) == len(FORMS)
 
 
@@ -66,7 +66,7 @@ def test_a_method_added_to_the_table_is_compared_without_another_line(monkeypatc
     monkeypatch.setitem(algorithms.TABLE, "other", Entry(f"{__name__}:OTHER", "an ID under another name"))
     monkeypatch.setitem(__import__("sys").modules, __name__, _Here)
     names = [row["structure"] for row in compared(np.eye(6) + 1, rank=2)["rows"]]
-    assert names[-2:] == ["other cols", "other rows"] and set(names[:-2]) <= set(FORMS)
+    assert names[-3:] == ["other cols", "other rows", "other both"] and set(names[:-3]) <= set(FORMS)
 
 
 class _Here:

@@ -104,7 +104,7 @@ def spd(n, seed):
 
 
 def test_the_best_single_term_of_a_positive_semidefinite_matrix_is_positive_semidefinite():
-    """Van Loan and Pitsianis 1993, Theorem 5.8, and 5.3 for symmetry; signs by rule make both factors so."""
+    """Van Loan and Pitsianis 1993; signs by rule make both factors so, not their negatives."""
     for seed in range(5):
         A = spd(24, seed)
         factor = kron(A, "4x4", rank=1).factor

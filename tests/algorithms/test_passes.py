@@ -216,7 +216,7 @@ def test_without_gram_matrices_least_squares_takes_one_product_with_each_factor(
 @pytest.mark.parametrize("rank", [None, 3])
 @pytest.mark.parametrize(
     ("method", "name", "passes"),
-    [("given", "left", 5), ("given", "right", 5), ("weighted", "weight", 6), ("weighted", "gram", 6)],
+    [("given", "left", 4), ("given", "right", 4), ("weighted", "weight", 6), ("weighted", "gram", 6)],
 )
 def test_a_second_matrix_is_swept_and_read_and_the_first_multiplied_and_measured(method, name, passes, rank):
     second = {"left": SMALL[:, :7], "right": SMALL[:7], "weight": SMALL, "gram": SMALL.T @ SMALL}[name]
@@ -224,7 +224,7 @@ def test_a_second_matrix_is_swept_and_read_and_the_first_multiplied_and_measured
     matrix = Metered(A)
     outcome = how.run(matrix, Budget(rank=rank), how.options(), Streams(0), {name: Metered(B, matrix.ledger)})
     products = {"given": 1, "weighted": 2}[method]
-    assert B.reads == ["sweep", "whole"]
+    assert B.reads == (["whole"] if method == "given" else ["sweep", "whole"])
     assert sorted(A.reads) == sorted(["sweep", "tiles", *(read for read in A.reads if "matmat" in read)])
     assert outcome.ledger.passes == passes == len(A.reads) + len(B.reads)
     assert outcome.ledger.products == products == len(A.products)

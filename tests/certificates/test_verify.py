@@ -188,6 +188,28 @@ def test_an_interpolative_decomposition_edited_by_hand_does_not_hold(axis):
         assert not said["holds"] and said["reason"], what
 
 
+def test_a_two_sided_interpolative_decomposition_edited_by_hand_does_not_hold():
+    A = matrix()
+    factor, report = made(A, "id", options=IDOptions(axis="both"), rank=9)
+    rows, cols = factor.rows, factor.cols
+    free = [int(np.setdiff1d(np.arange(n), chosen)[0]) for n, chosen in ((60, rows), (50, cols))]
+    edits = {
+        "an entry of W": {"W": shifted(factor.W, (free[0], 0), 0.05)},
+        "an entry of Z": {"Z": shifted(factor.Z, (0, free[1]), 0.05)},
+        "the identity in W": {"W": shifted(factor.W, (rows[0], 0), 1e-12)},
+        "the identity in Z": {"Z": shifted(factor.Z, (0, cols[0]), 1e-12)},
+        "an entry of S": {"S": shifted(factor.S, (0, 0), 1e-13)},
+        "two rows exchanged": {"rows": rows[[1, 0, *range(2, 9)]]},
+        "another column": {"cols": np.append(cols[:-1], free[1])},
+        "a row twice": {"rows": np.append(rows[:-1], rows[0])},
+        "a row out of range": {"rows": np.append(rows[:-1], 60)},
+    }
+    assert held(factor, report, A)["holds"]
+    for what, arrays in edits.items():
+        said = held(changed(factor, **arrays), report, A)
+        assert not said["holds"] and said["reason"], what
+
+
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_a_claim_smaller_than_the_error_does_not_hold_and_both_numbers_are_told(claim):
     A = matrix()

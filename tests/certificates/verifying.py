@@ -47,6 +47,7 @@ KINDS = {
     "svd": {"method": "svd"},
     "id": {"method": "id"},
     "id rows": {"method": "id", "options": IDOptions(axis="rows")},
+    "id both": {"method": "id", "options": IDOptions(axis="both")},
 }
 CLAIMS = {
     "exact": {},

@@ -25,6 +25,8 @@ ASKED = {"rank": {"rank": 25}, "tolerance": {"rtol": 0.2}}
 FIXED = [case for case in CASES if CASES[case].of_product and case not in ("cr auto", "cr priority", "cr shrunk")]
 #: leverage scores are those of a rank
 FIXED.append("cur leverage")
+#: each rank has columns of its own, and a tolerance is a search among them
+FIXED.append("id bound")
 WHAT = [(case, how) for case, how in itertools.product(CASES, ASKED) if how == "rank" or case not in FIXED]
 DTYPES = ("float64", "float32", "complex128")
 

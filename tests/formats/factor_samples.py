@@ -6,7 +6,7 @@ from scipy.sparse import csr_array
 from lowrank_cli.factors.cr import CR
 from lowrank_cli.factors.cur import CUR
 from lowrank_cli.factors.diag_lowrank import DiagonalPlusLowRank
-from lowrank_cli.factors.interpolative import ColumnID, RowID
+from lowrank_cli.factors.interpolative import ColumnID, RowID, TwoSidedID
 from lowrank_cli.factors.kron import KroneckerSum
 from lowrank_cli.factors.nmf import NMF
 from lowrank_cli.factors.nystrom import ColumnNystrom, Nystrom
@@ -55,6 +55,9 @@ def factorizations():
         yield f"id-sparse-{name}", ColumnID(np.array([4, 0, 2]), sparse((6, 3), dtype), values((3, 5), dtype))
         yield f"id-rows-{name}", RowID(np.array([5, 1]), values((2, 5), dtype), values((6, 2), dtype))
         yield f"id-rows-sparse-{name}", RowID(np.array([5, 1]), sparse((2, 5), dtype), values((6, 2), dtype))
+        both, left = (np.array([5, 1]), np.array([4, 0])), values((6, 2), dtype)
+        yield f"id-both-{name}", TwoSidedID(*both, left, values((2, 2), dtype), values((2, 5), dtype))
+        yield f"id-both-sparse-{name}", TwoSidedID(*both, left, sparse((2, 2), dtype), values((2, 5), dtype))
         yield f"qb-{name}", QB(values((6, 2), dtype), values((2, 5), dtype, 1))
         yield f"kron-{name}", KroneckerSum(values((2,), np.float64), values((6, 5), dtype), values((4, 1), dtype))
         cols, rows, core = np.array([4, 0]), np.array([5, 1, 2]), values((2, 3), dtype)

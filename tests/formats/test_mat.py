@@ -87,6 +87,7 @@ def test_the_only_matrix_beside_scalars_and_vectors_is_used_and_named(tmp_path, 
     loaded = open_matrix(path)
     assert (loaded.array == A).all() and loaded.notes == (f"using {path}:A",)
     assert (open_matrix(f"{path}:w").array == A[:, :1]).all()
+    assert [item.path for item in list_items(path)[1] if item.candidate] == ["A"]
     assert "no matrix" in refusal(saved(tmp_path / "a.mat", version, x=1.0, v=A[:1]))
 
 

@@ -66,6 +66,9 @@ def test_content_decides_whatever_the_name_says(tmp_path, name):
         (gzip.compress(b""), "nothing behind its gzip"),
         (gzip.compress(gzip.compress(MTX)), "compressed twice"),
         (b"\xfd7zXZ\x00", "compressed with xz"),
+        (gzip.compress(b"X\n\x00\x00\x00\x03"), "R data file"),
+        (b"PAR1" + bytes(20), "Parquet"),
+        (b"CDF\x01" + bytes(20), "netCDF"),
         (b"BZh91AY", "packed data"),
         (b"hello, world\n", "text in a format that is not known; formats read: .npy"),
         (b'{"a": [1, 2]}\n', "text in a format that is not known"),
@@ -96,6 +99,9 @@ def test_missing_files_directories_and_empty_files_are_one_line(tmp_path):
     assert "directory" in refusal(str(tmp_path))
     for suffix in ("npy", "h5", "mtx"):
         assert "empty" in refusal(put(tmp_path, f"a.{suffix}", b""))
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / ".zarray").write_text("{}")
+    assert "Zarr" in refusal(str(tmp_path / "store"))
     os.symlink("nowhere", tmp_path / "link.npy")
     assert "symbolic link" in refusal(str(tmp_path / "link.npy"))
     os.symlink("circle", tmp_path / "circle")

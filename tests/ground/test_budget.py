@@ -98,7 +98,7 @@ def test_a_budget_cannot_be_changed():
         (lambda: SVDOptions(block=4097), "--block"),
         (lambda: SVDOptions(max_blocks=0), "--max-blocks"),
         (lambda: SVDOptions(max_blocks=1001), "--max-blocks"),
-        (lambda: IDOptions(axis="both"), "--axis"),
+        (lambda: IDOptions(axis="diagonal"), "--axis"),
         (lambda: CROptions(scheme="best"), "--scheme"),
     ],
 )
