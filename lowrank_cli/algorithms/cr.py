@@ -57,6 +57,11 @@ class CROptions:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.shrink and self.scheme != "auto" and not TABLE[self.scheme].unbiased:
+            raise UsageError(
+                f"--shrink is for schemes that are right on average, which {self.scheme} is not",
+                hint=f"leave it out, or use one of {', '.join(name for name, one in TABLE.items() if one.unbiased)}",
+            )
 
 
 def run(matrix: Metered, budget: Budget, options: CROptions, streams: Streams) -> Outcome:
@@ -127,8 +132,7 @@ def _to_tolerance(matrix: Metered, budget: Budget, chooser: Chooser) -> tuple[Ch
             return found, factor, certificate, Status.CONVERGED
         if choice is None or factor.rank >= cap:
             break
-        error, norm = (ldexp(x or 0.0, -exponent) for x in (certificate.absolute, certificate.matrix_norm))
-        goal *= 0.98 * wanted_square(budget, norm**2, exponent) / error**2
+        goal *= 0.98 * min(_shares(budget, certificate)) ** 2
     # all pairs are the product but for rounding, unless they are drawn with replacement
     rounding = budget.rank is None and TABLE[found.scheme].exact
     return found, factor, certificate, Status.STAGNATED if rounding else Status.RANK_REACHED
@@ -140,16 +144,20 @@ def wanted_square(budget: Budget, product_square: float, exponent: int) -> float
     if budget.rtol is not None:
         targets.append(budget.rtol**2 * product_square)
     if budget.atol is not None:
-        targets.append(ldexp(budget.atol, -exponent) ** 2)
+        atol = ldexp(budget.atol, -exponent)
+        targets.append(atol * atol)
     return min(targets)
 
 
 def meets(budget: Budget, found: Certificate) -> bool:
     """Whether a measured error meets every tolerance asked for."""
-    assert found.relative is not None and found.absolute is not None
-    return (budget.rtol is None or found.relative <= budget.rtol) and (
-        budget.atol is None or found.absolute <= budget.atol
-    )
+    return min(_shares(budget, found)) >= 1
+
+
+def _shares(budget: Budget, found: Certificate) -> list[float]:
+    """Each tolerance asked for over the error it is for."""
+    asked = ((budget.rtol, found.relative), (budget.atol, found.absolute))
+    return [tolerance / error if error else math.inf for tolerance, error in asked if tolerance is not None]
 
 
 def _measured(matrix: Metered, choice: Choice, pairs: Pairs, budget: Budget) -> tuple[CR, Certificate]:

@@ -6,7 +6,6 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from ..errors import UsageError
 from ..lazy import np
 from ..streams import Streams
 from .cr_errors import Pairs, Weighted
@@ -38,17 +37,10 @@ class Chooser:
 
     shrink: multiply the weights of unbiased schemes by F2 / (F2 + Var), F2 = |XY|_F^2 and Var the expected squared
     error, or the bound of it: that minimizes s^2 Var + (1 - s)^2 F2, which then is F2 Var / (F2 + Var), below both.
-    Raises UsageError for a scheme that cannot be shrunk.
     """
 
     def __init__(self, pairs: Pairs, asked: str, shrink: bool, streams: Streams):
-        self.pairs, self.shrink, self.streams = pairs, shrink, streams
-        self.asked = asked
-        if asked != "auto" and shrink and not TABLE[asked].unbiased:
-            raise UsageError(
-                f"--shrink is for schemes that are right on average, which {asked} is not",
-                hint=f"leave it out, or use one of {', '.join(n for n, one in TABLE.items() if one.unbiased)}",
-            )
+        self.pairs, self.asked, self.shrink, self.streams = pairs, asked, shrink, streams
 
     def names(self, r: int) -> list[str]:
         """The scheme asked for; for auto those that store at most r pairs and cost no more than the product."""

@@ -283,7 +283,7 @@ COMMAND = Command(
     epilog="""Examples:
   lowrank approx A.npy --rtol 1e-3 -o A.svd.npz
   lowrank approx data.h5:/X --method id -k 20 --json
-  lowrank approx points.npy --kernel gaussian:2 --method nystrom --pivots columns -k 50
+  lowrank approx X.npy --kernel gaussian:2 -m nystrom --pivots columns -k 50
   producer | lowrank approx - -k 5 -o - --part U > U.npy
 
 Exit: 0 done, 2 usage, 3 tolerance missed (output written), 4 input, 5 output.""",

@@ -78,8 +78,7 @@ def _held(values: Values, threads: int, terminal: Terminal) -> dict[str, Any]:
     loaded = []
     if against is not None:
         _check_kind(saved.report, times)
-        loaded = [shared.load(against, shared.item(values), terminal)]
-        loaded = [_as_approximated(shared.load(against, values.get("dataset"), terminal), saved.report)]
+        loaded = [_as_approximated(shared.load(against, shared.item(values), terminal), saved.report)]
         if times is not None:
             loaded.append(shared.load(times, None, terminal))
     return verify(

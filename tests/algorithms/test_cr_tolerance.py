@@ -98,6 +98,21 @@ def test_powers_of_two_do_not_matter(exponents):
         assert held.certificate.absolute <= atol and held.factor.rank <= one.factor.rank
 
 
+@pytest.mark.parametrize("atol", [1e300, 1e200])
+def test_a_tolerance_beyond_all_squares_is_met_by_one_pair(atol):
+    assert cr(*pair(30, 60, 20), atol=atol).factor.rank == 1
+
+
+def test_a_product_beyond_the_largest_float_meets_a_relative_tolerance():
+    X, Y = pair(30, 60, 20)
+    one, other = cr(X, Y, rtol=0.1), cr(np.ldexp(X, 700), np.ldexp(Y, 700), rtol=0.1)
+    assert other.certificate.absolute == np.inf and other.certificate.relative == one.certificate.relative
+    assert np.array_equal(one.factor.index, other.factor.index)
+    # float32, whose measured error is not that of the Gram matrix to the last digit
+    low = cr(np.ldexp(X, 100).astype("float32"), np.ldexp(Y, 100).astype("float32"), rtol=0.1)
+    assert low.certificate.relative <= 0.1 and np.array_equal(low.factor.index, one.factor.index)
+
+
 # What cannot be met
 
 
