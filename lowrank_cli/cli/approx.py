@@ -93,9 +93,7 @@ def _kernel(text: str | None) -> Kernel | None:
 
 def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
     return (
-        Param(
-            "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
-        ),
+        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input.", metavar="A"),
         *shared.INPUT,
         KERNEL,
         *_COMPANIONS,

@@ -18,9 +18,7 @@ _ASKED = ("rank", "rtol", "atol")
 
 def _params() -> tuple[Param, ...]:
     return (
-        Param(
-            "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
-        ),
+        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input.", metavar="A"),
         Param("times", "Second factor: compare ways to approximate the product A Y.", ("--times",), "Y", "Input"),
         *shared.INPUT,
         *(field_param(Budget, name) for name in _ASKED),

@@ -32,9 +32,7 @@ _ARRAY = ".npy"
 
 def _params() -> tuple[Param, ...]:
     return (
-        Param(
-            "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
-        ),
+        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input.", metavar="A"),
         *shared.INPUT,
         APPLY,
         *(field_param(PseudoinverseOptions, name) for name in described(PseudoinverseOptions)),

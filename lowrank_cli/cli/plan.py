@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 def _params() -> tuple[Param, ...]:
     return (
-        Param(
-            "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
-        ),
+        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input.", metavar="A"),
         *shared.INPUT,
         Param("rtol", "Relative tolerances, such as 0.1,0.01.", ("--rtol", "--tol"), "LIST", "Questions"),
         Param("bytes", "Sizes the factors may take, such as 500k,10M,1.5GiB.", ("--bytes",), "LIST", "Questions"),

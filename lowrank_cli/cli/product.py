@@ -15,7 +15,7 @@ def _params() -> tuple[Param, ...]:
     return (
         Param(
             "matrix",
-            "The first factor: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).",
+            "The first factor: PATH, PATH:ITEM, or - for standard input.",
             metavar="X",
         ),
         Param("times", "The second factor, with as many rows as X has columns.", metavar="Y"),

@@ -27,9 +27,7 @@ PLOT = Param("output", "Draw the values on a log axis; - for standard output.", 
 
 def _params() -> tuple[Param, ...]:
     return (
-        Param(
-            "matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market, text).", metavar="A"
-        ),
+        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input.", metavar="A"),
         *shared.INPUT,
         COUNT,
         ALL,

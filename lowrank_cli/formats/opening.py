@@ -20,6 +20,7 @@ from ..memory import available_memory
 from . import TABLE, raw
 from .loaded import Format, Item, Loaded
 from .sources import Source
+from .spooling import spooled
 
 STDIN = "-"
 
@@ -67,7 +68,7 @@ def open_matrix(path: str, item: str | None = None) -> Loaded:
         if not source.stream:
             left = None if format.filed is None else format.filed(path, item, available_memory() // 2)
             return left or _ours(format.load(path, item))
-        return _ours(dataclasses.replace(_forwards(format, source).stream(source, source.where, item), source=path))
+        return _ours(dataclasses.replace(_load_stream(format, source, item, path), source=path))
 
 
 def list_items(path: str, item: str | None = None) -> tuple[str, list[Item]]:
@@ -77,7 +78,13 @@ def list_items(path: str, item: str | None = None) -> tuple[str, list[Item]]:
         format, source = _choose(source, item)
         if raw.is_spec(item):
             return format.name, [raw.described(item or "")]
-        found = _forwards(format, source).stream_items(source, source.where) if source.stream else format.items(path)
+        if not source.stream:
+            found = format.items(path)
+        elif format.stream_items is not None:
+            found = format.stream_items(source, source.where)
+        else:
+            with spooled(source, path) as copy:
+                found = format.items(copy)
     if item is None:
         return format.name, found
     wanted = [entry for entry in found if (entry.path or "").strip("/") == item.strip("/")]
@@ -139,7 +146,7 @@ def _inspected(raw: io.FileIO, path: str, where: str) -> Source:
     if stat.S_ISDIR(status.st_mode):
         raise _directory(where)
     if raw.isatty():
-        raise UsageError(f"{where} is a terminal", hint="pipe or redirect a .npy, Matrix Market or text file into it")
+        raise UsageError(f"{where} is a terminal", hint="pipe or redirect the file of a matrix into it")
     device = stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode)
     if device and path != STDIN:
         raise InputError("a device, not a file", where=where)
@@ -206,16 +213,13 @@ def _is_text(head: bytes) -> bool:
     return not re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", head)
 
 
-def _forwards(format: Format, source: Source) -> Format:
-    """The format, if it can be read without seeking."""
-    if format.stream is None or format.stream_items is None:
-        where = "from a pipe or behind gzip and bzip2"
-        raise InputError(
-            f"{format.name} cannot be read {where}",
-            where=source.where,
-            hint="it needs to seek: write it to a file first",
-        )
-    return format
+def _load_stream(format: Format, source: Source, item: str | None, path: str) -> Loaded:
+    """Read forwards what can be, and by way of a temporary file what cannot."""
+    if format.stream is not None:
+        return format.stream(source, source.where, item)
+    with spooled(source, path) as copy:
+        loaded = format.load(copy, item)
+        return dataclasses.replace(loaded, notes=tuple(note.replace(copy, path) for note in loaded.notes))
 
 
 def _ours(loaded: Loaded) -> Loaded:

@@ -7,12 +7,14 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import contextmanager
 
 import h5py
 import numpy as np
 import pytest
+import scipy.io
 
 from lowrank_cli.errors import InputError, LowrankError, ResourceError, UsageError
 from lowrank_cli.formats import working
@@ -128,12 +130,41 @@ def test_matrix_market_comes_through_a_pipe_plain_and_gzipped():
         assert loaded.source == "-" and loaded.array.toarray()[2, 1] == -2
 
 
-def test_hdf5_in_a_pipe_is_refused_with_what_to_do(tmp_path):
-    path = str(tmp_path / "a.h5")
-    with h5py.File(path, "w") as file:
-        file["a"] = A
-    with stdin_gives(open(path, "rb").read()):
-        assert "write it to a file first" in refusal("-")
+def test_containers_come_through_a_pipe_by_way_of_a_temporary_file_that_is_gone_after(tmp_path, monkeypatch):
+    room = tmp_path / "room"
+    room.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(room))
+    hdf5, npz, mat = (str(tmp_path / name) for name in ("a.h5", "a.npz", "a.mat"))
+    with h5py.File(hdf5, "w") as file:
+        file["A"], file["B"] = A, A.T
+    np.savez(npz, A=A, B=A.T)
+    scipy.io.savemat(mat, {"A": A, "B": A.T})
+    for path in (hdf5, npz, mat):
+        content = open(path, "rb").read()
+        with stdin_gives(content):
+            loaded = open_matrix("-", "A")
+        assert (loaded.array == A).all() and loaded.source == "-"
+        with stdin_gives(content):
+            assert [item.shape for item in list_items("-")[1]] == [(60, 50), (50, 60)]
+        with stdin_gives(content):
+            said = refusal("-")
+        assert said.startswith("standard input: holds 2 matrices; name one: -:") and str(room) not in said
+        with stdin_gives(content[:-100]):
+            assert str(room) not in refusal("-", item="B")
+        packed = put(tmp_path, "packed.gz", gzip.compress(content))
+        assert (open_matrix(packed, "B").array == A.T).all()
+        assert not list(room.iterdir())
+
+
+def test_a_copy_that_finds_no_room_is_a_matter_of_resources(tmp_path):
+    np.savez(tmp_path / "a.npz", A=A)
+    content = (tmp_path / "a.npz").read_bytes()
+    code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"
+    code += "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    code += "from lowrank_cli.formats.opening import open_matrix\n"
+    code += "try: open_matrix('-')\nexcept Exception as error: print(type(error).__name__, error)"
+    run = subprocess.run([sys.executable, "-c", code], input=content, capture_output=True, check=True)
+    assert b"ResourceError" in run.stdout and b"no room for a copy" in run.stdout and b"TMPDIR" in run.stdout
 
 
 def test_a_redirected_file_is_read_from_where_it_stands(tmp_path):

@@ -237,13 +237,6 @@ def test_a_bomb_behind_bzip2_is_refused_before_it_goes_off(tmp_path, monkeypatch
         open_matrix(str(path))
 
 
-def test_a_container_behind_gzip_is_told_to_be_unpacked(tmp_path):
-    np.savez(tmp_path / "a.npz", A=A)
-    (tmp_path / "a.npz.gz").write_bytes(gzip.compress((tmp_path / "a.npz").read_bytes()))
-    with pytest.raises(InputError, match="needs to seek"):
-        open_matrix(str(tmp_path / "a.npz.gz"))
-
-
 def test_a_line_without_end_is_refused(monkeypatch):
     monkeypatch.setattr(text_lines, "LINE_CAP", 10000)
     monkeypatch.setattr(text_lines, "CHUNK", 1000)

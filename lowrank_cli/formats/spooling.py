@@ -1,0 +1,38 @@
+"""A pipe, or what is behind gzip and bzip2, in a temporary file: for formats that have to be read back and forth."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+
+from ..errors import LowrankError, ResourceError
+from .sources import Source
+
+_PIECE = 1 << 20
+
+
+@contextlib.contextmanager
+def spooled(source: Source, shown: str) -> Iterator[str]:
+    """The path of a copy that only we can read, removed in the end. Raises ResourceError when it finds no room.
+
+    What goes wrong with the copy is told of ``shown``, the name that the user gave.
+    """
+    with tempfile.NamedTemporaryFile(prefix="lowrank-") as copy:
+        while piece := source.read(_PIECE):
+            try:
+                copy.write(piece)
+                copy.flush()
+            except OSError as error:
+                raise ResourceError(
+                    f"there is no room for a copy ({error.strerror or error})",
+                    where=source.where,
+                    hint=f"set TMPDIR to a folder with more room than {os.path.dirname(copy.name)}",
+                ) from error
+        try:
+            yield copy.name
+        except LowrankError as error:
+            where = (error.where or "").replace(copy.name, source.where) or None
+            hint = None if error.hint is None else error.hint.replace(copy.name, shown)
+            raise type(error)(error.what.replace(copy.name, shown), where=where, hint=hint) from error
