@@ -19,11 +19,10 @@ def lines(facts: dict[str, Any], full: bool) -> Iterator[Row]:
         names, shares = facts.get(f"{axis}_names"), (facts.get("stability") or {}).get(axis)
         count, first = chosen["count"], chosen["first"]
         more = ", ..." if count > len(first) else ""
-        shown = [str(i) for i in first]
-        if names:
-            shown = [f"{_short(name)} ({i})" for name, i in zip(names, shown, strict=False)]
         note = f"{count} in order of choice, counted from 0."
-        yield Row(f"chosen {_WORDS[axis]}", ", ".join(shown) + more, note)
+        yield Row(f"chosen {_WORDS[axis]}", ", ".join(str(i) for i in first) + more, note)
+        if names:
+            yield Row("their names", "", ", ".join(_short(name) for name in names[: len(first)]) + more)
         if shares:
             told = ", ".join(number(share, full) for share in shares[: len(first)])
             note = f"Share of the seeds that choose each, at least {number(min(shares), full)}."
