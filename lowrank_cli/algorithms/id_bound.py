@@ -48,8 +48,8 @@ def choose(wish: Wish, source: Source, k: int, streams: Streams) -> tuple[Select
     differ: what is left of A is never formed; products with its columns come in blocks, and a column of the block is
     taken when its price is below that mean and near the lowest.
 
-    The rank is less than k when the matrix has no more independent columns. Cost: that of source, 4 to 6 passes, and
-    one for every block of 64 columns that is looked at.
+    The rank is less than k when the matrix has no more independent columns. Cost: that of source and of pivots, 6
+    passes, and one for every block of 64 columns that is looked at.
     """
     work = wish.work
     eps = float(np.finfo(work.dtype).eps)
