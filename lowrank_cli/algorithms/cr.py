@@ -132,7 +132,8 @@ def _to_tolerance(matrix: Metered, budget: Budget, chooser: Chooser) -> tuple[Ch
             return found, factor, certificate, Status.CONVERGED
         if choice is None or factor.rank >= cap:
             break
-        goal *= 0.98 * min(_shares(budget, certificate)) ** 2
+        # a little below what was missed, and each time twice as much
+        goal *= (1 - 0.02 * 2**trial) * min(_shares(budget, certificate)) ** 2
     # all pairs are the product but for rounding, unless they are drawn with replacement
     rounding = budget.rank is None and TABLE[found.scheme].exact
     return found, factor, certificate, Status.STAGNATED if rounding else Status.RANK_REACHED
