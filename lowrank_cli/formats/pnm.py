@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 CHANNELS = ("red", "green", "blue")
-_MAGIC = re.compile(rb"P[1-7][\s#]")
+#: A column of a table may be called P2: what follows the magic has to be a number, and the name no table's.
+_MAGIC = re.compile(rb"P[1-7]\s+(?:#[^\n]*\n\s*)*[0-9]")
+_TABLES = (".csv", ".tsv", ".tab", ".txt")
 _KINDS = {b"P1": "a bitmap", b"P4": "a bitmap", b"P7": "a PAM image"}
 #: Longest header, comments counted, and most bytes of a value in text with the space before it.
 _HEADER_CAP, _DIGITS = 1 << 16, 32
@@ -79,7 +81,7 @@ class _Header:
 
 def matches(head: bytes, name: str) -> bool:
     """Whether these first bytes are those of a Netpbm image."""
-    return _MAGIC.match(head) is not None
+    return _MAGIC.match(head) is not None and not name.lower().endswith(_TABLES)
 
 
 def items(path: str) -> list[Item]:

@@ -24,6 +24,13 @@ _CORNERS = frozenset((b"rownames", b"row.names", b"row_names", b"unnamed: 0"))
 _DELIMITERS = (b"\t", b";", b",")
 _KINDS = {b"\t": "tab-separated", b";": "semicolon-separated", b",": "comma-separated", None: "space-separated"}
 
+#: A field of a line with quotes: in quotes (1) or without any (2), then the delimiter (3) or the end of the line.
+#: Each can match in one way only, so that no line costs more than its length.
+_QUOTED_FIELDS: dict[bytes | None, re.Pattern[bytes]] = {
+    mark: re.compile(rb' *(?:("(?:[^"]|"")*)" *|([^"' + mark + rb"]*))(" + mark + rb"|$)") for mark in _DELIMITERS
+}
+_QUOTED_FIELDS[None] = re.compile(rb'(?:("(?:[^"]|"")*)"|([^" \t]+))([ \t]+|$)')
+
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
@@ -103,23 +110,17 @@ def split(line: bytes, delimiter: bytes | None, where: str, number: int) -> list
     if b'"' not in line:
         fields = line.split(delimiter)
         return fields if delimiter is None else [field.strip() for field in fields]
-    pattern = re.escape(delimiter) if delimiter is not None else rb"[ \t]+"
-    field = re.compile(rb'[ \t]*(?:("(?:[^"]|"")*)"|([^"]*?))[ \t]*(?:' + pattern + rb"|$)")
-    fields, at, line = [], 0, line.strip() if delimiter is None else line
+    pattern = _QUOTED_FIELDS[delimiter]
+    line = line.strip() if delimiter is None else line
+    fields, at = [], 0
     while True:
-        match = field.match(line, at)
+        match = pattern.match(line, at)
         if match is None:
             refuse(where, number, f"has quotes that do not enclose a field, in field {len(fields) + 1}")
         fields.append(match[2].strip() if match[1] is None else match[1].replace(b'""', b'"'))
         at = match.end()
-        if at == len(line) and (match[0] == b"" or not _ends_open(match[0], delimiter)):
+        if not match[3]:
             return fields
-        if at == len(line):
-            return [*fields, b""]
-
-
-def _ends_open(piece: bytes, delimiter: bytes | None) -> bool:
-    return delimiter is not None and piece.endswith(delimiter)
 
 
 def bare(field: bytes) -> bytes:

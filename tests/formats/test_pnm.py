@@ -80,8 +80,9 @@ def test_a_channel_of_a_colour_image_has_to_be_named(tmp_path, content):
         (b"P5\n9999999999999999999 2\n255\n12", "damaged"),
         (b"P5\n5 -4\n255\n" + bytes(20), "damaged"),
         (b"P5\n5", "too early"),
-        (b"P5\n#" + b"x" * 100000, "too long"),
+        (b"P5\n#\n5 #" + b"x" * 100000, "too long"),
         (b"P4\n8 1\n\x00", "bitmap"),
+        (b"P5 " + b"# " * 250 + b"\x00", "damaged"),
     ],
 )
 def test_a_wrong_image_is_refused_by_name(tmp_path, content, words):
@@ -93,3 +94,10 @@ def test_a_wrong_image_is_refused_by_name(tmp_path, content, words):
         assert words in str(error)
     else:
         pytest.fail("it was read")
+
+
+@pytest.mark.parametrize(("name", "content"), [("a", b"P1 P2\n1 2\n3 4\n"), ("a.csv", b"P2\n5\n4\n9\n")])
+def test_a_table_whose_column_is_called_like_an_image_is_a_table(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert open_matrix(str(path)).names.cols == tuple(content.split(b"\n")[0].decode().split())

@@ -92,6 +92,8 @@ def test_names_and_labels_are_kept_and_said(delimiter, corner):
         ("7\n8\n", None, None, [[7], [8]]),
         ("v\n7\n8", None, ("v",), [[7], [8]]),
         ("1,2,3", None, None, [[1, 2, 3]]),
+        ('g\t"a b"\tc\n"r 1"\t1\t2\n', ("r 1",), ("a b", "c"), [[1, 2]]),
+        ('"1" , 2 ,"3"\n4,5,6\n', None, None, [[1, 2, 3], [4, 5, 6]]),
         ("name;a\nx,y;1\nz;2\n", ("x,y", "z"), ("a",), [[1], [2]]),
     ],
 )
@@ -123,6 +125,10 @@ def test_layouts_by_example(text, rows, cols, values):
         ("1,2\n3,1e\n4,5\n", "no number"),
         ("1,2\n3,4 5\n", "'4 5' is no number"),
         ("1,2\n3,(1+2j)\n4,5\n", "complex numbers are read from"),
+        ('"r""1",,2\n"q",3,4\n', "line 1, column 2: the field is empty"),
+        ('"r1"\t\t"2"\n"q"\t3\t4\n', "field 2 is ''"),
+        ('"q"\t3\t4\n"r1"\t\t"2"\n', "line 2, column 2: the field is empty"),
+        ('"r1",2,\n"q",3,4\n', "line 1, column 3: the field is empty"),
         ("1,2\n\n3,4\n", "line 2 is empty"),
         ("1\n2\n\n\n5\n", "line 3 is empty"),
         ("a,b\n", "nothing follows"),
@@ -241,6 +247,12 @@ def test_a_line_without_end_is_refused(monkeypatch):
     monkeypatch.setattr(text_lines, "LINE_CAP", 10000)
     monkeypatch.setattr(text_lines, "CHUNK", 1000)
     assert "line 3 is longer" in refusal("1\n2\n" + "1," * 50000)
+
+
+@pytest.mark.parametrize("filling", ["a" + " " * 300_000 + "b", " " * 300_000, "1," * 150_000 + "x", '""' * 150_000])
+@pytest.mark.parametrize("delimiter", [",", "\t", " "])
+def test_a_long_line_with_quotes_costs_its_length_and_not_its_square(filling, delimiter):
+    refusal(f'1{delimiter}2\n"{filling}"{delimiter}{filling}\n')
 
 
 def test_a_long_field_that_is_no_number_costs_its_length_and_not_its_square():
