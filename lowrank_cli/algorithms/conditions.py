@@ -66,7 +66,8 @@ def require_nonnegative(matrix: Metered, method: str) -> None:
 
     found = [one for one in matrix.tiles(look) if one is not None]
     if found:
-        _refuse(*min(found)[:2], sum(count for *_, count in found), method, where)
+        row, col, _ = min(found)
+        _refuse(row, col, sum(count for *_, count in found), method, where)
 
 
 def _refuse(row: int, col: int, count: int, method: str, where: str | None) -> None:

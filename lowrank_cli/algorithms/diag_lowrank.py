@@ -18,7 +18,7 @@ from .conditions import look_at_square, require_square
 from .method import Method
 from .outcome import Outcome
 from .refit import refit
-from .scaling import Scaled, bring_to_scale, check_rank
+from .scaling import Scaled, bring_to_scale, check_rank, restored
 from .svd_sources import signed
 from .tolerance import check_tolerance
 
@@ -72,7 +72,7 @@ def run(matrix: Metered, budget: Budget, options: DiagLowRankOptions, streams: S
         "diagonal_relative": math.sqrt(off / scaled.squares) if off else 0.0,
         "hermitian": hermitian,
     }
-    return Outcome(done.factor.scaled(scaled.exponent), done.status, done.certificate, matrix.ledger, facts)
+    return Outcome(restored(done.factor, scaled.exponent), done.status, done.certificate, matrix.ledger, facts)
 
 
 def _diagonal(matrix: Metered) -> numpy.ndarray:

@@ -19,7 +19,7 @@ from .completion import Ordered, complete
 from .method import Method
 from .outcome import Outcome
 from .rearrangement import Cut, as_matrix, given, search
-from .scaling import bring_to_scale
+from .scaling import bring_to_scale, restored
 from .tolerance import check_tolerance, target_square
 
 
@@ -61,14 +61,15 @@ def run(matrix: Metered, budget: Budget, options: KronOptions, streams: Streams)
     R = as_matrix(scaled, cut)
     asked = Budget(rank=budget.rank or cut.most, certify="none")
     if assess is not None and target is not None and target > 0:
+        limits = np.finfo(np.float64)
         # rounding differs between R(A) and A: whoever asks for a little more meets the tolerance on both
         reach = (1 - 1e-9) * math.sqrt(target * assess.margin)
-        asked = Budget(rank=budget.rank, atol=max(reach, np.finfo(float).tiny))
+        asked = Budget(rank=budget.rank, atol=min(max(reach, float(limits.tiny)), float(limits.max)))
     made = svd.run(R, asked, svd.SVDOptions(), streams.within("kron"))
-    terms = made.factor
+    terms: Any = made.factor
     pieces = Ordered(lambda k: _factor(terms, k, cut), np.square(terms.s.astype(np.float64)), _beyond(made))
     done = complete(pieces, scaled, budget, target, assess)
-    factor = _factor(terms, done.rank, cut).scaled(scaled.exponent)
+    factor = restored(_factor(terms, done.rank, cut), scaled.exponent)
     facts |= {
         "kernels": [*made.facts["kernels"], f"sweep {scaled.facts.kernel}"],
         "factor_shapes": cut.words(),

@@ -38,7 +38,7 @@ def cluster(X: numpy.ndarray, K: int, restarts: int, most: int, streams: Streams
     result, are computed anew. A centre that loses all rows moves to the row farthest from its own. The squared error
     never rises. Bits do not depend on threads: pieces of rows are summed in order. Cost: 2 m n K flops an iteration.
     """
-    lengths = np.sum(np.square(np.abs(X)), axis=1, dtype=np.float64)
+    lengths = np.square(np.abs(X)).sum(axis=1, dtype=np.float64)
     found = [_lloyd(X, _seeds(X, lengths, K, streams, restart, engine), most, engine) for restart in range(restarts)]
     return min(found, key=lambda one: one.square)
 

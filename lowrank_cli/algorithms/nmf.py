@@ -19,7 +19,7 @@ from .conditions import require_nonnegative
 from .method import Method
 from .outcome import Outcome
 from .refit import refit
-from .scaling import Scaled, bring_to_scale, check_rank
+from .scaling import Scaled, bring_to_scale, check_rank, restored
 from .tolerance import check_tolerance
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ def run(matrix: Metered, budget: Budget, options: NMFOptions, streams: Streams) 
 
     done = refit(build, scaled, budget, _MOST, min(m, n), streams)
     facts = {"kernels": ["hals", f"sweep {scaled.facts.kernel}"], **done.facts}
-    factor: Any = done.factor
-    made = NMF(factor.W, np.ldexp(factor.H, scaled.exponent))
-    return Outcome(made, done.status, done.certificate, matrix.ledger, facts)
+    return Outcome(restored(done.factor, scaled.exponent), done.status, done.certificate, matrix.ledger, facts)
 
 
 def _from_svd(matrix: Metered, scaled: Scaled, k: int, streams: Streams) -> tuple[numpy.ndarray, numpy.ndarray]:

@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 from ..budget import Budget
-from ..errors import NumericalError
 from ..factors.rank1 import Marginals
 from ..lazy import np
 from ..matrices.metered import Metered
@@ -15,7 +14,7 @@ from .conditions import require_nonnegative
 from .method import Method
 from .outcome import Outcome
 from .refit import refit
-from .scaling import bring_to_scale
+from .scaling import bring_to_scale, restored
 from .tolerance import check_tolerance
 
 
@@ -46,11 +45,7 @@ def run(matrix: Metered, budget: Budget, options: Rank1NonnegOptions, streams: S
         return made, {"kernels": [f"sweep {scaled.facts.kernel}"]}
 
     done = refit(build, scaled, dataclasses.replace(budget, rank=1), 1, 1, streams)
-    with np.errstate(over="ignore"):
-        factor = Marginals(np.ldexp(made.r, scaled.exponent), made.c)
-    if not np.all(np.isfinite(factor.r)):
-        raise NumericalError(f"a row sum overflows {factor.r.dtype}", hint="scale the matrix down")
-    return Outcome(factor, done.status, done.certificate, matrix.ledger, done.facts)
+    return Outcome(restored(done.factor, scaled.exponent), done.status, done.certificate, matrix.ledger, done.facts)
 
 
 METHOD = Method(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..errors import UsageError
+from ..errors import NumericalError, UsageError
+from ..factors.base import Approximation
 from ..lazy import np
 from ..matrices.dense import SINGLE
 from ..matrices.facts import MatrixFacts
@@ -59,6 +60,15 @@ def lowered(scaled: Scaled) -> tuple[Metered, int] | None:
     if kept is None:
         matrix.shared["single"] = kept = matrix.inner.single(-exponent)
     return Metered(kept, matrix.ledger, matrix.shared), exponent
+
+
+def restored(factor: Approximation, exponent: int) -> Approximation:
+    """The approximation of a matrix that was brought to scale, times 2**exponent. Raises NumericalError on overflow."""
+    with np.errstate(over="ignore"):
+        made = factor.scaled(exponent)
+    if not all(np.all(np.isfinite(array)) for array in made.arrays().values()):
+        raise NumericalError(f"the factors overflow {np.dtype(made.dtype)}", hint="scale the matrix down")
+    return made
 
 
 def check_rank(rank: int | None, limit: int, what: str) -> None:

@@ -182,7 +182,8 @@ def _finish(
     if isinstance(source, Refined) and certificate.kind == "exact" and budget.norm == "fro":
         certificate = enclose(source, done.rank, certificate, scaled, budget.failure_probability, streams)
     if scaled.exponent:
-        factor = dataclasses.replace(factor, s=np.ldexp(factor.s, scaled.exponent))
+        with np.errstate(over="ignore"):
+            factor = dataclasses.replace(factor, s=np.ldexp(factor.s, scaled.exponent))
         if not np.all(np.isfinite(factor.s)):
             raise NumericalError(f"the largest singular value overflows {factor.s.dtype}", hint="scale the matrix down")
     facts = {"kernels": [*source.kernels, f"sweep {scaled.facts.kernel}"], **source.facts}

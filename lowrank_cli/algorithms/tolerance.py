@@ -40,7 +40,9 @@ def target_square(budget: Budget, scaled: Scaled, norm: float) -> float | None:
     if budget.rtol is not None:
         targets.append((budget.rtol * norm) ** 2)
     if budget.atol is not None:
-        targets.append(ldexp(budget.atol, -scaled.exponent) ** 2)
+        wanted = ldexp(budget.atol, -scaled.exponent)
+        # a power of a Python float raises where a product is infinite
+        targets.append(wanted * wanted)
     return min(targets) if targets else None
 
 

@@ -19,7 +19,7 @@ from .lloyd import Clusters, cluster
 from .method import Method
 from .outcome import Outcome
 from .refit import refit
-from .scaling import bring_to_scale, check_rank
+from .scaling import bring_to_scale, check_rank, restored
 from .tolerance import check_tolerance
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def run(matrix: Metered, budget: Budget, options: VQOptions, streams: Streams) -
     facts = {"kernels": ["lloyd", f"sweep {scaled.facts.kernel}"], "codewords": done.factor.rank, **done.facts}
     if not facts["settled"]:
         facts["warnings"] = ["stopped before every row had its nearest codeword; see --max-iterations"]
-    return Outcome(done.factor.scaled(scaled.exponent), done.status, done.certificate, matrix.ledger, facts)
+    return Outcome(restored(done.factor, scaled.exponent), done.status, done.certificate, matrix.ledger, facts)
 
 
 def _cluster(X: numpy.ndarray, K: int, options: VQOptions, streams: Streams, engine: Engine) -> Clusters:

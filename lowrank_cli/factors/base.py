@@ -179,7 +179,7 @@ class Factorization(Approximation):
         L, R = (part if is_sparse(part) else np.ascontiguousarray(part) for part in self.pair())
         return lambda rows, cols: np.asarray(dense(L[rows]) @ dense(R[:, cols]))
 
-    def scaled(self, exponent: int) -> Pair:
+    def scaled(self, exponent: int) -> Factorization:
         L, R = (np.ascontiguousarray(dense(part)) for part in self.pair())
         return Pair(scale_exactly(L, exponent), R)
 

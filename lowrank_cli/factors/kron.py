@@ -80,8 +80,8 @@ class KroneckerSum(Approximation):
 
     def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
         B, C = self._terms
-        adjoints = (np.ascontiguousarray(T.conj().transpose(0, 2, 1)) for T in (B, C))
-        return _apply(*adjoints, np.ascontiguousarray(Y), self._left_first())
+        Bh, Ch = (np.ascontiguousarray(T.conj().transpose(0, 2, 1)) for T in (B, C))
+        return _apply(Bh, Ch, np.ascontiguousarray(Y), self._left_first())
 
     def blocks(self) -> Callable[[slice, slice], numpy.ndarray]:
         B, C = self._terms

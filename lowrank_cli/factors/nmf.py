@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from ..matrices.dense import scale_exactly
 from .base import Factorization
 
 if TYPE_CHECKING:
@@ -23,3 +24,6 @@ class NMF(Factorization):
 
     def pair(self) -> tuple[np.ndarray, np.ndarray]:
         return self.W, self.H
+
+    def scaled(self, exponent: int) -> NMF:
+        return NMF(self.W, scale_exactly(self.H, exponent))

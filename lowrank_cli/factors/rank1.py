@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from ..matrices.dense import scale_exactly
 from .base import Factorization
 
 if TYPE_CHECKING:
@@ -23,3 +24,6 @@ class Marginals(Factorization):
 
     def pair(self) -> tuple[np.ndarray, np.ndarray]:
         return self.r[:, None], self.c[None, :]
+
+    def scaled(self, exponent: int) -> Marginals:
+        return Marginals(scale_exactly(self.r, exponent), self.c)

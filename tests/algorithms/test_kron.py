@@ -12,7 +12,7 @@ import lowrank_cli
 from lowrank_cli.algorithms.kron import KronOptions
 from lowrank_cli.algorithms.outcome import Status
 from lowrank_cli.algorithms.rearrangement import Cut, cuts, rearranged
-from lowrank_cli.errors import UsageError
+from lowrank_cli.errors import NumericalError, UsageError
 from lowrank_cli.factors.kron import KroneckerSum
 
 RNG = np.random.default_rng(11)
@@ -208,6 +208,15 @@ def test_a_sparse_matrix_is_rearranged_sparsely_and_gives_the_same_terms():
 
 
 # Refusals
+
+
+@pytest.mark.parametrize("method", ["kron", "diag-lowrank", "rank1-nonneg", "nmf", "vq"])
+def test_an_absolute_tolerance_far_above_the_matrix_is_met_and_an_overflow_is_said(method):
+    A = RNG.random((12, 12))
+    assert lowrank_cli.approx(A * 1e-300, method=method, atol=1e-3).status is Status.CONVERGED
+    if method != "vq":
+        with pytest.raises(NumericalError, match="overflow"):
+            lowrank_cli.approx(np.full((4, 4), 1.7e308), method=method, atol=1e305)
 
 
 @pytest.mark.parametrize(
