@@ -70,10 +70,10 @@ def _variable(
         return unreadable(name, shape, "text", "holds text, not numbers")
     if matrix == _SPARSE:
         return _sparse(part, name, stored, shape)
-    dtype = stored.newbyteorder("=")
-    target = np.dtype("f4" if dtype == np.float32 else "f8")
+    single, dtype = stored.newbyteorder("=") == np.float32, stored.newbyteorder("=")
+    target: np.dtype = np.dtype("f4" if single else "f8")
     if imaginary:
-        dtype = target = np.dtype("c8" if target == np.float32 else "c16")
+        dtype = target = np.dtype("c8" if single else "c16")
 
     def read(where: str) -> Values:
         out = allocate(matrix_shape(shape, where), target, True, where)

@@ -121,15 +121,15 @@ def assemble(group: SparseArrays, name: str | None, archive: Archive, where: str
     conversion = Conversion(raw.dtype)
     data = np.empty(raw.shape, conversion.target)
     conversion(raw, data)
-    parts = [archive.array(group.parts[part]) for part in LAYOUTS[layout]]
+    first, *more = (archive.array(group.parts[part]) for part in LAYOUTS[layout])
     if layout == "coo":
-        array, notes = triplets(data, *parts, shape, where)
+        array, notes = triplets(data, first, more[0], shape, where)
     elif layout == "dia":
-        array, notes = diagonals(data, *parts, shape, where)
+        array, notes = diagonals(data, first, shape, where)
     elif layout == "bsr":
-        array, notes = blocks(data, *parts, shape, where)
+        array, notes = blocks(data, first, more[0], shape, where)
     else:
-        array, notes = compressed(layout, data, *parts, shape, where)
+        array, notes = compressed(layout, data, first, more[0], shape, where)
     if about.undecided:
         notes = ("nothing says whether it is stored by rows or by columns; taken as by rows", *notes)
     return array, (*conversion.notes(), *notes)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from ..errors import InputError
 from ..lazy import np
@@ -30,7 +30,7 @@ _HEADER_CAP, _DIGITS = 1 << 16, 32
 class _Header:
     """What stands in front of the values: whether they are text, channels, shape and the largest value."""
 
-    def __init__(self, file: io.BufferedReader, where: str):
+    def __init__(self, file: BinaryIO, where: str):
         self._file, self.where, self._length = file, where, 0
         magic = file.read(2)
         if magic in _KINDS:
@@ -130,10 +130,10 @@ def _channel(header: _Header, item: str | None) -> int:
     return CHANNELS.index(item)
 
 
-def _binary_values(file: io.BufferedReader, header: _Header) -> npt.NDArray:
+def _binary_values(file: Any, header: _Header) -> npt.NDArray:
     raw = np.empty(header.count, header.stored)
-    got = file.readinto(memoryview(raw.view(np.uint8)))
-    while 0 < got < raw.nbytes and (more := file.readinto(memoryview(raw.view(np.uint8))[got:])):
+    view, got = raw.view(np.uint8).data, 0
+    while got < raw.nbytes and (more := file.readinto(view[got:])):
         got += more
     if got < raw.nbytes:
         header.refuse(f"truncated: {got} of {raw.nbytes} bytes of values")
@@ -142,7 +142,7 @@ def _binary_values(file: io.BufferedReader, header: _Header) -> npt.NDArray:
     return raw
 
 
-def _text_values(file: io.BufferedReader, header: _Header) -> npt.NDArray:
+def _text_values(file: Any, header: _Header) -> npt.NDArray:
     """Whole numbers between spaces, comments to the end of a line left out."""
     # piece by piece: one read of all that the header promises would take the memory for it
     pieces, left = [], header.count * _DIGITS + _HEADER_CAP

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 
@@ -20,8 +22,13 @@ def spooled(source: Source, shown: str) -> Iterator[str]:
     What goes wrong with the copy is told of ``shown``, the name that the user gave.
     """
     with tempfile.NamedTemporaryFile(prefix="lowrank-") as copy:
+        # an endless pipe must not fill a disk that others use
+        left = shutil.disk_usage(os.path.dirname(copy.name)).free // 2
         while piece := source.read(_PIECE):
+            left -= len(piece)
             try:
+                if left < 0:
+                    raise OSError(errno.ENOSPC, "it would fill more than half of the disk")
                 copy.write(piece)
                 copy.flush()
             except OSError as error:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -154,6 +156,13 @@ def test_containers_come_through_a_pipe_by_way_of_a_temporary_file_that_is_gone_
         packed = put(tmp_path, "packed.gz", gzip.compress(content))
         assert (open_matrix(packed, "B").array == A.T).all()
         assert not list(room.iterdir())
+
+
+def test_an_endless_pipe_takes_no_more_than_half_of_the_disk(tmp_path, monkeypatch):
+    np.savez(tmp_path / "a.npz", A=A)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=20_000))
+    with stdin_gives((tmp_path / "a.npz").read_bytes()):
+        assert "half of the disk" in refusal("-", ResourceError)
 
 
 def test_a_copy_that_finds_no_room_is_a_matter_of_resources(tmp_path):
