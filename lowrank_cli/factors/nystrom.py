@@ -20,6 +20,9 @@ class Nystrom(Factorization):
 
     F: np.ndarray
 
+    def fits(self) -> bool:
+        return self.F.ndim == 2
+
     def pair(self) -> tuple[np.ndarray, np.ndarray]:
         return self.F, self.F.conj().T
 
@@ -34,6 +37,11 @@ class ColumnNystrom(Factorization):
 
     cols: np.ndarray
     F: np.ndarray
+
+    def fits(self) -> bool:
+        n, k = self.F.shape
+        whole = self.cols.dtype.kind == "i" and self.cols.shape == (k,)
+        return whole and bool((self.cols >= 0).all() and (self.cols < n).all())
 
     def pair(self) -> tuple[np.ndarray, np.ndarray]:
         return self.F, self.F.conj().T

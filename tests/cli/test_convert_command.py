@@ -58,6 +58,14 @@ def test_a_sparse_matrix_is_written_with_its_zeros_and_says_so(lowrank, tmp_path
     assert np.array_equal(np.load(tmp_path / "A.npy"), A.toarray())
 
 
+def test_a_raw_array_is_read_as_it_is_described(lowrank, tmp_path):
+    A = np.arange(12.0).reshape(4, 3)
+    (tmp_path / "A.bin").write_bytes(A.tobytes())
+    for argv in ([f"{tmp_path}/A.bin:4x3:float64"], [f"{tmp_path}/A.bin", "--raw", "4x3:float64"]):
+        assert lowrank("convert", *argv, str(tmp_path / "A.npy")).code == 0
+        assert np.array_equal(np.load(tmp_path / "A.npy"), A)
+
+
 def test_a_part_of_a_factor_file_is_a_matrix(lowrank, tmp_path):
     factor = CASES["svd-float64"]
     save(factor, REPORT, str(tmp_path / "F.h5"))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from lowrank_cli import factors
 from lowrank_cli.errors import DamagedError, InputError
 from lowrank_cli.factors.interpolative import ColumnID
 from lowrank_cli.formats import factor_meta, hdf5_factors, saving
@@ -264,3 +265,9 @@ def test_damage_is_told_from_a_file_that_was_never_ours(suffix, tmp_path):
 def test_factors_are_not_read_from_standard_input():
     with pytest.raises(InputError, match="standard input"):
         saving.load_factors("-")
+
+
+@pytest.mark.parametrize(("cols", "shape"), [([0, 6], (6, 2)), ([-1, 0], (6, 2)), ([0], (6, 2)), ([0.0, 1.0], (6, 2))])
+def test_columns_that_a_nystrom_factor_cannot_have_are_refused(cols, shape):
+    with pytest.raises(InputError, match="nystrom"):
+        factors.assemble("nystrom", {"cols": np.array(cols), "F": np.ones(shape)})
