@@ -15,15 +15,15 @@ DEFAULT_RTOL = 0.01
 class Budget:
     """Limits on an approximation; the computation completes when any of them is met.
 
-    rank: number of stored columns (cr: sampled pairs). rtol, atol: error in ``norm``, relative to the norm of the
-    matrix or absolute. certify: how the reported error is obtained; "exact" measures it against the matrix in one
-    pass, "probes" bounds it from Gaussian probes, "none" measures nothing and reports no error. failure_probability:
-    how often a bound may be wrong.
+    rank: number of stored columns (cr: sampled pairs; kron: terms; vq: codewords). rtol, atol: error in ``norm``,
+    relative to the norm of the matrix or absolute. certify: how the reported error is obtained; "exact" measures it
+    against the matrix in one pass, "probes" bounds it from Gaussian probes, "none" measures nothing and reports no
+    error. failure_probability: how often a bound may be wrong.
     """
 
     rank: int | None = opt(
         None,
-        "Rank of the approximation (product, cr: number of sampled pairs).",
+        "Rank of the approximation (product, cr: number of sampled pairs; kron: terms; vq: codewords).",
         min=1,
         panel="Accuracy",
         flags=("-k",),
