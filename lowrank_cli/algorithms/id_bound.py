@@ -13,8 +13,8 @@ from ..matrices.adjoint import Adjoint
 from ..matrices.metered import Metered
 from ..streams import Streams
 from .id_exchange import BLOCK, lower_error, ordered, residual_squares
-from .id_selection import Selection, Wish, for_a_rank, least_squares
-from .svd_sources import Source
+from .id_selection import DIRECT_ENTRIES, Selection, Wish, for_a_rank, least_squares, pivot_basis, pivot_matrix
+from .svd_sources import Refined, Source
 
 if TYPE_CHECKING:
     import numpy
@@ -48,7 +48,7 @@ def choose(wish: Wish, source: Source, k: int, streams: Streams) -> tuple[Select
     differ: what is left of A is never formed; products with its columns come in blocks, and a column of the block is
     taken when its price is below that mean and near the lowest.
 
-    The rank is less than k when the matrix has no more independent columns. Cost: that of source and of pivots, 6
+    The rank is less than k when the matrix has no more independent columns. Cost: that of source, 7
     passes, and one for every block of 64 columns that is looked at.
     """
     work = wish.work
@@ -59,10 +59,18 @@ def choose(wish: Wish, source: Source, k: int, streams: Streams) -> tuple[Select
     V = np.ascontiguousarray(V if wish.along else U, dtype=np.result_type(work.dtype, np.float64))
     norm = math.sqrt(wish.scaled.squares)
     pivots, tail = _osinsky(work, V, (ROUNDING * eps * norm) ** 2 / work.shape[1])
-    starts = [least_squares(work, ordered(work, pivots), compiled=False), for_a_rank(wish, k, streams)]
-    chosen, exchanges = lower_error(work, starts)
+    chosen, exchanges = lower_error(
+        work, [least_squares(work, ordered(work, pivots), compiled=False), _pivots(wish, source, k, streams)]
+    )
     least = float(np.sum(source.least()[k:]))
     return chosen, Bound(math.sqrt(k + 1), math.sqrt(tail), least, exchanges)
+
+
+def _pivots(wish: Wish, source: Source, k: int, streams: Streams) -> Selection:
+    if isinstance(source, Refined):
+        return pivot_basis(wish, k, source.grown)
+    m, n = wish.work.shape
+    return pivot_matrix(wish, k) if m * n <= DIRECT_ENTRIES else for_a_rank(wish, k, streams)
 
 
 def _osinsky(work: Metered | Adjoint, V: numpy.ndarray, floor: float) -> tuple[numpy.ndarray, float]:

@@ -82,7 +82,9 @@ def for_a_rank(wish: Wish, rank: int | None, streams: Streams) -> Selection:
     if is_small(wish.work.shape):
         return pivot_matrix(wish, rank)
     k = rank or 1
-    return _pivot_small_sketch(wish, k, streams) if wish.fast else _pivot_basis(wish, k, streams)
+    if wish.fast:
+        return _pivot_small_sketch(wish, k, streams)
+    return pivot_basis(wish, k, for_rank(wish.scaled, k, streams, blocks=BLOCKS))
 
 
 def for_a_tolerance(wish: Wish, assess: Assessor, target: float, cap: int | None, streams: Streams) -> Selection:
@@ -138,9 +140,9 @@ def projection(grown: Grown, along: bool) -> numpy.ndarray:
     return np.ascontiguousarray(R @ basis.V.dense().conj().T)
 
 
-def _pivot_basis(wish: Wish, k: int, streams: Streams) -> Selection:
+def pivot_basis(wish: Wish, k: int, grown: Grown) -> Selection:
+    """At most k pivots of the projection on a basis, or of the matrix itself where the basis has fewer."""
     m, n = wish.work.shape
-    grown = for_rank(wish.scaled, k, streams, blocks=BLOCKS)
     Y = projection(grown, wish.along)
     use = jit.pays(pivoting.seconds_saved(*Y.shape, k))
     pivots, _ = _pivots(Y, k, wish.limits, use)

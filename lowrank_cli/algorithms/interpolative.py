@@ -243,7 +243,7 @@ METHOD = Method(
     options=IDOptions,
     run=run,
     identity="A ~ C Z, C = A[:, cols]  (or W R, R = A[rows, :]; or W S Z, S = A[rows, cols])",
-    cost="7 m n k flops in 7 passes; quality fast 5 m n k in 3; bound: the SVD and 13 to 22 passes more up to k = 60",
+    cost="7 m n k flops in 7 passes; quality fast 5 m n k in 3; bound: the SVD and 12 to 18 passes more up to k = 60",
     reference="Voronin and Martinsson 2017; Cheng et al. 2005; Gu and Eisenstat 1996; Osinsky 2023",
     guarantee="in practice that of QR with column pivoting within 2 %; bound: at most sqrt(k + 1) times the best",
     choose="which columns or rows matter; factors in the units of the data, sparse where it is",

@@ -185,6 +185,13 @@ def test_the_error_does_not_grow_with_the_rank(choose):
     assert np.all(np.diff(errors) <= 1e-13)
 
 
+@pytest.mark.parametrize("choose", [columns, rows])
+def test_the_columns_of_a_rank_are_the_first_of_any_higher_one(choose):
+    A, _ = specimen("1/i", 60, 45)
+    index = [choose(A, rank=k).factor.arrays()["cols" if choose is columns else "rows"].tolist() for k in (3, 17, 45)]
+    assert index[0] == index[1][:3] and index[1] == index[2][:17]
+
+
 # Scaling
 
 
