@@ -33,6 +33,8 @@ def index_list(text: str, n: int, name: str) -> numpy.ndarray:
 
     Raises UsageError for anything else, and for an index that comes twice.
     """
+    if not isinstance(text, str):
+        raise UsageError(f"{flag(name)} must be text, not {text!r}", hint="write indices from 0, such as 7,10:20")
     found: list[int] = []
     for token in text.split(","):
         match = _TOKEN.fullmatch(token.strip())

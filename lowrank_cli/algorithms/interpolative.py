@@ -14,7 +14,7 @@ from ..kernels import jit
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
 from ..matrices.metered import Metered
-from ..options import check, opt
+from ..options import check, opt, real, whole
 from ..streams import Streams
 from .assessment import Assessor, Measured, assessor
 from .completion import Completed, Ordered, complete
@@ -62,6 +62,10 @@ class IDOptions:
     )
 
     def __post_init__(self) -> None:
+        if self.max_coefficient is not None:
+            object.__setattr__(self, "max_coefficient", real(self.max_coefficient, "max_coefficient"))
+        if self.stability is not None:
+            object.__setattr__(self, "stability", whole(self.stability, "stability"))
         check(self)
         limited = [name for name in ("must_include", "exclude") if getattr(self, name) is not None]
         if not limited:

@@ -52,6 +52,15 @@ def test_a_list_that_makes_no_sense_is_refused_by_its_flag(text, what):
     assert "--must-include" in refusal.value.what
 
 
+def test_values_of_another_type_are_refused_by_their_flag():
+    with pytest.raises(UsageError, match="--exclude must be text"):
+        index_list([1, 2], 8, "exclude")
+    with pytest.raises(UsageError, match="--stability must be a whole number"):
+        IDOptions(stability=2.5)
+    with pytest.raises(UsageError, match="--max-coefficient must be a number"):
+        IDOptions(max_coefficient="2")
+
+
 @pytest.mark.parametrize("dtype", gallery.DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("axis", ["cols", "rows"])
