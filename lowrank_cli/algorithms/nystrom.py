@@ -84,6 +84,7 @@ def run(matrix: Metered, budget: Budget, options: NystromOptions, streams: Strea
     check_symmetric(scaled.matrix, math.ldexp(scaled.facts.max_abs, -scaled.exponent))
     assess = assessor(scaled, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
+    factor: Nystrom | ColumnNystrom
     if options.pivots == "columns":
         done, factor, facts = _from_columns(scaled, budget, target, assess, streams)
     else:

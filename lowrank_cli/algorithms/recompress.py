@@ -12,7 +12,7 @@ from ..budget import Budget
 from ..certificates.certificate import Certificate
 from ..engines.threads import Engine
 from ..errors import NumericalError
-from ..factors.base import Factorization, dense
+from ..factors.base import Approximation, Factorization, dense
 from ..factors.svd import SVD
 from ..lazy import np
 from ..matrices.dense import scale_exactly
@@ -128,7 +128,8 @@ def recompress(terms: Sequence[Term], budget: Budget, engine: Engine) -> Outcome
 
 def _core(L: numpy.ndarray, R: numpy.ndarray) -> numpy.ndarray:
     """A small matrix with the singular values of L R."""
-    S, T = np.linalg.qr(L, mode="r"), np.linalg.qr(np.ascontiguousarray(R.conj().T), mode="r")
+    S: Any = np.linalg.qr(L, mode="r")
+    T: Any = np.linalg.qr(np.ascontiguousarray(R.conj().T), mode="r")
     return S @ np.ascontiguousarray(T.conj().T)
 
 
@@ -165,7 +166,7 @@ class _Cores:
     def optimal_lower(self, k: int) -> float:
         return self._size(self.s[k:]) / self.norm if self.norm else 0.0
 
-    def __call__(self, factor: Factorization, optimal_lower: float | None) -> Assessment:
+    def __call__(self, factor: Approximation, optimal_lower: float | None) -> Assessment:
         U, s, Vh = (factor.arrays()[name].astype(np.result_type(self.L, np.float64)) for name in ("U", "s", "Vh"))
         scaled = U * np.ldexp(s.real, -self.exponent)
         core = _core(np.hstack([self.L, -scaled]), np.vstack([self.R, Vh]))

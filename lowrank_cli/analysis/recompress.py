@@ -86,8 +86,8 @@ def _operand(one: Saved | Loaded, norm: str) -> _Operand:
 
     if not isinstance(one, Saved):
         A = tiled(one, SerialEngine())
-        norm = A.sweep().norm
-        return _Operand([one.array], one.array.dtype, EXACT, described(one, A, True), one.source, norm)
+        size = A.sweep().norm
+        return _Operand([one.array], one.array.dtype, EXACT, described(one, A, True), one.source, size)
     factor = one.factor
     if not isinstance(factor, Factorization):
         raise UsageError(

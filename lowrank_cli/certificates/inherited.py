@@ -40,8 +40,8 @@ def of_report(report: Mapping[str, Any], norm: str) -> Inherited | None:
     if error.get("norm") not in (norm, "fro"):
         return None
     relative, absolute = error.get("relative"), float(error["absolute"])
-    known = error.get("norm") == norm and relative
-    return Inherited(absolute, error.get("failure_probability") or 0.0, absolute / float(relative) if known else None)
+    size = absolute / float(relative) if relative and error.get("norm") == norm else None
+    return Inherited(absolute, error.get("failure_probability") or 0.0, size)
 
 
 def of_product(first: Inherited | None, second: Inherited | None, sizes: tuple[float, float]) -> Inherited | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..errors import Exit, UsageError
 from ..formats import WRITERS
 from . import shared
@@ -71,7 +73,8 @@ def _matrix(values: Values, terminal: Terminal) -> None:
     from ..memory import require
 
     loaded, output = shared.load(values["input"], shared.item(values), terminal), values["output"]
-    (m, n), array = loaded.shape, loaded.array
+    array: Any = loaded.array
+    m, n = loaded.shape
     if is_sparse(array):
         require(m * n * array.dtype.itemsize, f"the dense {m}x{n} matrix", "a .npy file holds every zero")
         terminal.note(f"{loaded.source}: {array.nnz} stored entries become {m} x {n} dense ones")

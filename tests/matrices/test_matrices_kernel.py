@@ -165,7 +165,7 @@ def test_coincident_and_distant_points_are_no_trouble():
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_twenty_thousand_points_are_measured_exactly_without_the_matrix():
-    """3.2 GB of entries, made tile by tile; the error against that of rows taken at random, to 5 %."""
+    """3.2 GB of entries, made tile by tile; the error against that of 500 rows taken at random, to a fifth."""
     X = points(20_000)
     outcome = approximated(X, KERNELS[0], rank=60)
     F, rows = outcome.factor.F, np.random.default_rng(0).choice(20_000, 500, replace=False)
