@@ -52,7 +52,9 @@ class Chooser:
         (m, l), n = self.pairs.X.matrix.shape, self.pairs.Y.matrix.shape[1]
         if (self.shrink and not scheme.unbiased) or (scheme.needs_gram and self.pairs.G is None):
             return False
-        return self.pairs.affordable(scheme.extra(m, n, l, r))
+        extra = scheme.extra(m, n, l, r)
+        # beyond the reach of Gram matrices sampling is there to be fast: no more than the product of the sample takes
+        return self.pairs.affordable(extra) and (self.pairs.G is not None or extra <= 2 * m * n * r)
 
     def at(self, names: Sequence[str], r: int) -> list[Choice]:
         """The samples of r pairs, all errors from one product."""

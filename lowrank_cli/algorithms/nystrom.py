@@ -11,7 +11,7 @@ from ..budget import Budget
 from ..errors import NumericalError
 from ..factors.nystrom import ColumnNystrom, Nystrom
 from ..lazy import np
-from ..matrices.blocks import cross, orthonormalize, times
+from ..matrices.blocks import cross
 from ..matrices.dense import scale_exactly
 from ..matrices.facts import MatrixFacts
 from ..matrices.kernel import KernelMatrix
@@ -20,26 +20,23 @@ from ..memory import require
 from ..options import check, opt
 from ..streams import Streams
 from .assessment import Assessor, assessor
-from .bases import LAPACK_ENTRIES, Grown, to_tolerance
+from .bases import LAPACK_ENTRIES, to_tolerance
 from .completion import Completed, Ordered, complete
 from .method import Method
+from .nystrom_sources import Projected, Whole
 from .outcome import Outcome, Status
 from .probes import Probes
 from .rpcholesky import PivotedCholesky
 from .scaling import Scaled, bring_to_scale, check_rank
 from .svd import SVDOptions, basis_for
-from .symmetric import check_symmetric, diagonal, not_semidefinite
+from .symmetric import check_symmetric, diagonal
 from .tolerance import check_tolerance, target_square
 
 if TYPE_CHECKING:
     import numpy
 
-#: Columns computed beyond those asked for: the last ones lose by being last.
-_SPARE = 8
 #: What swept a matrix that was not.
 _UNSWEPT = "none"
-#: Eigenvalues down to this many times n eps |A|_2 below zero are rounding.
-_NEGATIVE = 8.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,20 +126,20 @@ def _from_sketch(
     scaled: Scaled, budget: Budget, target: float | None, assess: Assessor | None, streams: Streams
 ) -> tuple[Completed, Nystrom, dict[str, Any]]:
     grown = basis_for(scaled, budget, SVDOptions(), assess, target, streams)
-    source = _Whole(scaled) if grown is None else _Projected(scaled, grown)
+    source = Whole(scaled) if grown is None else Projected(scaled, grown)
     done = _cut(source, scaled, budget, target, assess)
     if done.status is Status.STAGNATED and not source.complete and target is not None and assess is not None:
         # the basis promised more than it held: one that reaches deeper, or all there is
         deeper = None
         if math.prod(scaled.matrix.shape) > LAPACK_ENTRIES:
             deeper = to_tolerance(scaled, assess, target / 16, budget.rank, streams)
-        source = _Whole(scaled) if deeper is None else _Projected(scaled, deeper)
+        source = Whole(scaled) if deeper is None else Projected(scaled, deeper)
         done = _cut(source, scaled, budget, target, assess)
     return done, source.factor(done.rank), {"kernels": list(source.kernels), **source.facts}
 
 
 def _cut(
-    source: _Whole | _Projected, scaled: Scaled, budget: Budget, target: float | None, assess: Assessor | None
+    source: Whole | Projected, scaled: Scaled, budget: Budget, target: float | None, assess: Assessor | None
 ) -> Completed:
     norm = 0.0 if assess is None else assess.norm
 
@@ -154,95 +151,6 @@ def _cut(
 
     pieces = Ordered(source.factor, source.gains(), source.beyond, optimal_lower)
     return complete(pieces, scaled, budget, target, assess)
-
-
-class _Whole:
-    """F from LAPACK's eigenvalues of all of A: the best there is."""
-
-    complete, beyond = True, 0.0
-
-    def __init__(self, scaled: Scaled):
-        A = scaled.matrix.whole()
-        self.kernels, self.facts = ["lapack heevd"], dict[str, Any]()
-        try:
-            values, vectors = np.linalg.eigh(0.5 * (A + A.conj().T))
-        except np.linalg.LinAlgError:
-            raise NumericalError("LAPACK found no eigenvalues") from None
-        self.values, self.vectors = values[::-1].astype(np.float64), vectors[:, ::-1]
-        _refuse_negative(float(self.values[-1]), float(self.values[0]), scaled)
-        self.values = np.maximum(self.values, 0.0)
-
-    def gains(self) -> numpy.ndarray:
-        return np.square(self.values)
-
-    def factor(self, k: int) -> Nystrom:
-        roots = np.sqrt(self.values[:k]).astype(self.vectors.real.dtype)
-        return Nystrom(np.ascontiguousarray(self.vectors[:, :k] * roots))
-
-
-class _Projected:
-    """F from the leading directions of a Krylov basis and one product more."""
-
-    def __init__(self, scaled: Scaled, grown: Grown):
-        self.scaled, self.matrix, self.grown = scaled, scaled.matrix, grown
-        single = grown.basis.W.dtype != scaled.matrix.dtype
-        self.complete, self.beyond = False, grown.beyond
-        self.kernels = [grown.kernel]
-        low = "single" if single else np.dtype(scaled.matrix.dtype).name
-        self.facts: dict[str, Any] = {"basis": grown.basis.size, "basis_precision": low}
-        self._known: tuple[int, Any] = (0, None)
-
-    def gains(self) -> numpy.ndarray:
-        return self.grown.squares()
-
-    def factor(self, k: int) -> Nystrom:
-        if self._known[0] < k:
-            l = min(self.grown.basis.size, -(-(k + _SPARE) // 16) * 16)
-            self._known = l, self._computed(l)
-        return Nystrom(np.ascontiguousarray(self._known[1][:, :k]))
-
-    def _computed(self, l: int) -> numpy.ndarray:
-        engine = self.matrix.engine
-        U, T = self.grown.basis.left(l)
-        Q = times(U.astype(self.matrix.dtype, copy=False), T, engine)
-        return nystrom(Q, self.matrix, self.scaled)
-
-
-def nystrom(Q: numpy.ndarray, matrix: Metered, scaled: Scaled) -> numpy.ndarray:
-    """F (n, l), its columns orthogonal and the longest first, with F F^H = A Q (Q^H A Q)^-1 Q^H A; Q orthonormal.
-
-    With Z = A Q + nu Q and Q^H Z = C^H C it is B B^H - nu Q Q^H for B = Z C^-1, and nu is taken off the eigenvalues.
-    One product.
-    """
-    engine = matrix.engine
-    Z = matrix.matmat(Q)
-    H = cross(Q, Z, engine, wide=True)
-    H = 0.5 * (H + H.conj().T)
-    values = np.linalg.eigvalsh(H)
-    _refuse_negative(float(values[0]), float(values[-1]), scaled)
-    eps = float(np.finfo(matrix.dtype).eps)
-    shift = eps * math.sqrt(Q.shape[1]) * max(float(values[-1]), float(np.finfo(matrix.dtype).tiny))
-    shift = max(shift, -2.0 * float(values[0]))
-    Z += Z.real.dtype.type(shift) * Q
-    C = None
-    while C is None:
-        try:
-            C = np.linalg.cholesky(H + shift * np.eye(len(H))).conj().T
-        except np.linalg.LinAlgError:
-            Z += Z.real.dtype.type(3 * shift) * Q
-            shift *= 4
-    B, R = orthonormalize(times(Z, np.linalg.inv(C), engine), engine)
-    P, s, _ = np.linalg.svd(R)
-    roots = np.sqrt(np.maximum(np.square(s.astype(np.float64)) - shift, 0.0))
-    return times(B, P * roots.astype(s.dtype), engine)
-
-
-def _refuse_negative(least: float, most: float, scaled: Scaled) -> None:
-    """Refuse a matrix that has an eigenvalue at most ``least`` where that is more than rounding."""
-    n = scaled.matrix.shape[0]
-    size = max(abs(most), abs(least))
-    if least < -_NEGATIVE * n * float(np.finfo(scaled.matrix.dtype).eps) * size:
-        raise not_semidefinite(f"it has an eigenvalue of {least / size:.3g} of the largest modulus found or below")
 
 
 # From columns

@@ -12,7 +12,8 @@ import pytest
 from scipy.sparse import csr_array, diags_array
 
 import lowrank_cli
-from lowrank_cli.algorithms.nystrom import NystromOptions, nystrom
+from lowrank_cli.algorithms.nystrom import NystromOptions
+from lowrank_cli.algorithms.nystrom_sources import nystrom
 from lowrank_cli.algorithms.rpcholesky import PivotedCholesky
 from lowrank_cli.algorithms.scaling import bring_to_scale
 from lowrank_cli.errors import UsageError
