@@ -185,8 +185,9 @@ def _choose(source: Source, item: str | None) -> tuple[Format, Source]:
     for pattern, what, hint in _FOREIGN:
         if pattern.match(head):
             raise InputError(f"is {what}", where=source.where, hint=hint)
-    formats = [entry.load() for entry in TABLE.values()]
-    for format in formats:
+    # one after another: a reader that is not needed is not loaded
+    for entry in TABLE.values():
+        format: Format = entry.load()
         if format.matches(head, name):
             return format, source
     if source.packer is not None:
@@ -200,6 +201,7 @@ def _choose(source: Source, item: str | None) -> tuple[Format, Source]:
         if head.startswith(magic):
             hint = "gzip and bzip2 are read; decompress it first"
             raise InputError(f"is compressed with {packer}", where=source.where, hint=hint)
+    formats = [entry.load() for entry in TABLE.values()]
     for format in formats:
         if name.lower().endswith(format.suffixes):
             return format, source
