@@ -41,5 +41,8 @@ def spooled(source: Source, shown: str) -> Iterator[str]:
             yield copy.name
         except LowrankError as error:
             where = (error.where or "").replace(copy.name, source.where) or None
-            hint = None if error.hint is None else error.hint.replace(copy.name, shown)
+            hint = error.hint
+            if hint is not None:
+                # on standard input there is no path to write an item behind
+                hint = hint.replace(f"{copy.name}:", "-d " if shown == "-" else f"{shown}:").replace(copy.name, shown)
             raise type(error)(error.what.replace(copy.name, shown), where=where, hint=hint) from error

@@ -150,7 +150,7 @@ def test_containers_come_through_a_pipe_by_way_of_a_temporary_file_that_is_gone_
             assert [item.shape for item in list_items("-")[1]] == [(60, 50), (50, 60)]
         with stdin_gives(content):
             said = refusal("-")
-        assert said.startswith("standard input: holds 2 matrices; name one: -:") and str(room) not in said
+        assert said.startswith("standard input: holds 2 matrices; name one: -d ") and str(room) not in said
         with stdin_gives(content[:-100]):
             assert str(room) not in refusal("-", item="B")
         packed = put(tmp_path, "packed.gz", gzip.compress(content))
@@ -224,3 +224,10 @@ def test_the_header_of_a_pipe_is_enough_to_list_it():
     with stdin_gives(npy_bytes(A)[:300]):
         name, items = list_items("-")
     assert name == "npy" and items[0].shape == (60, 50)
+
+
+def test_several_matrices_on_standard_input_are_named_as_they_can_be(tmp_path):
+    np.savez(tmp_path / "a.npz", A=np.eye(2), B=np.eye(3))
+    with stdin_gives((tmp_path / "a.npz").read_bytes()), pytest.raises(InputError) as caught:
+        open_matrix("-")
+    assert "name one: -d A (2 x 2 float64), -d B (3 x 3 float64)" in caught.value.line()
