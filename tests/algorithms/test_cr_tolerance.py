@@ -213,7 +213,8 @@ def test_sparse_matrices_give_the_pairs_that_dense_ones_give():
 @pytest.mark.parametrize("rtol", [0.01, *(pytest.param(rtol, marks=pytest.mark.slow) for rtol in (0.1, 0.003))])
 def test_a_product_of_flow_snapshots_meets_a_tolerance(data, rtol):
     X, Y = np.load(data("snapshots_vx.npy")), np.ascontiguousarray(np.load(data("snapshots_vy.npy")).T)
-    outcome = cr(X, Y, rtol=rtol)
+    # where greedy takes many pairs, auto leaves it out for its time
+    outcome = cr(X, Y, rtol=rtol, scheme="greedy" if rtol < 0.01 else "auto")
     assert outcome.status is Status.CONVERGED and outcome.certificate.relative <= rtol
     assert outcome.facts["scheme"] == "greedy" and outcome.factor.rank <= 250
     c = coefficients(outcome.factor, X.shape[1])
