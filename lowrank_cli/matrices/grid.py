@@ -55,9 +55,13 @@ def waves(blocks: range, threads: int) -> list[range]:
 def visit_tiles(matrix: Matrix, engine: Engine, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
     """The pass behind ``Matrix.tiles``: row blocks in parallel, the tiles of one in order."""
     row_ranges, col_ranges = ranges(matrix.grid[0]), ranges(matrix.grid[1])
+    line = matrix.shape[1] * matrix.dtype.itemsize
+    matrix.watch.reads(matrix.shape[0] * line)
 
     def strip(i: int) -> list[Any]:
         rows = row_ranges[i]
-        return [visit(i, rows, cols, matrix.block(rows, cols)) for cols in col_ranges]
+        found = [visit(i, rows, cols, matrix.block(rows, cols)) for cols in col_ranges]
+        matrix.watch.came((rows.stop - rows.start) * line)
+        return found
 
     return [value for values in engine.map(strip, len(row_ranges)) for value in values]

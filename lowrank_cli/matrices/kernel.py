@@ -13,6 +13,7 @@ from ..lazy import np
 from .dense import SINGLE, scale_exactly
 from .facts import MatrixFacts, sweep
 from .grid import TILE, cuts, ranges, visit_tiles
+from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
     import numpy
@@ -73,10 +74,11 @@ class KernelMatrix:
         exponent: int = 0,
         name: str | None = None,
         dtype: numpy.dtype | None = None,
+        watch: Watch = UNWATCHED,
     ):
         if points.dtype.kind == "c":
             raise InputError("points of a kernel matrix have real coordinates", where=name)
-        self.points, self.kernel, self.name = points, kernel, name
+        self.points, self.kernel, self.name, self.watch = points, kernel, name, watch
         self.engine = engine or SerialEngine()
         self._columns = np.ascontiguousarray(points.T)
         self._exponent = exponent
@@ -90,22 +92,28 @@ class KernelMatrix:
         return made.astype(self.dtype, copy=False)
 
     def scaled(self, exponent: int) -> KernelMatrix:
-        return KernelMatrix(self.points, self.kernel, self.engine, self._exponent + exponent, self.name, self.dtype)
+        return self._made(exponent, self.dtype)
 
     def single(self, exponent: int) -> KernelMatrix:
         low = np.dtype(SINGLE[str(self.dtype)])
-        return KernelMatrix(self.points, self.kernel, self.engine, self._exponent + exponent, self.name, low)
+        return self._made(exponent, low)
+
+    def _made(self, exponent: int, dtype: numpy.dtype) -> KernelMatrix:
+        total = self._exponent + exponent
+        return KernelMatrix(self.points, self.kernel, self.engine, total, self.name, dtype, self.watch)
 
     def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
         X = np.ascontiguousarray(X)
         out = np.empty((self.shape[0], X.shape[1]), np.result_type(self.dtype, X.dtype))
         parts = ranges(self.grid[0])
+        self.watch.reads(self.shape[0] ** 2 * self.dtype.itemsize)
 
         def strip(i: int) -> None:
             total = out[parts[i]]
             total[...] = 0
             for cols in parts:
                 total += self.block(parts[i], cols) @ X[cols]
+            self.watch.came(total.shape[0] * self.shape[0] * self.dtype.itemsize)
 
         self.engine.map(strip, len(parts))
         return out

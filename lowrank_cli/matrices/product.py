@@ -31,6 +31,7 @@ class Product:
                 hint="the columns of X must be as many as the rows of Y",
             )
         self.X, self.Y = X, Y
+        self.watch = X.watch
         self.engine = engine or SerialEngine()
         self.shape: tuple[int, int] = (X.shape[0], Y.shape[1])
         self.dtype = np.result_type(X.dtype, Y.dtype)
