@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from formats.factor_samples import CASES, REPORT
+from formats.factor_samples import CASES, REPORT, content
 
 from lowrank_cli.factors.base import Factorization
 from lowrank_cli.factors.qb import QB
@@ -122,11 +122,11 @@ def test_a_missed_tolerance_is_exit_3_with_the_output_marked(lowrank, files):
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line_and_nothing_changes(lowrank, files, argv, code, words):
-    before = {path.name: path.read_bytes() for path in files.iterdir()}
+    before = {path.name: content(path) for path in files.iterdir()}
     result = lowrank("recompress", *argv)
     assert result.code == code and result.err.count("\n") == 1 and result.out == "", result.err
     assert all(word in result.err for word in words), result.err
-    assert {path.name: path.read_bytes() for path in files.iterdir()} == before
+    assert {path.name: content(path) for path in files.iterdir()} == before
 
 
 def test_the_samples_of_every_kind_go_through_the_command(lowrank, tmp_path):
