@@ -75,9 +75,24 @@ class TiledMatrix:
         low = np.dtype(SINGLE[str(self.dtype)])
         return TiledMatrix(self.source, self.engine, self._exponent + exponent, self.name, low, self.watch)
 
-    def _slabs(self) -> Iterator[Slab]:
-        self._tell()
-        return self.source.slabs(*self.grid)
+    def identity(self) -> tuple[Any, ...]:
+        """What is made of the values of the source: where two matrices of one source agree in it, they are equal."""
+        return "dense", *self.shape, str(self.dtype), self._exponent
+
+    def _slabs(self, what: str, operands: Sequence[Any], state: dict[str, Any]) -> Iterator[Slab]:
+        """The slabs that a pass has still to work on; see ``Watch.steps``."""
+        plan = self.source.plan(*self.grid)
+
+        def start(first: int) -> Iterator[Slab]:
+            self._tell()
+            rows, cols = self._row_blocks, self._col_blocks
+            for down, along in plan[:first]:
+                height = rows[down.stop - 1].stop - rows[down.start].start
+                width = cols[along.stop - 1].stop - cols[along.start].start
+                self.watch.came(height * width * self.source.dtype.itemsize)
+            return self.source.slabs(*self.grid, first)
+
+        return self.watch.steps(self, what, operands, state, plan, start)
 
     def _tell(self) -> None:
         self.watch.reads(self.shape[0] * self.shape[1] * self.source.dtype.itemsize)
@@ -140,7 +155,7 @@ class TiledMatrix:
             pairs = ((self._operand(slab, rows, cols, X.shape[1]), X[cols]) for cols in pieces)
             _sum_products(out[rows], pairs, slab.col_blocks.start == 0)
 
-        for slab in self._slabs():
+        for slab in self._slabs("matmat", (X,), {"out": out}):
             self._each(slab, 0, functools.partial(block, slab))
         return out
 
@@ -161,7 +176,7 @@ class TiledMatrix:
             if j in across and slab.row_blocks.stop == len(self._row_blocks):
                 out[cols] = across.pop(j).T
 
-        for slab in self._slabs():
+        for slab in self._slabs("rmatmat", (Y,), {"out": out, "across": across}):
             self._each(slab, 1, functools.partial(block, slab))
         return out
 
@@ -246,7 +261,7 @@ class TiledMatrix:
         strips, pieces = (self._col_blocks, self._row_blocks) if axis else (self._row_blocks, self._col_blocks)
         b, dtype = X.shape[1], np.result_type(self.dtype, X.dtype)
         out, back = np.empty((strips[-1].stop, b), dtype), np.empty((pieces[-1].stop, b), dtype)
-        for slab in self._slabs():
+        for slab in self._slabs(f"fused {axis}", (X,), {"out": out, "back": back}):
             for wave in waves(slab.col_blocks if axis else slab.row_blocks, self.engine.threads):
                 parts = np.empty((len(wave), *back.shape), dtype)
 
@@ -284,17 +299,27 @@ class TiledMatrix:
             self.watch.came(block.size * self.source.dtype.itemsize)
             return block.conj().T @ block
 
-        self._tell()
-        for wave in waves(range(len(strips)), self.engine.threads):
+        plan = waves(range(len(strips)), self.engine.threads)
+
+        def start(first: int) -> Iterator[range]:
+            self._tell()
+            return iter(plan[first:])
+
+        what = f"gram of {'rows' if blocks is self._row_blocks else 'columns'}"
+        for wave in self.watch.steps(self, what, (), {"total": total}, plan, start):
             for part in self.engine.map(lambda i, wave=wave: one(wave[i]), len(wave)):  # type: ignore[misc]
                 total += part
         return total
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
-        return self._scaled_values(self.source.rows(index, scale))
+        return self.watch.result(
+            self, "rows", (index, scale), lambda: self._scaled_values(self.source.rows(index, scale))
+        )
 
     def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
-        return self._scaled_values(self.source.cols(index, scale))
+        return self.watch.result(
+            self, "cols", (index, scale), lambda: self._scaled_values(self.source.cols(index, scale))
+        )
 
     def _part(self, rows: slice, cols: slice) -> numpy.ndarray:
         return self._scaled_values(self.source.part(rows, cols))
@@ -312,7 +337,7 @@ class TiledMatrix:
                 cols = self._col_blocks[j]
                 found[i * width + j] = visit(i, rows, cols, row_contiguous(self._tile(slab, rows, cols)))
 
-        for slab in self._slabs():
+        for slab in self._slabs("tiles", (visit,), {"found": found}):
             self._each(slab, 0, functools.partial(strip, slab))
         return found
 
