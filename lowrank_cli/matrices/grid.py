@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..engines.threads import Engine
@@ -54,36 +54,50 @@ def waves(blocks: range, threads: int) -> list[range]:
     return [blocks[start : start + step] for start in range(0, len(blocks), step)]
 
 
+def row_blocks(matrix: Matrix, what: str, operands: Sequence[Any], state: dict[str, Any], size: int) -> Iterator[range]:
+    """The row blocks that a pass over so many bytes has still to work on: all at once, or in waves where somebody keeps
+    what they come to. See ``Watch.steps``."""
+    blocks = range(len(matrix.grid[0]) - 1)
+    plan = waves(blocks, matrix.engine.threads) if matrix.watch.keeps else [blocks]
+
+    def start(first: int) -> Iterator[range]:
+        matrix.watch.reads(size)
+        if first:
+            matrix.watch.came(size * plan[first - 1].stop // len(blocks))
+        return iter(plan[first:])
+
+    return matrix.watch.steps(matrix, what, operands, state, plan, start)
+
+
 class TreeSum:
-    """A sum of arrays in a fixed tree: eight in order make one, eight of those the next. What a run of 8^t of them, from
-    a multiple of 8^t on, adds up to is a node of the tree, whoever adds it up.
+    """A sum of arrays in a fixed tree: eight in order make one, eight of those the next.
+
+    What a run of 8^t of them, from a multiple of 8^t on, adds up to is a node of the tree, whoever adds it up.
+    ``state`` is all there is to know: how many parts have come, and the sums that are not complete, by level.
     """
 
     def __init__(self) -> None:
-        # of each level the sum that grows and how many parts it has, 0 to 7
-        self._grown: list[tuple[Any, int]] = []
+        self.state: list[Any] = [np.zeros(1, np.int64), {}]
 
     @property
     def fresh(self) -> bool:
         """Whether the next part of the lowest level is kept itself, and not added to another."""
-        return not self._grown or self._grown[0][1] == 0
+        return 0 not in self.state[1]
 
     def add(self, part: numpy.ndarray, level: int = 0) -> None:
-        """The next part, a node of that level, after 8^level times as many of the lowest. A part that is kept will be
+        """The next part, a node of that level, which stands for 8^level of the lowest. A part that is kept will be
         written to."""
-        while True:
-            while len(self._grown) <= level:
-                self._grown.append((None, 0))
-            total, count = self._grown[level]
-            if count:
-                total += part
+        count, sums = self.state
+        before = int(count[0])
+        count += FAN**level
+        while have := before // FAN**level % FAN:
+            total = sums.pop(level)
+            total += part
+            if have < FAN - 1:
                 part = total
-            count += 1
-            if count < FAN:
-                self._grown[level] = part, count
-                return
-            self._grown[level] = None, 0
-            level += 1
+                break
+            part, level = total, level + 1
+        sums[level] = part
 
     def add_product(self, left: numpy.ndarray, right: numpy.ndarray, scratch: list[numpy.ndarray]) -> None:
         """left @ right as the next part, by way of the array in scratch, which is made at need."""
@@ -97,9 +111,9 @@ class TreeSum:
     def total(self) -> Any:
         """The sum of all parts, in one of them; None for none. Nothing can be added after it."""
         carried = None
-        for total, count in self._grown:
-            if count:
-                carried = total if carried is None else np.add(total, carried, out=total)
+        for level in sorted(self.state[1]):
+            own = self.state[1].pop(level)
+            carried = own if carried is None else np.add(own, carried, out=own)
         return carried
 
 
@@ -127,9 +141,14 @@ def tree_sum(task: Callable[[int], numpy.ndarray], count: int, engine: Engine) -
 def visit_tiles(matrix: Matrix, engine: Engine, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
     """The pass behind ``Matrix.tiles``: row blocks in parallel, the tiles of one in order."""
     row_ranges, col_ranges = ranges(matrix.grid[0]), ranges(matrix.grid[1])
+    line = matrix.shape[1] * matrix.dtype.itemsize
+    found: list[list[Any]] = [[]] * len(row_ranges)
 
-    def strip(i: int) -> list[Any]:
+    def strip(i: int) -> None:
         rows = row_ranges[i]
-        return [visit(i, rows, cols, matrix.block(rows, cols)) for cols in col_ranges]
+        found[i] = [visit(i, rows, cols, matrix.block(rows, cols)) for cols in col_ranges]
+        matrix.watch.came((rows.stop - rows.start) * line)
 
-    return [value for values in engine.map(strip, len(row_ranges)) for value in values]
+    for some in row_blocks(matrix, "tiles", (visit,), {"found": found}, matrix.shape[0] * line):
+        engine.map(lambda i, some=some: strip(some[i]), len(some))  # type: ignore[misc]
+    return [value for values in found for value in values]
