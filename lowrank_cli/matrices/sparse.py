@@ -73,13 +73,23 @@ class SparseMatrix:
         low._adjoint = indptr, indices, rounded(data)
         return low
 
+    def identity(self) -> tuple[Any, ...]:
+        """Where two matrices agree in it, they are equal."""
+        a = self.array
+        return "sparse", *self.shape, a.indptr, a.indices, a.data
+
     def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
         a = self.array
-        return self._multiply(a.indptr, a.indices, a.data, X, self.grid[0])
+        return self.watch.result(
+            self, "matmat", (X,), lambda: self._multiply(a.indptr, a.indices, a.data, X, self.grid[0])
+        )
 
     def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
-        indptr, indices, data = self._transposed()
-        return self._multiply(indptr, indices, data, Y, sparse_row_cuts(indptr))
+        def make() -> numpy.ndarray:
+            indptr, indices, data = self._transposed()
+            return self._multiply(indptr, indices, data, Y, sparse_row_cuts(indptr))
+
+        return self.watch.result(self, "rmatmat", (Y,), make)
 
     def _transposed(self) -> tuple[Any, Any, Any]:
         if self._adjoint is None:
