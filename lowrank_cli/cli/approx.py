@@ -125,6 +125,7 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
 
         matrix = dataclasses.replace(shared.load(work.path, work.item, terminal), kernel=work.kernel)
         others = {name: shared.load(path, None, terminal) for name, path in work.companions.items()}
+        _check_types(work, [matrix, *others.values()])
         named = labels.load(values, work.job.options, matrix.shape)
         job = work.job if named is None else named.resolved(work.job)
         terminal.detail(f"method {method}, {work.threads} threads, seed {job.seed}")
@@ -210,6 +211,15 @@ def _write(work: _Work, outcome: Outcome, report: dict[str, Any], values: Values
         saving.write_factors_to(terminal.data_descriptor(), outcome.factor, report)
     else:
         saving.save(outcome.factor, report, work.output, no_clobber=no_clobber)
+
+
+def _check_types(work: _Work, loaded: list[Loaded]) -> None:
+    """Refuse an output that cannot hold factors of these matrices, before they are computed."""
+    if work.output is not None and work.part is None and not shared.to_stdout(work.output):
+        from ..formats.saving import check_type
+
+        for one in loaded:
+            check_type(work.output, one.array.dtype)
 
 
 def _with_run(
