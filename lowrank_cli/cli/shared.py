@@ -164,4 +164,4 @@ def since(started: float) -> float:
 
 def run_facts(values: Values, terminal: Terminal, **more: Any) -> dict[str, Any]:
     """What the ``run`` block of every report holds of the command line."""
-    return {"argv": ["lowrank", *terminal.argv], "output": values.get("output"), **more}
+    return {"argv": ["lowrank", *terminal.argv], "output": values.get("output")} | more
