@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..engines.threads import Engine
@@ -52,12 +52,32 @@ def waves(blocks: range, threads: int) -> list[range]:
     return [blocks[start : start + step] for start in range(0, len(blocks), step)]
 
 
+def row_blocks(matrix: Matrix, what: str, operands: Sequence[Any], state: dict[str, Any], size: int) -> Iterator[range]:
+    """The row blocks that a pass over so many bytes has still to work on: all at once, or in waves where somebody keeps
+    what they come to. See ``Watch.steps``."""
+    blocks = range(len(matrix.grid[0]) - 1)
+    plan = waves(blocks, matrix.engine.threads) if matrix.watch.keeps else [blocks]
+
+    def start(first: int) -> Iterator[range]:
+        matrix.watch.reads(size)
+        if first:
+            matrix.watch.came(size * plan[first - 1].stop // len(blocks))
+        return iter(plan[first:])
+
+    return matrix.watch.steps(matrix, what, operands, state, plan, start)
+
+
 def visit_tiles(matrix: Matrix, engine: Engine, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
     """The pass behind ``Matrix.tiles``: row blocks in parallel, the tiles of one in order."""
     row_ranges, col_ranges = ranges(matrix.grid[0]), ranges(matrix.grid[1])
+    line = matrix.shape[1] * matrix.dtype.itemsize
+    found: list[list[Any]] = [[]] * len(row_ranges)
 
-    def strip(i: int) -> list[Any]:
+    def strip(i: int) -> None:
         rows = row_ranges[i]
-        return [visit(i, rows, cols, matrix.block(rows, cols)) for cols in col_ranges]
+        found[i] = [visit(i, rows, cols, matrix.block(rows, cols)) for cols in col_ranges]
+        matrix.watch.came((rows.stop - rows.start) * line)
 
-    return [value for values in engine.map(strip, len(row_ranges)) for value in values]
+    for some in row_blocks(matrix, "tiles", (visit,), {"found": found}, matrix.shape[0] * line):
+        engine.map(lambda i, some=some: strip(some[i]), len(some))  # type: ignore[misc]
+    return [value for values in found for value in values]
