@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from .. import memory
 from ..errors import Exit, UsageError
+from ..matrices.watch import UNWATCHED
 from ..reports.text import safe
 from . import shared
 from .app import explain, say
@@ -148,7 +149,7 @@ def outcomes(
 def _apart(one: Callable[[Input, int, Terminal], T], given: Input, threads: int, terminal: Terminal) -> Any:
     """An attempt whose talk is kept back until its turn."""
     kept = io.StringIO()
-    _, done = _attempt(one, given, threads, dataclasses.replace(terminal, err=kept))
+    _, done = _attempt(one, given, threads, dataclasses.replace(terminal, err=kept, watch=UNWATCHED))
     return kept.getvalue(), done
 
 
