@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from ..algorithms import TABLE as METHODS
 from ..companions import COMPANIONS
 from ..errors import Exit, UsageError
 from ..factors import TABLE as FACTORS
-from ..formats import WRITERS
+from ..formats import NAMED
 from ..options import flag
 from ..registry import find
 from . import batch, inputs, shared
@@ -49,8 +48,7 @@ _COMPANIONS = tuple(Param(name, c.help, (flag(name),), c.metavar, "Input") for n
 OUTPUT = (
     Param(
         "output",
-        f"Save the factors with their report ({', '.join(WRITERS)}); - writes a stored .npz to standard output. "
-        f"{inputs.NAMING}",
+        f"Save the factors with their report ({NAMED}); - writes a stored .npz to standard output. {inputs.NAMING}",
         ("-o", "--output"),
         "FILE",
         "Output",
@@ -236,7 +234,6 @@ def _with_run(
 ) -> dict[str, Any]:
     from ..reports.facts import with_run
 
-    output = facts["output"]
     facts = shared.run_facts(
         values,
         terminal,
@@ -245,8 +242,7 @@ def _with_run(
         **facts,
     )
     facts |= {f"{name}_path": path for name, path in work.companions.items()}
-    if output is not None and not shared.to_stdout(output) and os.path.isfile(output):
-        facts["output_bytes"] = os.path.getsize(output)
+    facts |= shared.output_bytes(facts["output"])
     return with_run(report, **facts)
 
 

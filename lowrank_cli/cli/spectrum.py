@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
@@ -82,8 +81,7 @@ def _one(given: Input, asked: dict[str, Any], threads: int, values: Values, term
             engine="threads" if threads > 1 else "serial",
         )
         _draw(plot, with_run(report, **facts), values, terminal)
-    if plot is not None and not shared.to_stdout(plot) and os.path.isfile(plot):
-        facts["output_bytes"] = os.path.getsize(plot)
+    facts |= shared.output_bytes(plot)
     warning = ""
     if report["status"] != "converged":
         warning = (

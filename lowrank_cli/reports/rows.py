@@ -29,6 +29,7 @@ _ELSEWHERE = {
     "recompress": Entry("lowrank_cli.reports.recompress_rows:rows", ""),
     "norm": Entry("lowrank_cli.reports.norm_rows:rows", ""),
     "batch": Entry("lowrank_cli.reports.batch_rows:rows", ""),
+    "doctor": Entry("lowrank_cli.reports.doctor_rows:rows", ""),
 }
 
 
