@@ -152,6 +152,12 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
         from .matrices.sparse import SparseMatrix
 
         return SparseMatrix(loaded.array, engine, _name(loaded))
+    from .matrices.lines import Lines
+
+    if isinstance(loaded.array, Lines):
+        from .matrices.sparse_filed import FiledSparseMatrix
+
+        return FiledSparseMatrix(loaded.array, engine, _name(loaded))
     from .matrices.dense import TiledMatrix
 
     return TiledMatrix(loaded.array, engine, name=_name(loaded))
