@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -147,7 +148,7 @@ def load(path: str, item: str | None, terminal: Terminal) -> Loaded:
     """Open a matrix and pass on what the reader has to say."""
     from ..formats.opening import open_matrix
 
-    loaded = open_matrix(path, item)
+    loaded = dataclasses.replace(open_matrix(path, item), watch=terminal.watch)
     for note in loaded.notes:
         terminal.note(f"{loaded.source}: {note}")
     rows, cols = loaded.shape

@@ -107,9 +107,13 @@ class Lines:
             hint="allow more memory with --memory, or use a command that reads matrices in parts, such as approx",
         )
 
-    def strips(self) -> Iterator[Strip]:
-        """Every line once, in order; each strip is whole blocks of ``sparse_row_cuts``."""
-        plan = [*_runs(sparse_row_cuts(self.pointer), self._file_pointer, self.room)]
+    def plan(self) -> list[tuple[int, int]]:
+        """(first line, line behind the last) of each strip: whole blocks of ``sparse_row_cuts``."""
+        return [*_runs(sparse_row_cuts(self.pointer), self._file_pointer, self.room)]
+
+    def strips(self, first: int = 0) -> Iterator[Strip]:
+        """Every line once, in order; without the first strips of the plan where they have been seen."""
+        plan = self.plan()[first:]
         largest = max((int(self._file_pointer[b] - self._file_pointer[a]) for a, b in plan), default=0)
         # a pass within a pass takes buffers of its own
         buffers = [self._spare.pop() if self._spare else self._buffers(largest) for _ in range(2)]

@@ -18,6 +18,7 @@ from .facts import MatrixFacts, combine, refuse_not_finite
 from .grid import ranges, sparse_grid, sparse_row_cuts
 from .lines import Lines, Strip
 from .sparse import Piece, compiled_for, scaled_lines
+from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
     import numpy
@@ -40,8 +41,9 @@ class FiledSparseMatrix:
         name: str | None = None,
         exponent: int = 0,
         dtype: numpy.dtype | None = None,
+        watch: Watch = UNWATCHED,
     ):
-        self.name, self.lines = name, lines
+        self.name, self.watch, self.lines = name, watch, lines
         self.engine = engine or SerialEngine()
         self._exponent = exponent
         self.shape: tuple[int, int] = lines.shape
@@ -57,15 +59,22 @@ class FiledSparseMatrix:
         raise self.lines.too_large()
 
     def scaled(self, exponent: int) -> FiledSparseMatrix:
-        return FiledSparseMatrix(self.lines, self.engine, self.name, self._exponent + exponent, self.dtype)
+        return self._made(self.lines, exponent, self.dtype)
 
     def single(self, exponent: int) -> FiledSparseMatrix:
         low = np.dtype(SINGLE[str(self.dtype)])
-        return FiledSparseMatrix(self.lines, self.engine, self.name, self._exponent + exponent, low)
+        return self._made(self.lines, exponent, low)
+
+    def _made(self, lines: Lines, exponent: int, dtype: numpy.dtype) -> FiledSparseMatrix:
+        return FiledSparseMatrix(lines, self.engine, self.name, self._exponent + exponent, dtype, self.watch)
+
+    def identity(self) -> tuple[Any, ...]:
+        """What is made of the values in the file: where two matrices of one file agree in it, they are equal."""
+        return "sparse in its file", *self.shape, str(self.dtype), self._exponent
 
     def restricted(self, rows: numpy.ndarray, cols: numpy.ndarray) -> FiledSparseMatrix:
         """The matrix of the rows and columns at these indices; those left out have no entries."""
-        return FiledSparseMatrix(self.lines.restricted(rows, cols), self.engine, self.name, self._exponent, self.dtype)
+        return self._made(self.lines.restricted(rows, cols), 0, self.dtype)
 
     def occupied(self) -> tuple[numpy.ndarray, numpy.ndarray]:
         """Which rows, and which columns, have stored entries."""
@@ -82,7 +91,8 @@ class FiledSparseMatrix:
         dtype, count, across = np.result_type(self.dtype, X.dtype), len(lines.pointer) - 1, len(lines.counts)
         gathers = np.empty((count if along else 0, X.shape[1]), dtype)
         scatters = np.zeros((across if back or not along else 0, X.shape[1]), dtype)
-        for strip in lines.strips():
+        what = f"{'along' if along else 'across'}{' and back' if back else ''}"
+        for strip in self._strips(what, (X,), {"along": gathers, "across": scatters}):
             data = self._values(strip.data)
             # the conjugate stands where the adjoint of the matrix is meant
             turned = data.conj() if self.dtype.kind == "c" else data
@@ -92,6 +102,21 @@ class FiledSparseMatrix:
             if back or not along:
                 self._scatter(strip, other, gathers[strip.lines] if back else X[strip.lines], scatters)
         return gathers, scatters
+
+    def _strips(self, what: str = "", operands: Sequence[Any] = (), state: Any = None) -> Iterator[Strip]:
+        """The strips of a pass, told to who watches; of one with a state those that are still to be worked on."""
+        plan, entry = self.lines.plan(), self.lines.dtype.itemsize + self.lines.index.itemsize
+        pointer = self.lines.pointer
+
+        def start(first: int) -> Iterator[Strip]:
+            self.watch.reads(self.lines.nnz * entry)
+            if first:
+                self.watch.came(int(pointer[plan[first - 1][1]]) * entry)
+            for strip in self.lines.strips(first):
+                yield strip
+                self.watch.came(len(strip.data) * entry)
+
+        return start(0) if state is None else self.watch.steps(self, what, operands, state, plan, start)
 
     def _gather(self, strip: Strip, data: numpy.ndarray, X: numpy.ndarray, out: numpy.ndarray) -> None:
         blocks = ranges(sparse_row_cuts(strip.pointer))
@@ -148,7 +173,7 @@ class FiledSparseMatrix:
             read = (self.lines.read(line, line + 1) for line in index.tolist())
             parts = [self._compressed(strip) for strip in read]
         else:
-            parts = [self._compressed(strip)[:, index] for strip in self.lines.strips()]
+            parts = [self._compressed(strip)[:, index] for strip in self._strips()]
         across = len(self.lines.counts) if along else len(index)
         kind = self.lines.index
         joined = csr_array(vstack(parts, format="csr")) if parts else csr_array((0, across), dtype=self.dtype)
@@ -174,7 +199,7 @@ class FiledSparseMatrix:
         cuts, lines = self.grid[0], self.lines
         if lines.by_rows:
             at = {line: number for number, line in enumerate(cuts)}
-            for strip in lines.strips():
+            for strip in self._strips():
                 yield range(at[strip.lines.start], at[strip.lines.stop]), self._compressed(strip)
             return
         first = 0
@@ -195,7 +220,7 @@ class FiledSparseMatrix:
         size = int(self.row_pointer[rows.stop] - self.row_pointer[rows.start])
         down, across = np.empty(size, self.lines.index), np.empty(size, self.lines.index)
         data, done = np.empty(size, self.dtype), 0
-        for strip in self.lines.strips():
+        for strip in self._strips():
             kept = np.flatnonzero((strip.indices >= rows.start) & (strip.indices < rows.stop))
             place = slice(done, done + len(kept))
             down[place] = strip.indices[kept] - rows.start
@@ -210,7 +235,7 @@ class FiledSparseMatrix:
 
     def entries(self) -> Iterator[Piece]:
         """Rows, columns and values of all entries; those of a row come in order, and those of a column."""
-        for strip in self.lines.strips():
+        for strip in self._strips():
             along = np.repeat(np.arange(strip.lines.start, strip.lines.stop), np.diff(strip.pointer))
             rows, cols = (along, strip.indices) if self.lines.by_rows else (strip.indices, along)
             yield Piece(rows, cols, self._values(strip.data))
