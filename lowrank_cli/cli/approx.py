@@ -17,7 +17,7 @@ from ..formats import WRITERS
 from ..options import flag
 from ..registry import find
 from . import names as labels
-from . import shared
+from . import pictures, shared
 from .command import Command, Param, Values
 from .params import budget_params, method_params, read_budget, read_options, real, whole
 from .progress import patience
@@ -62,6 +62,7 @@ OUTPUT = (
     ),
     shared.NO_CLOBBER,
 )
+PLOT = pictures.plot("the singular values and the rank, for svd and qb")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +105,7 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
         shared.SEED,
         *shared.RESOURCES,
         *OUTPUT,
+        PLOT,
         *shared.REPORT,
         *shared.TALK,
     )
@@ -120,9 +122,11 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
     inputs = [work.path, *work.companions.values(), *([values["names"]] if values.get("names") else [])]
     shared.check_inputs(inputs)
     shared.check_output(work.output, inputs, values, terminal)
+    pictures.check(values, inputs, terminal)
     started = time.perf_counter()
     with patience(terminal, f"{command} {work.path}"):
         from ..api import run
+        from ..reports.facts import plain, with_run
 
         matrix = dataclasses.replace(shared.load(work.path, work.item, terminal), kernel=work.kernel)
         others = {name: shared.load(path, None, terminal) for name, path in work.companions.items()}
@@ -132,9 +136,12 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
         outcome, report = run(job, matrix, others, threads=work.threads, blas_pinned=terminal.blas_pinned)
         report = report if named is None else named.told(report, outcome.factor)
         _write(work, outcome, report, values, terminal)
+        seen = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
+        seen |= pictures.draw(values, with_run(report, input_path=work.path, **seen), terminal)
     full = _with_run(work, [matrix, *others.values()], report, shared.since(started), values, terminal)
+    full["run"] |= plain(seen)
     _say_details(full, terminal)
-    terminal.show(work.face, [full], data_on_stdout=shared.to_stdout(work.output))
+    terminal.show(work.face, [full], data_on_stdout=shared.to_stdout(work.output) or pictures.on_stdout(values))
     return _verdict(work, outcome, terminal)
 
 
@@ -149,6 +156,11 @@ def _read(command: str, method: str, values: Values) -> _Work:
     Streams(seed)
     output, part = values.get("output"), values.get("part")
     _check_names(method, output, part)
+    if values.get("plot") is not None and not loaded_method.spectrum:
+        raise UsageError(
+            f"--plot draws singular values, and method {method} computes none",
+            hint="leave it out, or use lowrank spectrum --plot",
+        )
     budget = loaded_method.completed(read_budget(values))
     if loaded_method.of_product and budget.rank is None and not budget.has_tolerance:
         # a product has no default: its rank is a number of samples, and few tolerances are worth sampling for

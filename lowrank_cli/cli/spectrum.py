@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
 from ..errors import Exit, UsageError
-from . import shared
+from . import pictures, shared
 from .command import Command, Param, Values
 from .params import whole
 from .progress import patience
 from .terminal import Terminal
 
-_SVG = ".svg"
 COUNT = Param(
     "rank",
     "How many of the largest singular values.  [default: all when a full decomposition is cheap, else 50]",
@@ -22,7 +20,7 @@ COUNT = Param(
     "Values",
 )
 ALL = Param("all", "All singular values, by a dense decomposition.", ("--all",), None, "Values", "switch")
-PLOT = Param("output", "Draw the values on a log axis; - for standard output.", ("--plot",), "FILE.svg", "Output")
+PLOT = pictures.plot("the values on a log axis")
 
 
 def _params() -> tuple[Param, ...]:
@@ -41,11 +39,11 @@ def _params() -> tuple[Param, ...]:
 
 
 def _run(values: Values, terminal: Terminal) -> int:
-    path, plot, face = values["matrix"], values.get("output"), shared.face(values)
+    path, face = values["matrix"], shared.face(values)
     asked = _asked(values)
     threads = shared.threads(values)
     shared.check_inputs([path])
-    _check_plot(plot, values, terminal)
+    pictures.check(values, [path], terminal)
     started = time.perf_counter()
     from ..reports.facts import with_run
 
@@ -62,11 +60,9 @@ def _run(values: Values, terminal: Terminal) -> int:
             threads=threads,
             engine="threads" if threads > 1 else "serial",
         )
-        _draw(plot, with_run(report, **facts), values, terminal)
-    if plot is not None and not shared.to_stdout(plot) and os.path.isfile(plot):
-        facts["output_bytes"] = os.path.getsize(plot)
+        facts |= pictures.draw(values, with_run(report, **facts), terminal)
     report = with_run(report, **facts, seconds=shared.since(started))
-    terminal.show(face, [report], data_on_stdout=shared.to_stdout(plot))
+    terminal.show(face, [report], data_on_stdout=pictures.on_stdout(values))
     if report["status"] != "converged":
         terminal.warn(
             f"the values are certain to {max(report['radii']):.3g} only, {report['status'].replace('_', ' ')}; "
@@ -87,30 +83,6 @@ def _asked(values: Values) -> dict[str, Any]:
     seed = whole(values["seed"], "seed") if values.get("seed") is not None else 0
     Streams(seed)
     return {"k": count, "all": everything, "seed": seed}
-
-
-def _check_plot(plot: str | None, values: Values, terminal: Terminal) -> None:
-    if plot is None:
-        return
-    if shared.to_stdout(plot):
-        terminal.data_descriptor()
-        return
-    if not plot.lower().endswith(_SVG):
-        raise UsageError("a picture is written as .svg", where=plot, hint=f"let the name of the output end in {_SVG}")
-    shared.check_output(plot, [values["matrix"]], values, terminal)
-
-
-def _draw(plot: str | None, report: dict[str, Any], values: Values, terminal: Terminal) -> None:
-    if plot is None:
-        return
-    from ..formats import atomic
-    from ..reports.plot import spectrum_svg
-
-    text = spectrum_svg(report).encode()
-    if shared.to_stdout(plot):
-        atomic.write_all(terminal.data_descriptor(), [text], "standard output")
-    else:
-        atomic.commit(plot, [text], len(text), no_clobber=bool(values.get("no_clobber")))
 
 
 COMMAND = Command(
