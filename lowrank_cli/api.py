@@ -147,14 +147,15 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
         points = tiled(dataclasses.replace(loaded, kernel=None), engine)
         points.sweep()
         n, d = points.shape
-        return KernelMatrix(points.block(slice(0, n), slice(0, d)), loaded.kernel, engine, name=_name(loaded))
+        values = points.block(slice(0, n), slice(0, d))
+        return KernelMatrix(values, loaded.kernel, engine, name=_name(loaded), watch=loaded.watch)
     if hasattr(loaded.array, "indptr"):
         from .matrices.sparse import SparseMatrix
 
-        return SparseMatrix(loaded.array, engine, _name(loaded))
+        return SparseMatrix(loaded.array, engine, _name(loaded), loaded.watch)
     from .matrices.dense import TiledMatrix
 
-    return TiledMatrix(loaded.array, engine, name=_name(loaded))
+    return TiledMatrix(loaded.array, engine, name=_name(loaded), watch=loaded.watch)
 
 
 def _name(loaded: Loaded) -> str:

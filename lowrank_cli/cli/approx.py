@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from ..algorithms import TABLE as METHODS
 from ..companions import COMPANIONS
 from ..errors import Exit, UsageError
 from ..factors import TABLE as FACTORS
-from ..formats import WRITERS
+from ..formats import NAMED
 from ..options import flag
 from ..registry import find
 from . import names as labels
@@ -48,7 +47,7 @@ _COMPANIONS = tuple(Param(name, c.help, (flag(name),), c.metavar, "Input") for n
 OUTPUT = (
     Param(
         "output",
-        f"Save the factors with their report ({', '.join(WRITERS)}); - writes a stored .npz to standard output.",
+        f"Save the factors with their report ({NAMED}); - writes a stored .npz to standard output.",
         ("-o", "--output"),
         "FILE",
         "Output",
@@ -240,8 +239,7 @@ def _with_run(
         engine="threads" if work.threads > 1 else "serial",
     )
     facts |= {f"{name}_path": path for name, path in work.companions.items()}
-    if work.output is not None and not shared.to_stdout(work.output) and os.path.isfile(work.output):
-        facts["output_bytes"] = os.path.getsize(work.output)
+    facts |= shared.output_bytes(work.output)
     return with_run(report, **facts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -128,8 +129,8 @@ def check_output(output: str | None, inputs: list[str], values: Values, terminal
             raise UsageError("binary data does not go to a terminal", hint="use -o FILE, or pipe it into something")
         terminal.data_descriptor()
         return
-    from ..formats.atomic import check_target
     from ..formats.opening import split_item
+    from ..formats.saving import check_target
 
     files = [split_item(path)[0] for path in inputs if path != STDIN]
     check_target(output, files, bool(values.get("no_clobber")))
@@ -147,7 +148,7 @@ def load(path: str, item: str | None, terminal: Terminal) -> Loaded:
     """Open a matrix and pass on what the reader has to say."""
     from ..formats.opening import open_matrix
 
-    loaded = open_matrix(path, item)
+    loaded = dataclasses.replace(open_matrix(path, item), watch=terminal.watch)
     for note in loaded.notes:
         terminal.note(f"{loaded.source}: {note}")
     rows, cols = loaded.shape
@@ -160,6 +161,15 @@ def load(path: str, item: str | None, terminal: Terminal) -> Loaded:
 def since(started: float) -> float:
     """Seconds since ``started``, to the microsecond: more digits would say nothing."""
     return round(time.perf_counter() - started, 6)
+
+
+def output_bytes(output: str | None) -> dict[str, int]:
+    """The size of what was written, for the ``run`` block; nothing of a stream."""
+    if output is None or to_stdout(output):
+        return {}
+    if os.path.isdir(output):
+        return {"output_bytes": sum(entry.stat().st_size for entry in os.scandir(output))}
+    return {"output_bytes": os.path.getsize(output)} if os.path.isfile(output) else {}
 
 
 def run_facts(values: Values, terminal: Terminal, **more: Any) -> dict[str, Any]:

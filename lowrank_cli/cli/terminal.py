@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from ..errors import OutputError
+from ..matrices.watch import UNWATCHED, Watch
 from ..reports import Style, render
 from ..reports.text import safe
 
@@ -70,7 +71,8 @@ def text_stream(fd: int | None, name: str, like: TextIO | None) -> TextIO:
 class Terminal:
     """Where a command's words go. data_fd is where ``-o -`` writes; None when standard output was closed.
 
-    blas_pinned: the process started with BLAS at one thread. quiet: errors only. verbose: how many -v.
+    blas_pinned: the process started with BLAS at one thread. quiet: errors only. verbose: how many -v. watch: who shows
+    how far passes are.
     """
 
     out: TextIO = dataclasses.field(default_factory=lambda: sys.stdout)
@@ -81,6 +83,7 @@ class Terminal:
     debug: bool = False
     quiet: bool = False
     verbose: int = 0
+    watch: Watch = UNWATCHED
 
     def line(self, kind: str, text: str) -> None:
         """One line of talk. What cannot be said is dropped: the exit code is the truth, and must not change."""
@@ -124,10 +127,11 @@ def style_of(stream: TextIO) -> Style:
     if not stream.isatty():
         return Style(ascii=narrow)
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    return Style(width=_columns(stream), colour=not plain, full=False, ascii=narrow)
+    return Style(width=columns(stream), colour=not plain, full=False, ascii=narrow)
 
 
-def _columns(stream: TextIO) -> int:
+def columns(stream: TextIO) -> int:
+    """The width of the terminal behind a stream."""
     said = os.environ.get("COLUMNS", "")
     if said.isascii() and said.isdigit() and 0 < int(said[:6]):
         return int(said[:6])

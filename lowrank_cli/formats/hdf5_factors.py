@@ -161,7 +161,7 @@ def _memory() -> int:
 CONTAINER = Container(
     name="hdf5",
     suffix=".h5",
-    matches=lambda head: head.startswith(SIGNATURE),
+    matches=lambda head: head is not None and head.startswith(SIGNATURE),
     encode=encode,
     decode=decode,
     headers=headers,

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..matrices.watch import UNWATCHED, Watch
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -44,7 +46,7 @@ class Loaded:
     Fortran), a canonical SciPy csr_array (sorted indices, duplicates summed, int64 or int32 indices), or a
     ``matrices.filed.Filed``, which leaves the values in their file. dtype is the stored dtype in native byte order
     ("float16", "int32", "float64"). notes are sentences for stderr. names are those the file gives its rows and
-    columns. kernel: the rows are points, and what is meant is their kernel matrix.
+    columns. kernel: the rows are points, and what is meant is their kernel matrix. watch: is told of passes over it.
     """
 
     array: np.ndarray | Any
@@ -54,6 +56,7 @@ class Loaded:
     notes: tuple[str, ...] = ()
     names: Names = Names()
     kernel: Kernel | None = None
+    watch: Watch = UNWATCHED
 
     @property
     def shape(self) -> tuple[int, int]:

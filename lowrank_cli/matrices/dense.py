@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ..engines.threads import Engine, SerialEngine
 from ..lazy import np
 from .facts import MatrixFacts, sweep
-from .grid import cuts, ranges, waves
+from .grid import FAN, TreeSum, cuts, ranges, waves
 from .slabs import InMemory, Slab, Source
+from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
     import numpy
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 #: depends on storage order and stride; such tiles are copied to C order first. Above, the packed kernels see the
 #: same numbers in the same order whatever the storage (measured: OpenBLAS 0.3.31, all four dtypes).
 _SMALL_PRODUCT = 4_000_000
-#: Row blocks of a strip of a Gram matrix.
-_GRAM_BLOCKS = 4
 #: Entries of a strip whose tiles, where they are copies, are kept from the first product to the second.
 _STRIP = 4_000_000
 #: Tiles rounded to single precision are kept up to this many bytes; those of larger matrices are rounded each time they
@@ -36,7 +36,7 @@ class TiledMatrix:
     A X runs in parallel over row blocks and A^H Y over column blocks, each summing its tiles in index order, so the
     bits depend on neither threads nor storage, nor on how much of the matrix is in memory at once. ``exponent`` scales:
     the matrix is array * 2**exponent, exactly. ``name`` is what messages call it. ``dtype``: that of the array, or a
-    lower precision its entries are rounded to.
+    lower precision its entries are rounded to. ``watch`` is told of every block that a pass is done with.
     """
 
     nnz: int | None = None
@@ -48,8 +48,9 @@ class TiledMatrix:
         exponent: int = 0,
         name: str | None = None,
         dtype: numpy.dtype | None = None,
+        watch: Watch = UNWATCHED,
     ):
-        self.name = name
+        self.name, self.watch = name, watch
         self.source: Source = InMemory(array) if isinstance(array, np.ndarray) else array
         self.engine = engine or SerialEngine()
         self._exponent = exponent
@@ -65,15 +66,49 @@ class TiledMatrix:
 
     def scaled(self, exponent: int) -> TiledMatrix:
         """This matrix times 2**exponent; nothing is copied, tiles are scaled as they are used."""
-        return TiledMatrix(self.source, self.engine, self._exponent + exponent, self.name, self.dtype)
+        return TiledMatrix(self.source, self.engine, self._exponent + exponent, self.name, self.dtype, self.watch)
 
     def single(self, exponent: int) -> TiledMatrix:
         """This matrix times 2**exponent, every entry rounded to single precision: each tile when it is first used."""
         low = np.dtype(SINGLE[str(self.dtype)])
-        return TiledMatrix(self.source, self.engine, self._exponent + exponent, self.name, low)
+        return TiledMatrix(self.source, self.engine, self._exponent + exponent, self.name, low, self.watch)
 
-    def _slabs(self) -> Iterator[Slab]:
-        return self.source.slabs(*self.grid)
+    def identity(self) -> tuple[Any, ...]:
+        """What is made of the values of the source: where two matrices of one source agree in it, they are equal."""
+        return "dense", *self.shape, str(self.dtype), self._exponent
+
+    def _slabs(self, what: str, operands: Sequence[Any], state: dict[str, Any]) -> Iterator[Slab]:
+        """The slabs that a pass has still to work on; see ``Watch.steps``."""
+        plan = self.source.plan(*self.grid)
+
+        def start(first: int) -> Iterator[Slab]:
+            self._tell()
+            rows, cols = self._row_blocks, self._col_blocks
+            for down, along in plan[:first]:
+                height = rows[down.stop - 1].stop - rows[down.start].start
+                width = cols[along.stop - 1].stop - cols[along.start].start
+                self.watch.came(height * width * self.source.dtype.itemsize)
+            return self.source.slabs(*self.grid, first)
+
+        return self.watch.steps(self, what, operands, state, plan, start)
+
+    def _tell(self) -> None:
+        self.watch.reads(self.shape[0] * self.shape[1] * self.source.dtype.itemsize)
+
+    def _each(self, slab: Slab, axis: int, work: Callable[[int], None], blocks: range | None = None) -> None:
+        """work(i) for the row blocks (axis 0) or column blocks (1) of a slab, or some of them, on the engine."""
+        ours = slab.col_blocks if axis else slab.row_blocks
+        blocks = ours if blocks is None else blocks
+        slices, across = (self._col_blocks, self._row_blocks) if axis else (self._row_blocks, self._col_blocks)
+        others = slab.row_blocks if axis else slab.col_blocks
+        length = across[others.stop - 1].stop - across[others.start].start
+
+        def one(number: int) -> None:
+            block = blocks[number]
+            work(block)
+            self.watch.came((slices[block].stop - slices[block].start) * length * self.source.dtype.itemsize)
+
+        self.engine.map(one, len(blocks))
 
     def _tile(self, slab: Slab, rows: slice, cols: slice) -> numpy.ndarray:
         return self._scaled_values(slab.tile(rows, cols))
@@ -118,42 +153,40 @@ class TiledMatrix:
             pairs = ((self._operand(slab, rows, cols, X.shape[1]), X[cols]) for cols in pieces)
             _sum_products(out[rows], pairs, slab.col_blocks.start == 0)
 
-        for slab in self._slabs():
-            self.engine.map(lambda i, slab=slab: block(slab, slab.row_blocks[i]), len(slab.row_blocks))  # type: ignore[misc]
+        for slab in self._slabs("matmat", (X,), {"out": out}):
+            self._each(slab, 0, functools.partial(block, slab))
         return out
 
     def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
         Y = np.ascontiguousarray(Y)
         out = np.empty((self.shape[1], Y.shape[1]), np.result_type(self.dtype, Y.dtype))
-        # a sum that waits for the next slab waits the way it is formed
-        across: dict[int, numpy.ndarray] = {}
+        sums = [TreeSum() for _ in self._col_blocks]
 
         def block(slab: Slab, j: int) -> None:
             cols = self._col_blocks[j]
-            total = out[cols]
-            if self._turns(cols, Y):
-                total = across[j] if j in across else across.setdefault(j, np.empty(total.shape[::-1], total.dtype))
             self._sum_adjoint(
-                slab, cols, Y, total, lambda i: self._operand(slab, self._row_blocks[i], cols, Y.shape[1])
+                slab, cols, Y, sums[j], lambda i: self._operand(slab, self._row_blocks[i], cols, Y.shape[1])
             )
-            if j in across and slab.row_blocks.stop == len(self._row_blocks):
-                out[cols] = across.pop(j).T
+            if slab.row_blocks.stop == len(self._row_blocks):
+                total = sums[j].total()
+                out[cols] = total.T if self._turns(cols, Y) else total
 
-        for slab in self._slabs():
-            self.engine.map(lambda j, slab=slab: block(slab, slab.col_blocks[j]), len(slab.col_blocks))  # type: ignore[misc]
+        for slab in self._slabs("rmatmat", (Y,), {"out": out, "sums": [tree.state for tree in sums]}):
+            self._each(slab, 1, functools.partial(block, slab))
         return out
 
     def _sum_adjoint(
-        self, slab: Slab, cols: slice, Y: numpy.ndarray, total: numpy.ndarray, tile: Callable[[int], numpy.ndarray]
+        self, slab: Slab, cols: slice, Y: numpy.ndarray, total: TreeSum, tile: Callable[[int], numpy.ndarray]
     ) -> None:
-        """total, or its transpose where products are turned, becomes or grows by A[:, cols]^H Y over the slab's rows;
-        tile(i) is A[rows i, cols]."""
-        turns, first = self._turns(cols, Y), slab.row_blocks.start == 0
-        pieces = ((i, self._row_blocks[i]) for i in slab.row_blocks)
-        if turns:
-            _sum_products(total, ((Y[rows].T, tile(i)) for i, rows in pieces), first)
-        else:
-            _sum_products(total, ((tile(i).conj().T, Y[rows]) for i, rows in pieces), first)
+        """To total is added A[:, cols]^H Y, or its transpose where products are turned, over the slab's rows; tile(i)
+        is A[rows i, cols]."""
+        turns, scratch = self._turns(cols, Y), []
+        for i in slab.row_blocks:
+            rows = self._row_blocks[i]
+            if turns:
+                total.add_product(Y[rows].T, tile(i), scratch)
+            else:
+                total.add_product(tile(i).conj().T, Y[rows], scratch)
 
     def _turns(self, cols: slice, Y: numpy.ndarray) -> bool:
         """Whether Y^T A stands in for A^T Y: from memory a quarter faster in double precision (bench/tiles.py)."""
@@ -184,7 +217,7 @@ class TiledMatrix:
                 else:
                     np.matmul(tile(j).conj().T, total, out=parts[cols])
 
-        return self._fused(X, self._row_blocks, pieces, lambda slab: slab.row_blocks, strip)
+        return self._fused(X, 0, strip)
 
     def adjoint_normal_matmat(self, Y: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
         """(A^H Y, A (A^H Y)), the bits of ``rmatmat`` and ``matmat`` after one another, each strip read once where
@@ -197,16 +230,14 @@ class TiledMatrix:
 
         def strip(slab: Slab, cols: slice, total: numpy.ndarray, parts: numpy.ndarray) -> None:
             tile = self._strip_tiles(slab, [(rows, cols) for rows in pieces], Y.shape[1])
-            if self._turns(cols, Y):
-                across = np.empty(total.shape[::-1], total.dtype)
-                self._sum_adjoint(slab, cols, Y, across, tile)
-                total[...] = across.T
-            else:
-                self._sum_adjoint(slab, cols, Y, total, tile)
+            tree = TreeSum()
+            self._sum_adjoint(slab, cols, Y, tree, tile)
+            summed = tree.total()
+            total[...] = summed.T if self._turns(cols, Y) else summed
             for i, rows in enumerate(pieces):
                 np.matmul(tile(i), total, out=parts[rows])
 
-        return self._fused(Y, self._col_blocks, pieces, lambda slab: slab.col_blocks, strip)
+        return self._fused(Y, 1, strip)
 
     def _strip_tiles(self, slab: Slab, places: list[tuple[slice, slice]], width: int) -> Callable[[int], numpy.ndarray]:
         """The tiles of a strip by number; copies serve both products, where a strip of them is not too much."""
@@ -217,64 +248,79 @@ class TiledMatrix:
         return lambda j: tiles[j]
 
     def _fused(
-        self,
-        X: numpy.ndarray,
-        strips: list[slice],
-        pieces: list[slice],
-        of: Callable[[Slab], range],
-        work: Callable[[Slab, slice, numpy.ndarray, numpy.ndarray], None],
+        self, X: numpy.ndarray, axis: int, work: Callable[[Slab, slice, numpy.ndarray, numpy.ndarray], None]
     ) -> tuple[numpy.ndarray, numpy.ndarray]:
-        """The strips of each slab, of(slab), in waves: what they add to the second product is kept, then added."""
+        """The row strips (axis 0) or column strips (1) of each slab in waves: what they add to the second product is
+        kept, then added."""
+        strips, pieces = (self._col_blocks, self._row_blocks) if axis else (self._row_blocks, self._col_blocks)
         b, dtype = X.shape[1], np.result_type(self.dtype, X.dtype)
         out, back = np.empty((strips[-1].stop, b), dtype), np.empty((pieces[-1].stop, b), dtype)
-        for slab in self._slabs():
-            for wave in waves(of(slab), self.engine.threads):
+        sums = [TreeSum() for _ in pieces]
+        state = {"out": out, "back": back, "sums": [tree.state for tree in sums]}
+        for slab in self._slabs(f"fused {axis}", (X,), state):
+            for wave in waves(slab.col_blocks if axis else slab.row_blocks, self.engine.threads):
                 parts = np.empty((len(wave), *back.shape), dtype)
 
                 def strip(i: int, slab: Slab = slab, wave: range = wave, parts: numpy.ndarray = parts) -> None:
-                    along = strips[wave[i]]
-                    work(slab, along, out[along], parts[i])
+                    work(slab, strips[i], out[strips[i]], parts[i - wave.start])
 
                 def add(j: int, wave: range = wave, parts: numpy.ndarray = parts) -> None:
-                    total = back[pieces[j]]
                     for i in range(len(wave)):
-                        if wave[i] == 0:
-                            total[...] = parts[i][pieces[j]]
-                        else:
-                            total += parts[i][pieces[j]]
+                        part = parts[i][pieces[j]]
+                        sums[j].add(part.copy() if sums[j].fresh else part)
+                    if wave.stop == len(strips):
+                        back[pieces[j]] = sums[j].total()
 
-                self.engine.map(strip, len(wave))
+                self._each(slab, axis, strip, wave)
                 self.engine.map(add, len(pieces))
         return out, back
 
     def gram(self) -> numpy.ndarray:
         """A^H A, products in the precision of the matrix, their sum in double; strips in parallel, added in order."""
         n = self.shape[1]
-        return self._gram(n, self._row_blocks, lambda rows: self._part(rows, slice(0, n)))
+        return self._gram(self._row_blocks, lambda rows: self._part(rows, slice(0, n)))
 
     def adjoint_gram(self) -> numpy.ndarray:
         """A A^H, in the same way."""
         m = self.shape[0]
-        return self._gram(m, self._col_blocks, lambda cols: self._part(slice(0, m), cols).conj().T)
+        return self._gram(self._col_blocks, lambda cols: self._part(slice(0, m), cols).conj().T)
 
-    def _gram(self, n: int, blocks: list[slice], piece: Callable[[slice], numpy.ndarray]) -> numpy.ndarray:
+    def _gram(self, blocks: list[slice], piece: Callable[[slice], numpy.ndarray]) -> numpy.ndarray:
+        n = self.shape[1 if blocks is self._row_blocks else 0]
         total = np.zeros((n, n), np.result_type(self.dtype, np.float64))
-        strips = [blocks[i : i + _GRAM_BLOCKS] for i in range(0, len(blocks), _GRAM_BLOCKS)]
+        last = len(blocks) - 1
+        strips = [slice(blocks[i].start, blocks[min(i + FAN - 1, last)].stop) for i in range(0, len(blocks), FAN)]
+        tree = TreeSum()
 
-        def one(number: int) -> numpy.ndarray:
-            block = np.ascontiguousarray(piece(slice(strips[number][0].start, strips[number][-1].stop)))
-            return block.conj().T @ block
+        def one(strip: slice) -> numpy.ndarray:
+            # the blocks of one node of the tree in one product
+            block = np.ascontiguousarray(piece(strip))
+            self.watch.came(block.size * self.source.dtype.itemsize)
+            return (block.conj().T @ block).astype(total.dtype, copy=False)
 
-        for wave in waves(range(len(strips)), self.engine.threads):
-            for part in self.engine.map(lambda i, wave=wave: one(wave[i]), len(wave)):  # type: ignore[misc]
-                total += part
+        plan = waves(range(len(strips)), self.engine.threads)
+
+        def start(first: int) -> Iterator[range]:
+            self._tell()
+            return iter(plan[first:])
+
+        what = f"gram of {'rows' if blocks is self._row_blocks else 'columns'}"
+        for wave in self.watch.steps(self, what, (), {"total": total, "sum": tree.state}, plan, start):
+            for part in self.engine.map(lambda i, wave=wave: one(strips[wave[i]]), len(wave)):  # type: ignore[misc]
+                tree.add(part, 1)
+            if wave.stop == len(strips):
+                total[...] = tree.total()
         return total
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
-        return self._scaled_values(self.source.rows(index, scale))
+        return self.watch.result(
+            self, "rows", (index, scale), lambda: self._scaled_values(self.source.rows(index, scale))
+        )
 
     def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
-        return self._scaled_values(self.source.cols(index, scale))
+        return self.watch.result(
+            self, "cols", (index, scale), lambda: self._scaled_values(self.source.cols(index, scale))
+        )
 
     def _part(self, rows: slice, cols: slice) -> numpy.ndarray:
         return self._scaled_values(self.source.part(rows, cols))
@@ -292,8 +338,8 @@ class TiledMatrix:
                 cols = self._col_blocks[j]
                 found[i * width + j] = visit(i, rows, cols, row_contiguous(self._tile(slab, rows, cols)))
 
-        for slab in self._slabs():
-            self.engine.map(lambda i, slab=slab: strip(slab, slab.row_blocks[i]), len(slab.row_blocks))  # type: ignore[misc]
+        for slab in self._slabs("tiles", (visit,), {"found": found}):
+            self._each(slab, 0, functools.partial(strip, slab))
         return found
 
     def sweep(self, transposed: bool = False) -> MatrixFacts:

@@ -12,7 +12,8 @@ from ..errors import InputError, UsageError
 from ..lazy import np
 from .dense import SINGLE, scale_exactly
 from .facts import MatrixFacts, sweep
-from .grid import TILE, cuts, ranges, visit_tiles
+from .grid import TILE, cuts, ranges, row_blocks, visit_tiles
+from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
     import numpy
@@ -73,10 +74,11 @@ class KernelMatrix:
         exponent: int = 0,
         name: str | None = None,
         dtype: numpy.dtype | None = None,
+        watch: Watch = UNWATCHED,
     ):
         if points.dtype.kind == "c":
             raise InputError("points of a kernel matrix have real coordinates", where=name)
-        self.points, self.kernel, self.name = points, kernel, name
+        self.points, self.kernel, self.name, self.watch = points, kernel, name, watch
         self.engine = engine or SerialEngine()
         self._columns = np.ascontiguousarray(points.T)
         self._exponent = exponent
@@ -85,16 +87,24 @@ class KernelMatrix:
         self.dtype = points.dtype if dtype is None else np.dtype(dtype)
         self.grid: tuple[Sequence[int], Sequence[int]] = (cuts(n), cuts(n))
 
+    def identity(self) -> tuple[Any, ...]:
+        """What is made of the points: where two matrices of the same points agree in it, they are equal."""
+        return self.kernel.name, self.kernel.scale, *self.shape, str(self.dtype), self._exponent
+
     def _entries(self, left: numpy.ndarray, right: numpy.ndarray) -> numpy.ndarray:
         made = scale_exactly(self.kernel(left, right), self._exponent)
         return made.astype(self.dtype, copy=False)
 
     def scaled(self, exponent: int) -> KernelMatrix:
-        return KernelMatrix(self.points, self.kernel, self.engine, self._exponent + exponent, self.name, self.dtype)
+        return self._made(exponent, self.dtype)
 
     def single(self, exponent: int) -> KernelMatrix:
         low = np.dtype(SINGLE[str(self.dtype)])
-        return KernelMatrix(self.points, self.kernel, self.engine, self._exponent + exponent, self.name, low)
+        return self._made(exponent, low)
+
+    def _made(self, exponent: int, dtype: numpy.dtype) -> KernelMatrix:
+        total = self._exponent + exponent
+        return KernelMatrix(self.points, self.kernel, self.engine, total, self.name, dtype, self.watch)
 
     def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
         X = np.ascontiguousarray(X)
@@ -106,8 +116,10 @@ class KernelMatrix:
             total[...] = 0
             for cols in parts:
                 total += self.block(parts[i], cols) @ X[cols]
+            self.watch.came(total.shape[0] * self.shape[0] * self.dtype.itemsize)
 
-        self.engine.map(strip, len(parts))
+        for some in row_blocks(self, "matmat", (X,), {"out": out}, self.shape[0] ** 2 * self.dtype.itemsize):
+            self.engine.map(lambda i, some=some: strip(some[i]), len(some))  # type: ignore[misc]
         return out
 
     def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
@@ -125,6 +137,9 @@ class KernelMatrix:
 
     def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
         """K[:, index]: n entries a column."""
+        return self.watch.result(self, "cols", (index, scale), lambda: self._cols(index, scale))
+
+    def _cols(self, index: numpy.ndarray, scale: numpy.ndarray | None) -> numpy.ndarray:
         right = np.ascontiguousarray(self._columns[:, index])
         out = np.empty((self.shape[0], len(index)), self.dtype)
         parts = ranges(self.grid[0])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .protocols import Matrix
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from ..engines.threads import Engine
     from .facts import MatrixFacts
+    from .watch import Watch
 
 
 @dataclasses.dataclass
@@ -68,40 +70,58 @@ class Metered:
     def grid(self) -> tuple[Sequence[int], Sequence[int]]:
         return self.inner.grid
 
-    def charge(self, products: int, columns: int) -> None:
-        """Enter one pass that multiplies ``products`` blocks of ``columns`` columns."""
-        entries = self.inner.nnz if self.inner.nnz is not None else self.shape[0] * self.shape[1]
+    @property
+    def watch(self) -> Watch:
+        return self.inner.watch
+
+    @contextlib.contextmanager
+    def _passing(self, products: int = 0, columns: int = 0) -> Iterator[None]:
+        """Enter one pass that multiplies ``products`` blocks of ``columns`` columns, and tell the watch."""
         self.ledger.passes += 1
+        self._charge(products, columns)
+        self.watch.begins(self.ledger.passes)
+        try:
+            yield
+        finally:
+            self.watch.ends()
+
+    def _charge(self, products: int, columns: int) -> None:
+        entries = self.inner.nnz if self.inner.nnz is not None else self.shape[0] * self.shape[1]
         self.ledger.products += products
         self.ledger.flops += 2 * entries * columns * products
 
     def matmat(self, X: np.ndarray) -> np.ndarray:
-        self.charge(1, X.shape[1])
-        return self.inner.matmat(X)
+        with self._passing(1, X.shape[1]):
+            return self.inner.matmat(X)
 
     def matmat_in_sweep(self, X: np.ndarray) -> np.ndarray:
         """A X on the pass that swept the matrix: one read serves both, so it is a product but not a pass."""
-        self.charge(1, X.shape[1])
-        self.ledger.passes -= 1
+        self._charge(1, X.shape[1])
         return self.inner.matmat(X)
 
     def rmatmat(self, Y: np.ndarray) -> np.ndarray:
-        self.charge(1, Y.shape[1])
-        return self.inner.rmatmat(Y)
+        with self._passing(1, Y.shape[1]):
+            return self.inner.rmatmat(Y)
 
     def normal_matmat(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        self.charge(2, X.shape[1])
-        return self.inner.normal_matmat(X)
+        with self._passing(2, X.shape[1]):
+            return self.inner.normal_matmat(X)
 
     def adjoint_normal_matmat(self, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        self.charge(2, Y.shape[1])
-        return self.inner.adjoint_normal_matmat(Y)
+        with self._passing(2, Y.shape[1]):
+            return self.inner.adjoint_normal_matmat(Y)
 
     def gram(self) -> np.ndarray:
         """A^H A of a dense matrix, in one pass."""
-        self.charge(1, self.shape[1])
         stored: Any = self.inner
-        return stored.gram()
+        with self._passing(1, self.shape[1]):
+            return stored.gram()
+
+    def adjoint_gram(self) -> np.ndarray:
+        """A A^H of a dense matrix, in one pass."""
+        stored: Any = self.inner
+        with self._passing(1, self.shape[0]):
+            return stored.adjoint_gram()
 
     def rows(self, index: np.ndarray, scale: np.ndarray | None = None) -> Any:
         return self.inner.rows(index, scale)
@@ -114,8 +134,8 @@ class Metered:
 
     def whole(self) -> np.ndarray:
         """All of A as one dense array; a pass."""
-        self.ledger.passes += 1
-        return self.inner.block(slice(0, self.shape[0]), slice(0, self.shape[1]))
+        with self._passing():
+            return self.inner.block(slice(0, self.shape[0]), slice(0, self.shape[1]))
 
     def scaled(self, exponent: int) -> Metered:
         """The scaled matrix, counted on the same ledger."""
@@ -126,10 +146,10 @@ class Metered:
         return Metered(self.inner.single(exponent), self.ledger, self.shared)
 
     def sweep(self, transposed: bool = False) -> MatrixFacts:
-        self.ledger.passes += 1
-        return self.inner.sweep(transposed)
+        with self._passing():
+            return self.inner.sweep(transposed)
 
     def tiles(self, visit: Callable[[int, slice, slice, np.ndarray], Any], flops: int = 0) -> list[Any]:
-        self.ledger.passes += 1
         self.ledger.flops += flops
-        return self.inner.tiles(visit)
+        with self._passing():
+            return self.inner.tiles(visit)

@@ -31,11 +31,16 @@ class Product:
                 hint="the columns of X must be as many as the rows of Y",
             )
         self.X, self.Y = X, Y
+        self.watch = X.watch
         self.engine = engine or SerialEngine()
         self.shape: tuple[int, int] = (X.shape[0], Y.shape[1])
         self.dtype = np.result_type(X.dtype, Y.dtype)
         self.grid: tuple[Sequence[int], Sequence[int]] = (cuts(self.shape[0]), cuts(self.shape[1]))
         self._inner = ranges(cuts(X.shape[1]))
+
+    def identity(self) -> tuple[Any, ...]:
+        """What is made of two matrices: where two products of these agree in it, they are equal."""
+        return "product", *self.X.identity(), *self.Y.identity()
 
     def scaled(self, exponent: int) -> Product:
         """X Y times 2**exponent, X carrying it."""

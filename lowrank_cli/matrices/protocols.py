@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from ..engines.threads import Engine
     from .facts import MatrixFacts
+    from .watch import Watch
 
 
 @runtime_checkable
@@ -43,6 +44,15 @@ class Matrix(Operator, Protocol):
     @property
     def engine(self) -> Engine:
         """What its passes run on; the tall blocks of an algorithm use it too."""
+        ...
+
+    @property
+    def watch(self) -> Watch:
+        """Who is told how far its passes are."""
+        ...
+
+    def identity(self) -> tuple[Any, ...]:
+        """Numbers, texts and arrays that tell it from other matrices that are made of the same input."""
         ...
 
     @property

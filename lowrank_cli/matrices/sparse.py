@@ -14,6 +14,7 @@ from ..lazy import np
 from .dense import SINGLE, scale_exactly
 from .facts import MatrixFacts, combine, refuse_not_finite
 from .grid import cuts, ranges, sparse_row_cuts, visit_tiles
+from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
     import numpy
@@ -30,8 +31,8 @@ class SparseMatrix:
     Work estimates, and so the choice of kernel, follow from the number of entries and the dtype alone.
     """
 
-    def __init__(self, array: Any, engine: Engine | None = None, name: str | None = None):
-        self.name = name
+    def __init__(self, array: Any, engine: Engine | None = None, name: str | None = None, watch: Watch = UNWATCHED):
+        self.name, self.watch = name, watch
         self.array = array
         self.engine = engine or SerialEngine()
         self.shape: tuple[int, int] = (int(array.shape[0]), int(array.shape[1]))
@@ -52,7 +53,7 @@ class SparseMatrix:
 
         a = self.array
         made = csr_array((scale_exactly(a.data, exponent), a.indices, a.indptr), shape=a.shape, copy=False)
-        return SparseMatrix(made, self.engine, self.name)
+        return SparseMatrix(made, self.engine, self.name, self.watch)
 
     def single(self, exponent: int) -> SparseMatrix:
         """A copy of the values times 2**exponent in single precision; the patterns of both orientations are shared."""
@@ -63,19 +64,32 @@ class SparseMatrix:
 
         a = self.array
         low = SparseMatrix(
-            csr_array((rounded(a.data), a.indices, a.indptr), shape=a.shape, copy=False), self.engine, self.name
+            csr_array((rounded(a.data), a.indices, a.indptr), shape=a.shape, copy=False),
+            self.engine,
+            self.name,
+            self.watch,
         )
         indptr, indices, data = self._transposed()
         low._adjoint = indptr, indices, rounded(data)
         return low
 
+    def identity(self) -> tuple[Any, ...]:
+        """Where two matrices agree in it, they are equal."""
+        a = self.array
+        return "sparse", *self.shape, a.indptr, a.indices, a.data
+
     def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
         a = self.array
-        return self._multiply(a.indptr, a.indices, a.data, X, self.grid[0])
+        return self.watch.result(
+            self, "matmat", (X,), lambda: self._multiply(a.indptr, a.indices, a.data, X, self.grid[0])
+        )
 
     def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
-        indptr, indices, data = self._transposed()
-        return self._multiply(indptr, indices, data, Y, sparse_row_cuts(indptr))
+        def make() -> numpy.ndarray:
+            indptr, indices, data = self._transposed()
+            return self._multiply(indptr, indices, data, Y, sparse_row_cuts(indptr))
+
+        return self.watch.result(self, "rmatmat", (Y,), make)
 
     def _transposed(self) -> tuple[Any, Any, Any]:
         if self._adjoint is None:
@@ -91,10 +105,13 @@ class SparseMatrix:
         X = np.ascontiguousarray(X)
         out = np.empty((len(indptr) - 1, X.shape[1]), np.result_type(data.dtype, X.dtype))
         blocks = ranges(marks)
+        entry = data.itemsize + indices.itemsize
+        self.watch.reads(len(data) * entry)
 
         def block(i: int) -> None:
             rows = blocks[i]
             kernel.csr_matmat(indptr, indices, data, X, out[rows], rows.start, rows.stop, compiled=self.compiled)
+            self.watch.came(int(indptr[rows.stop] - indptr[rows.start]) * entry)
 
         self.engine.map(block, len(blocks))
         return out
@@ -127,7 +144,7 @@ class SparseMatrix:
 
     def restricted(self, rows: numpy.ndarray, cols: numpy.ndarray) -> SparseMatrix:
         """The matrix of the rows and columns at these indices, on the same engine."""
-        return SparseMatrix(self.array[rows][:, cols], self.engine, self.name)
+        return SparseMatrix(self.array[rows][:, cols], self.engine, self.name, self.watch)
 
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
         return visit_tiles(self, self.engine, visit)

@@ -28,6 +28,7 @@ _ELSEWHERE = {
     "msign": Entry("lowrank_cli.reports.msign_rows:rows", ""),
     "recompress": Entry("lowrank_cli.reports.recompress_rows:rows", ""),
     "norm": Entry("lowrank_cli.reports.norm_rows:rows", ""),
+    "doctor": Entry("lowrank_cli.reports.doctor_rows:rows", ""),
 }
 
 

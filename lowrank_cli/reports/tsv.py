@@ -49,6 +49,8 @@ def _lines(report: dict[str, Any]) -> list[dict[str, Any]]:
         return _norm(report)
     if command == "msign":
         return [_msign(report)]
+    if command == "doctor":
+        return [dict(check) for check in report["checks"]]
     if command == "warmup":
         return [{"kernel": name} for name in report["kernels"]]
     if command == "verify":
