@@ -9,6 +9,7 @@ from ..budget import Budget
 from ..errors import Exit, UsageError
 from . import pictures, shared
 from .command import Command, Param, Values
+from .inputs import Input
 from .params import field_param, read, whole
 from .progress import patience
 from .terminal import Terminal
@@ -40,9 +41,9 @@ def _run(values: Values, terminal: Terminal) -> int:
     Streams(seed)
     threads, face, path = shared.threads(values), shared.face(values), values["matrix"]
     other = values.get("times")
-    inputs = [path] if other is None else [path, other]
-    shared.check_inputs(inputs)
-    pictures.check(values, inputs, terminal)
+    others = [] if other is None else [other]
+    shared.check_inputs([path, *others])
+    [placed] = pictures.place([Input(path)], others, values, terminal)
     if other is not None and budget.rank is None and not budget.has_tolerance:
         raise UsageError("compare --times needs --rank, the number of pairs, or a tolerance", hint="such as --rank 100")
     started = time.perf_counter()
@@ -62,9 +63,9 @@ def _run(values: Values, terminal: Terminal) -> int:
             report = compare_products(matrix, second, budget, **known)
     facts = shared.run_facts(values, terminal, input_path=path, seconds=shared.since(started), threads=threads)
     facts |= {} if other is None else {"times_path": other}
-    facts |= pictures.draw(values, with_run(report, **facts), terminal)
+    facts |= pictures.draw(placed.plot, with_run(report, **facts), values, terminal)
     full = with_run(report, **facts, bytes_read=read_bytes)
-    terminal.show(face, [full], data_on_stdout=pictures.on_stdout(values))
+    terminal.show(face, [full], data_on_stdout=placed.on_stdout)
     if budget.has_tolerance and not any(row["status"] == "converged" for row in report["rows"]):
         terminal.warn("no structure met the tolerance asked for")
         return Exit.BOUND_MISSED

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Exit, InputError, UsageError
 from . import pictures, shared
 from .command import Command, Param, Values
+from .inputs import Input
 from .params import real, size, whole
 from .progress import patience
 from .terminal import Terminal
@@ -79,7 +80,7 @@ def _run(values: Values, terminal: Terminal) -> int:
             "--dry-run reads no data, so it cannot know the rank of a tolerance", hint="drop --rtol, or drop --dry-run"
         )
     shared.check_inputs([path])
-    pictures.check(values, [path], terminal)
+    [placed] = pictures.place([Input(path)], [], values, terminal)
     started = time.perf_counter()
     from ..analysis import plan
     from ..reports.facts import with_run
@@ -95,9 +96,9 @@ def _run(values: Values, terminal: Terminal) -> int:
             report = plan.plan(matrix, **asked, threads=threads, blas_pinned=terminal.blas_pinned)
             more = {"bytes_read": matrix.item.bytes, "threads": threads}
     facts = shared.run_facts(values, terminal, input_path=path, seconds=shared.since(started), **more)
-    facts |= pictures.draw(values, with_run(report, **facts), terminal)
+    facts |= pictures.draw(placed.plot, with_run(report, **facts), values, terminal)
     full = with_run(report, **facts, **report["run"])
-    terminal.show(face, [full], data_on_stdout=pictures.on_stdout(values))
+    terminal.show(face, [full], data_on_stdout=placed.on_stdout)
     return Exit.DONE
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..errors import Exit, UsageError
-from . import pictures, shared
+from ..errors import UsageError
+from . import batch, inputs, pictures, shared
 from .command import Command, Param, Values
+from .inputs import Input
 from .params import whole
 from .progress import patience
 from .terminal import Terminal
@@ -20,17 +21,18 @@ COUNT = Param(
     "Values",
 )
 ALL = Param("all", "All singular values, by a dense decomposition.", ("--all",), None, "Values", "switch")
-PLOT = pictures.plot("the values on a log axis")
+PLOT = pictures.plot("the values on a log axis", many=True)
 
 
 def _params() -> tuple[Param, ...]:
     return (
-        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input.", metavar="A"),
+        inputs.MATRICES,
         *shared.INPUT,
         COUNT,
         ALL,
         shared.SEED,
         *shared.RESOURCES,
+        *batch.PARAMS,
         PLOT,
         shared.NO_CLOBBER,
         *shared.REPORT,
@@ -39,36 +41,42 @@ def _params() -> tuple[Param, ...]:
 
 
 def _run(values: Values, terminal: Terminal) -> int:
-    path, face = values["matrix"], shared.face(values)
     asked = _asked(values)
-    threads = shared.threads(values)
-    shared.check_inputs([path])
-    pictures.check(values, [path], terminal)
-    started = time.perf_counter()
+    how = batch.plan("spectrum", values, threads=shared.threads(values))
+    given = inputs.read(list(values["matrix"]), shared.item(values), terminal)
+    placed = pictures.place(given, [], values, terminal)
+
+    def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
+        return _one(matrix, asked, threads, values, terminal)
+
+    return batch.run(how, placed, one, terminal)
+
+
+def _one(given: Input, asked: dict[str, Any], threads: int, values: Values, terminal: Terminal) -> batch.Result:
     from ..reports.facts import with_run
 
-    with patience(terminal, f"spectrum {path}"):
+    started = time.perf_counter()
+    with patience(terminal, f"spectrum {given.name}"):
         from ..analysis.spectrum import spectrum
 
-        loaded = shared.load(path, shared.item(values), terminal)
+        loaded = shared.load(given.path, given.item, terminal)
         report = spectrum(loaded, **asked, threads=threads, blas_pinned=terminal.blas_pinned)
         facts = shared.run_facts(
             values,
             terminal,
-            input_path=path,
+            input_path=given.path,
             bytes_read=loaded.item.bytes,
             threads=threads,
             engine="threads" if threads > 1 else "serial",
         )
-        facts |= pictures.draw(values, with_run(report, **facts), terminal)
-    report = with_run(report, **facts, seconds=shared.since(started))
-    terminal.show(face, [report], data_on_stdout=pictures.on_stdout(values))
+        facts |= pictures.draw(given.plot, with_run(report, **facts), values, terminal)
+    warning = ""
     if report["status"] != "converged":
-        terminal.warn(
+        warning = (
             f"the values are certain to {max(report['radii']):.3g} only, {report['status'].replace('_', ' ')}; "
             "ask for fewer with -k, or for all with --all"
         )
-    return Exit.DONE
+    return batch.Result(with_run(report, **facts, seconds=shared.since(started)), warning=warning)
 
 
 def _asked(values: Values) -> dict[str, Any]:
@@ -92,5 +100,6 @@ COMMAND = Command(
     epilog="""Examples:
   lowrank spectrum A.npy --plot A.svg
   lowrank spectrum A.mtx -k 20 --report tsv > A.tsv
+  lowrank spectrum *.npy -k 5 --plot '{dir}/{stem}.svg'
   gnuplot> set logscale y; plot "A.tsv" using 1:2 with linespoints""",
 )
