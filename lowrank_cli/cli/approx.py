@@ -16,7 +16,7 @@ from ..factors import TABLE as FACTORS
 from ..formats import NAMED
 from ..options import flag
 from ..registry import find
-from . import allotted, batch, inputs, shared
+from . import allotted, batch, inputs, pictures, shared
 from . import names as labels
 from .command import Command, Param, Values
 from .inputs import Input
@@ -63,6 +63,7 @@ OUTPUT = (
     ),
     shared.NO_CLOBBER,
 )
+PLOT = pictures.plot("the singular values and the rank, for svd and qb", many=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +103,7 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
         *batch.PARAMS,
         *allotted.PARAMS,
         *OUTPUT,
+        PLOT,
         *shared.REPORT,
         *shared.TALK,
     )
@@ -123,6 +125,7 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
     if len(given) > 1 and shared.STDIN in others:
         raise UsageError("standard input can be read only once, not for each input", hint="save it as a file first")
     placed = inputs.with_outputs(given, values.get("output"), others, values, terminal)
+    placed = pictures.place(placed, others, values, terminal)
 
     def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
         return _one(work, matrix, threads, values, terminal)
@@ -142,6 +145,7 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
     started = time.perf_counter()
     with patience(terminal, f"{work.job.command} {given.name}"):
         from ..api import run
+        from ..reports.facts import plain, with_run
 
         matrix = dataclasses.replace(shared.load(given.path, given.item, terminal), kernel=work.kernel)
         others = {name: shared.load(path, None, terminal) for name, path in work.companions.items()}
@@ -152,8 +156,11 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
         outcome, report = run(job, matrix, others, threads=threads, blas_pinned=terminal.blas_pinned)
         report = report if named is None else named.told(report, outcome.factor)
         _write(work, given.output, outcome, report, values, terminal)
+        seen = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
+        seen |= pictures.draw(given.plot, with_run(report, input_path=given.path, **seen), values, terminal)
     facts = {"input_path": given.path, "output": given.output, "seconds": shared.since(started), "threads": threads}
     full = _with_run(work, [matrix, *others.values()], report, facts, values, terminal)
+    full["run"] |= plain(seen)
     _say_details(full, terminal)
     code, warning = _verdict(work, given.output, outcome)
     return batch.Result(full, code, warning)
@@ -170,6 +177,11 @@ def _read(command: str, method: str, values: Values) -> _Work:
     Streams(seed)
     output, part = values.get("output"), values.get("part")
     _check_names(method, output, part)
+    if values.get("plot") is not None and not loaded_method.spectrum:
+        raise UsageError(
+            f"--plot draws singular values, and method {method} computes none",
+            hint="leave it out, or use lowrank spectrum --plot",
+        )
     budget = loaded_method.completed(read_budget(values))
     if loaded_method.of_product and budget.rank is None and not budget.has_tolerance:
         # a product has no default: its rank is a number of samples, and few tolerances are worth sampling for
