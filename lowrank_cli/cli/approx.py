@@ -44,6 +44,15 @@ KERNEL = Param(
     "NAME:S",
     "Input",
 )
+ONCE = Param(
+    "single_pass",
+    "Read the matrix one time only, as a pipe that does not fit into memory is read anyway; needs --rank, and bounds "
+    "the error without a further look (svd, qb).",
+    ("--single-pass",),
+    None,
+    "Accuracy",
+    "switch",
+)
 _COMPANIONS = tuple(Param(name, c.help, (flag(name),), c.metavar, "Input") for name, c in COMPANIONS.items())
 OUTPUT = (
     Param(
@@ -95,9 +104,11 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
     return (
         Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input.", metavar="A"),
         *shared.INPUT,
+        shared.SPOOL,
         KERNEL,
         *_COMPANIONS,
         *budget_params(),
+        ONCE,
         METHOD,
         *method_params(names),
         labels.NAMES,
@@ -118,19 +129,24 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
     """Approximate, save, report: what ``approx`` and its short forms share. Returns the exit code."""
     work = _read(command, method, values)
     inputs = [work.path, *work.companions.values(), *([values["names"]] if values.get("names") else [])]
-    shared.check_inputs(inputs)
+    shared.check_inputs(inputs, values.get("spool"))
     shared.check_output(work.output, inputs, values, terminal)
     started = time.perf_counter()
     with patience(terminal, f"{command} {work.path}"):
-        from ..api import run
+        from ..api import run, seen_once
 
-        matrix = dataclasses.replace(shared.load(work.path, work.item, terminal), kernel=work.kernel)
-        others = {name: shared.load(path, None, terminal) for name, path in work.companions.items()}
+        matrix = shared.load(work.path, work.item, terminal, once=_most(work, method), spool=values.get("spool"))
+        matrix = dataclasses.replace(matrix, kernel=work.kernel)
+        others = {
+            name: shared.load(path, None, terminal, spool=values.get("spool")) for name, path in work.companions.items()
+        }
         named = labels.load(values, work.job.options, matrix.shape)
         job = work.job if named is None else named.resolved(work.job)
         terminal.detail(f"method {method}, {work.threads} threads, seed {job.seed}")
         outcome, report = run(job, matrix, others, threads=work.threads, blas_pinned=terminal.blas_pinned)
         report = report if named is None else named.told(report, outcome.factor)
+        if seen_once(matrix):
+            shared.say_notes(matrix, matrix.array.notes(), terminal)
         _write(work, outcome, report, values, terminal)
     full = _with_run(work, [matrix, *others.values()], report, shared.since(started), values, terminal)
     _say_details(full, terminal)
@@ -150,6 +166,11 @@ def _read(command: str, method: str, values: Values) -> _Work:
     output, part = values.get("output"), values.get("part")
     _check_names(method, output, part)
     budget = loaded_method.completed(read_budget(values))
+    if values.get("single_pass"):
+        if values.get("spool"):
+            raise UsageError("--single-pass and --spool contradict each other", hint="a spooled stream is read again")
+        budget = dataclasses.replace(budget, passes=1)
+    loaded_method.settled(budget, once=False)
     if loaded_method.of_product and budget.rank is None and not budget.has_tolerance:
         # a product has no default: its rank is a number of samples, and few tolerances are worth sampling for
         raise UsageError(
@@ -161,6 +182,15 @@ def _read(command: str, method: str, values: Values) -> _Work:
     threads, face = shared.threads(values), shared.face(values)
     kernel = _kernel(values.get("kernel"))
     return _Work(job, values["matrix"], companions, shared.item(values), threads, output, part, face, kernel)
+
+
+def _most(work: _Work, method: str) -> int | None:
+    """Bytes of a stream above which it is not loaded but seen once; None: it is loaded, whatever it takes."""
+    from ..memory import available_memory
+
+    if work.job.budget.passes == 1:
+        return 0
+    return available_memory() // 2 if find(METHODS, method, "method").single_pass and work.kernel is None else None
 
 
 def _check_names(kind: str, output: str | None, part: str | None) -> None:
