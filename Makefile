@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-slow lint docs bench dist clean
+.PHONY: help install run test test-slow test-lowest lint docs bench dist lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -17,7 +17,7 @@ $(V)/.ok: pyproject.toml
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "$(PY) is missing or older than 3.11: name another one, as in make PY=python3.12" >&2; exit 1; }
 	$(PY) -m venv $(V)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[all,dev]'
 	$(BIN)/lowrank warmup
 	@touch $@
 
@@ -32,6 +32,11 @@ test: lint ## style, import contract and the fast tests (LOWRANK_DATA names a fo
 
 test-slow: $(V)/.ok ## the long sweeps
 	$(BIN)/pytest -m slow $(ARGS)
+
+test-lowest: ## the fast tests with the oldest libraries that are allowed, in .venv-lowest
+	$(PY) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install -q --disable-pip-version-check -e '.[dev]' -r .ci/lowest.txt
+	.venv-lowest/bin/python -m pytest $(ARGS)
 
 lint: $(V)/.ok ## ruff and the import contract
 	$(BIN)/ruff check -q .
@@ -51,10 +56,23 @@ bench: $(V)/.ok ## time everything against its peers, an hour or so; a trial is 
 	$(BIN)/python bench/memory.py $(ARGS)
 	$(BIN)/python bench/scaling.py $(ARGS)
 
-dist: $(V)/.ok ## build the source archive and the wheel into dist/
-	$(BIN)/python -m pip install -q --disable-pip-version-check build
-	$(BIN)/python -m build
+dist: $(V)/.ok ## build the source archive and the wheel into dist/, use both in empty environments
+	rm -rf dist
+	$(BIN)/python -m build > /dev/null
+	.ci/distribution
+
+lock: $(V)/.ok ## renew .ci/requirements.lock: exact versions of everything, with hashes
+	$(BIN)/python -m pip install -q --disable-pip-version-check pip-tools
+	$(BIN)/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate --no-emit-options \
+	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	    $(addprefix --extra ,ml image plot zarr arrow hdf5 dask dev) -o .ci/requirements.lock pyproject.toml
+
+audit: $(V)/.ok ## the lock installs as hashed, wheels only; none of it has a known vulnerability (needs the network)
+	$(BIN)/python -m pip install -q --disable-pip-version-check pip-audit
+	$(BIN)/python -m pip install -q --disable-pip-version-check --dry-run --ignore-installed --require-hashes \
+	    --only-binary :all: -r .ci/requirements.lock
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r .ci/requirements.lock
 
 clean: ## remove everything that was built, .venv too
-	rm -rf $(V) dist build samples/out .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
+	rm -rf $(V) .venv-lowest dist build samples/out .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -157,6 +157,12 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
         from .matrices.sparse import SparseMatrix
 
         return SparseMatrix(loaded.array, engine, _name(loaded), loaded.watch)
+    from .matrices.lines import Lines
+
+    if isinstance(loaded.array, Lines):
+        from .matrices.sparse_filed import FiledSparseMatrix
+
+        return FiledSparseMatrix(loaded.array, engine, _name(loaded), watch=loaded.watch)
     from .matrices.dense import TiledMatrix
 
     return TiledMatrix(loaded.array, engine, name=_name(loaded), watch=loaded.watch)
@@ -169,7 +175,7 @@ def seen_once(loaded: Loaded) -> bool:
 
 def passing(loaded: Loaded, engine: Engine) -> Once:
     """A loaded matrix, or one on its way, as one that is seen once. Raises UsageError for one that is not dense."""
-    from .matrices.lines import Stored
+    from .matrices.forwards import Stored
     from .matrices.once import Once
 
     if loaded.kernel is not None:

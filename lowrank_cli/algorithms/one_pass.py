@@ -14,8 +14,8 @@ from ..lazy import np
 from ..matrices.blocks import orthonormalize, times
 from ..matrices.dense import scale_exactly
 from ..matrices.facts import MatrixFacts, combine
+from ..matrices.forwards import height
 from ..matrices.grid import cuts, ranges
-from ..matrices.lines import height
 from ..matrices.metered import Metered
 from ..memory import require
 from ..sketches.gaussian import gaussian

@@ -11,8 +11,8 @@ from ..errors import NumericalError
 from ..factors.qb import QB
 from ..lazy import np
 from ..matrices.blocks import orthonormalize, times
-from ..matrices.dense import scale_exactly
 from ..matrices.metered import Metered
+from ..matrices.tiles import scale_exactly
 from ..streams import Streams
 from . import one_pass
 from .assessment import Assessor, assessor

@@ -25,5 +25,6 @@ TABLE: Mapping[str, Entry] = {
     "convert": Entry("lowrank_cli.cli.convert:COMMAND", "Write saved factors, or a matrix, in another format."),
     "verify": Entry("lowrank_cli.cli.verify:COMMAND", "Hold saved factors against their matrix; exit 8 if they lie."),
     "list": Entry("lowrank_cli.cli.list:COMMAND", "List the methods or the file formats."),
+    "doctor": Entry("lowrank_cli.cli.doctor:COMMAND", "Say what this installation and machine can do."),
     "warmup": Entry("lowrank_cli.cli.warmup:COMMAND", "Compile the kernels once, ahead of the first big matrix."),
 }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import Exit, UsageError
-from ..formats import WRITERS
+from ..formats import NAMED
 from . import shared
 from .command import Command, Param, Values
 from .terminal import Terminal
 
 
 def _params() -> tuple[Param, ...]:
-    target = f"Where it goes: factors to {' or '.join(WRITERS)}, a matrix to .npy; - for standard output."
+    target = f"Where it goes: factors to {NAMED}, a matrix to .npy; - for standard output."
     return (
         Param("input", "A file of saved factors, or a matrix: PATH, PATH:ITEM, or - for standard input.", metavar="IN"),
         Param("output", target, metavar="OUT"),
@@ -30,7 +30,7 @@ def _run(values: Values, terminal: Terminal) -> int:
     # an item names one array of a container, even where the container holds factors
     factors = item is None and inside is None and path != shared.STDIN and saving.is_factors(path)
     if not shared.to_stdout(output):
-        if not factors and item is None and inside is None and output.lower().endswith(tuple(WRITERS)):
+        if not factors and item is None and inside is None and output.lower().endswith((".npz", ".h5", "/")):
             saving.load_headers(source)  # says why there are no factors
         _check_name(output, factors)
     shared.check_inputs([source])
@@ -48,7 +48,7 @@ def _check_name(output: str, factors: bool) -> None:
         raise UsageError(
             "factors are several arrays, and .npy holds one",
             where=output,
-            hint=f"write them to {' or '.join(WRITERS)}; lowrank reconstruct writes their product",
+            hint=f"write them to {NAMED}; lowrank reconstruct writes their product",
         )
     if factors:
         saving.check_suffix(output)

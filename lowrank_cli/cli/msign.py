@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +60,8 @@ def _run(values: Values, terminal: Terminal) -> int:
             if output is not None:
                 found[name] = X, report
         _write(output, found, values, terminal)
-    if output is not None and not shared.to_stdout(output) and os.path.isfile(output):
-        for report in reports:
-            report["run"]["output_bytes"] = os.path.getsize(output)
+    for report in reports:
+        report["run"] |= shared.output_bytes(output)
     terminal.show(face, reports, data_on_stdout=shared.to_stdout(output))
     return Exit.DONE
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
 from ..algorithms.norms import NormOptions
 from ..errors import Exit, UsageError
+from ..formats import NAMED
 from ..options import described
 from . import shared
 from .command import Command, Param, Values
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 OUTPUT = Param(
     "output",
-    "Save the gradient: as an SVD of rank one (.npz, .h5), or dense (.npy); - writes a stored .npz to standard output.",
+    f"Save the gradient: as an SVD of rank one ({NAMED}), or dense (.npy); - writes a stored .npz to standard output.",
     ("-o", "--output"),
     "FILE",
     "Output",
@@ -70,8 +70,7 @@ def _run(values: Values, terminal: Terminal) -> int:
         engine="threads" if threads > 1 else "serial",
         seconds=shared.since(started),
     )
-    if output is not None and not shared.to_stdout(output) and os.path.isfile(output):
-        facts["output_bytes"] = os.path.getsize(output)
+    facts |= shared.output_bytes(output)
     terminal.show(face, [with_run(report, **facts)], data_on_stdout=shared.to_stdout(output))
     warning = (report.get("gradient") or {}).get("warning")
     if warning:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
 from ..algorithms.pseudoinverse import PseudoinverseOptions
 from ..errors import Exit, UsageError
+from ..formats import NAMED
 from ..options import described
 from . import shared
 from .command import Command, Param, Values
@@ -20,7 +20,7 @@ APPLY = Param(
 )
 OUTPUT = Param(
     "output",
-    "Save the pseudo-inverse as the factors of an SVD (.npz, .h5) or dense (.npy), with --apply the solution X (.npy);"
+    f"Save the pseudo-inverse as the factors of an SVD ({NAMED}) or dense (.npy), with --apply the solution X (.npy);"
     " - for standard output.",
     ("-o", "--output"),
     "FILE",
@@ -77,8 +77,7 @@ def _run(values: Values, terminal: Terminal) -> int:
     )
     if inputs[1:]:
         facts["apply_path"] = inputs[1]
-    if output is not None and not shared.to_stdout(output) and os.path.isfile(output):
-        facts["output_bytes"] = os.path.getsize(output)
+    facts |= shared.output_bytes(output)
     terminal.show(face, [with_run(report, **facts)], data_on_stdout=shared.to_stdout(output))
     return Exit.DONE
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
 from ..budget import Budget
 from ..errors import Exit
-from ..formats import WRITERS
+from ..formats import NAMED
 from . import shared
 from .command import Command, Param, Values
 from .params import field_param, read, real
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 #: What of a budget applies: the error is always measured.
 _BUDGET = ("rank", "rtol", "atol", "norm")
-_OUTPUT = f"Save the factors with their report ({', '.join(WRITERS)}); - writes a stored .npz to standard output."
+_OUTPUT = f"Save the factors with their report ({NAMED}); - writes a stored .npz to standard output."
 
 
 def _params() -> tuple[Param, ...]:
@@ -78,8 +77,7 @@ def _run(values: Values, terminal: Terminal) -> int:
         threads=1,
         engine="serial",
     )
-    if output is not None and not shared.to_stdout(output) and os.path.isfile(output):
-        facts["output_bytes"] = os.path.getsize(output)
+    facts |= shared.output_bytes(output)
     terminal.show(face, [with_run(report, **facts)], data_on_stdout=shared.to_stdout(output))
     return _verdict(outcome, budget, output, terminal)
 

@@ -141,8 +141,8 @@ def check_output(output: str | None, inputs: list[str], values: Values, terminal
             raise UsageError("binary data does not go to a terminal", hint="use -o FILE, or pipe it into something")
         terminal.data_descriptor()
         return
-    from ..formats.atomic import check_target
     from ..formats.opening import split_item
+    from ..formats.saving import check_target
 
     files = [split_item(path)[0] for path in inputs if path != STDIN]
     check_target(output, files, bool(values.get("no_clobber")))
@@ -188,6 +188,15 @@ def since(started: float) -> float:
     return round(time.perf_counter() - started, 6)
 
 
+def output_bytes(output: str | None) -> dict[str, int]:
+    """The size of what was written, for the ``run`` block; nothing of a stream."""
+    if output is None or to_stdout(output):
+        return {}
+    if os.path.isdir(output):
+        return {"output_bytes": sum(entry.stat().st_size for entry in os.scandir(output))}
+    return {"output_bytes": os.path.getsize(output)} if os.path.isfile(output) else {}
+
+
 def run_facts(values: Values, terminal: Terminal, **more: Any) -> dict[str, Any]:
     """What the ``run`` block of every report holds of the command line."""
-    return {"argv": ["lowrank", *terminal.argv], "output": values.get("output"), **more}
+    return {"argv": ["lowrank", *terminal.argv], "output": values.get("output")} | more

@@ -10,6 +10,14 @@ from typing import Any
 _controllers: dict[bool, Any] = {}
 
 
+def libraries() -> list[dict[str, Any]]:
+    """The BLAS libraries in this process: internal_api, version, filepath and, where known, architecture."""
+    import numpy.linalg  # noqa: F401  a library must be loaded to be seen
+    from threadpoolctl import threadpool_info
+
+    return [found for found in threadpool_info() if found["user_api"] == "blas"]
+
+
 @contextlib.contextmanager
 def single_threaded(pinned: bool = False) -> Iterator[None]:
     """BLAS limited to one thread inside the block. pinned: the process began that way, there is nothing to do."""

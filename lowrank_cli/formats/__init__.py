@@ -23,8 +23,12 @@ TABLE: Mapping[str, Entry] = {
     "text": Entry("lowrank_cli.formats.text:FORMAT", "table of numbers (.csv, .tsv, .txt), also .gz, .bz2"),
 }
 
-#: suffix -> writer of factors.
+#: suffix -> writer of factors; a name that ends in a slash is that of a folder.
 WRITERS: Mapping[str, Entry] = {
     ".npz": Entry("lowrank_cli.formats.npz_factors:CONTAINER", "factors as a stored NumPy archive"),
     ".h5": Entry("lowrank_cli.formats.hdf5_factors:CONTAINER", "factors as HDF5 datasets"),
+    "/": Entry("lowrank_cli.formats.folder_factors:CONTAINER", "factors as a folder of .npy files"),
 }
+
+#: The names that factors can be written under, in words.
+NAMED = f"{', '.join(suffix for suffix in WRITERS if suffix != '/')} or a folder, NAME/"

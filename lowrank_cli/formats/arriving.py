@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 class Arriving:
-    """The lines of an array whose header has been read; see ``matrices.lines.Lines``. A header whose number of rows is
-    None has as many as come. where: what messages call the source. ``release`` is called when the last has come.
+    """The lines of an array whose header was read, for ``matrices.forwards``; a header whose number of rows is None
+    has as many as come. where: what messages call the source. ``release`` is called when the last has come.
     """
 
     def __init__(self, source: Source, header: Header, where: str):

@@ -44,15 +44,15 @@ def check_target(target: str, inputs: Sequence[str], no_clobber: bool) -> None:
     found = _examine(target)
     if found is not None and not stat.S_ISCHR(found.st_mode):
         for source in inputs:
-            if _same_file(source, found):
+            if same_file(source, found):
                 raise UsageError("output and input are the same file", where=target, hint="name another output")
     if _in_place(target, found):
         if _descriptor(target) is None and not os.access(target, os.W_OK):
             raise OutputError("cannot be written: permission denied", where=target, hint="name another output")
         return
     if found is not None and no_clobber:
-        raise _exists(target)
-    with _beside(target) as place, explained(target):
+        raise exists(target)
+    with beside(target) as place, explained(target):
         probe = temporaries.Temporary(place.folder_fd, place.folder, place.name)
         try:
             os.close(probe.create(0o600))
@@ -73,8 +73,8 @@ def commit(target: str, chunks: Iterable[Any], size: int, no_clobber: bool = Fal
         _write_in_place(target, chunks)
         return
     if found is not None and no_clobber:
-        raise _exists(target)
-    with _beside(target) as place:
+        raise exists(target)
+    with beside(target) as place:
         temp = temporaries.Temporary(place.folder_fd, place.folder, place.name)
         fd = None
         try:
@@ -83,7 +83,7 @@ def commit(target: str, chunks: Iterable[Any], size: int, no_clobber: bool = Fal
                 fd = temp.create(0o666 if found is None else 0o600)
                 if found is not None:
                     _adopt(fd, found)
-            _fill(fd, chunks, size, target)
+            fill(fd, chunks, size, target)
             with explained(target):
                 _publish(temp, place, target, no_clobber)
         finally:
@@ -93,7 +93,7 @@ def commit(target: str, chunks: Iterable[Any], size: int, no_clobber: bool = Fal
                 with contextlib.suppress(OSError):
                     os.close(fd)
         with explained(target, "was written, but its directory could not be synced"):
-            _sync_directory(place.folder_fd)
+            sync_directory(place.folder_fd)
 
 
 def is_stream(target: str) -> bool:
@@ -139,7 +139,7 @@ def _write_some(fd: int, view: memoryview) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Place:
+class Place:
     """Where a file goes: its directory, open and by name, and its name in there, links resolved."""
 
     folder_fd: int
@@ -148,7 +148,7 @@ class _Place:
 
 
 @contextlib.contextmanager
-def _beside(target: str) -> Iterator[_Place]:
+def beside(target: str) -> Iterator[Place]:
     # only a link at the end needs resolving: the full path may lead through directories we cannot search
     folder, name = os.path.split(os.path.realpath(target) if os.path.islink(target) else target)
     folder = folder or "."
@@ -160,12 +160,12 @@ def _beside(target: str) -> Iterator[_Place]:
             # a directory that may be written but not listed
             fd = os.open(folder, getattr(os, "O_PATH", os.O_RDONLY) | flags)
     try:
-        yield _Place(fd, folder, name)
+        yield Place(fd, folder, name)
     finally:
         os.close(fd)
 
 
-def _fill(fd: int, chunks: Iterable[Any], size: int, target: str) -> None:
+def fill(fd: int, chunks: Iterable[Any], size: int, target: str) -> None:
     with explained(target, size=size):
         _reserve(fd, size)
     written = write_all(fd, chunks, target)
@@ -200,7 +200,7 @@ def _adopt(fd: int, found: os.stat_result) -> None:
         os.fchmod(fd, stat.S_IMODE(found.st_mode) & 0o777)
 
 
-def _publish(temp: temporaries.Temporary, place: _Place, target: str, no_clobber: bool) -> None:
+def _publish(temp: temporaries.Temporary, place: Place, target: str, no_clobber: bool) -> None:
     here = {"src_dir_fd": place.folder_fd, "dst_dir_fd": place.folder_fd}
     if not no_clobber:
         os.rename(temp.name, place.name, **here)
@@ -209,7 +209,7 @@ def _publish(temp: temporaries.Temporary, place: _Place, target: str, no_clobber
         os.link(temp.name, place.name, follow_symlinks=False, **here)
         return
     except FileExistsError:
-        raise _exists(target) from None
+        raise exists(target) from None
     except OSError as err:
         if err.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS):
             raise
@@ -217,7 +217,7 @@ def _publish(temp: temporaries.Temporary, place: _Place, target: str, no_clobber
     try:
         os.close(os.open(place.name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=place.folder_fd))
     except FileExistsError:
-        raise _exists(target) from None
+        raise exists(target) from None
     try:
         os.rename(temp.name, place.name, **here)
     except BaseException:
@@ -226,7 +226,7 @@ def _publish(temp: temporaries.Temporary, place: _Place, target: str, no_clobber
         raise
 
 
-def _sync_directory(fd: int) -> None:
+def sync_directory(fd: int) -> None:
     try:
         os.fsync(fd)
     except OSError as err:
@@ -286,7 +286,7 @@ def _is_protected(target: str) -> bool:
     return True
 
 
-def _same_file(source: str, found: os.stat_result) -> bool:
+def same_file(source: str, found: os.stat_result) -> bool:
     try:
         other = os.stat(source)
     except (OSError, ValueError):
@@ -294,5 +294,5 @@ def _same_file(source: str, found: os.stat_result) -> bool:
     return (other.st_dev, other.st_ino) == (found.st_dev, found.st_ino)
 
 
-def _exists(target: str) -> OutputError:
+def exists(target: str) -> OutputError:
     return OutputError("exists and is not replaced", where=target, hint="drop --no-clobber, or name another output")

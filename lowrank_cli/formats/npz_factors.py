@@ -91,7 +91,12 @@ def decode(path: str) -> tuple[Any, dict[str, numpy.ndarray]]:
     """Metadata and flat arrays, not yet checked against their digests. Raises InputError."""
     with _opened(path) as (archive, members):
         meta = _read_meta(archive, members, path)
-        return meta, {name: _read_array(archive, info, name, path) for name, info in members.items() if name != META}
+        arrays = {}
+        for name, info in members.items():
+            if name != META:
+                with archive.open(info) as stream:
+                    arrays[name] = read_array(stream, info.file_size, name, path)
+        return meta, arrays
 
 
 def headers(path: str) -> tuple[Any, dict[str, ArrayInfo]]:
@@ -102,7 +107,7 @@ def headers(path: str) -> tuple[Any, dict[str, ArrayInfo]]:
         for name, info in members.items():
             if name != META:
                 with archive.open(info) as stream:
-                    head = _read_header(stream, info.file_size, name, path)
+                    head = read_header(stream, info.file_size, name, path)
                 found[name] = ArrayInfo(head.dtype.name, head.shape)
         return meta, found
 
@@ -164,8 +169,8 @@ def _read_meta(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], pa
     return factor_meta.parse(archive.read(members[META]), path)
 
 
-def _read_header(stream: Any, size: int, name: str, path: str) -> npy_header.Header:
-    """The header of a .npy member that must fill exactly ``size`` bytes."""
+def read_header(stream: Any, size: int, name: str, path: str) -> npy_header.Header:
+    """The header of a .npy member, or file, that must fill exactly ``size`` bytes. Raises DamagedError."""
     try:
         head = npy_header.read_header(stream, path)
     except InputError as err:
@@ -175,27 +180,26 @@ def _read_header(stream: Any, size: int, name: str, path: str) -> npy_header.Hea
     return head
 
 
-def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: str) -> numpy.ndarray:
-    stream: Any
-    with archive.open(info) as stream:
-        head = _read_header(stream, info.file_size, name, path)
-        array = np.empty(head.shape, head.dtype)
-        view, done = raw(array), 0
-        while done < head.nbytes:
-            got = stream.readinto(view[done : done + (1 << 20)])
-            if not got:
-                raise DamagedError(f"array {name} ends after {done} of {head.nbytes} bytes", where=path, hint=_DAMAGED)
-            done += got
-        # the checksum is compared when the end is met
-        if stream.read(1):
-            raise DamagedError(f"array {name} is longer than its header says", where=path, hint=_DAMAGED)
+def read_array(stream: Any, size: int, name: str, path: str) -> numpy.ndarray:
+    """The array of a .npy member, or file, of ``size`` bytes as we write them. Raises DamagedError."""
+    head = read_header(stream, size, name, path)
+    array = np.empty(head.shape, head.dtype)
+    view, done = raw(array), 0
+    while done < head.nbytes:
+        got = stream.readinto(view[done : done + (1 << 20)])
+        if not got:
+            raise DamagedError(f"array {name} ends after {done} of {head.nbytes} bytes", where=path, hint=_DAMAGED)
+        done += got
+    # the checksum of a member is compared when the end is met
+    if stream.read(1):
+        raise DamagedError(f"array {name} is longer than its header says", where=path, hint=_DAMAGED)
     return array.astype(head.dtype.newbyteorder("="), copy=False)
 
 
 CONTAINER = Container(
     name="npz",
     suffix=".npz",
-    matches=lambda head: head.startswith(b"PK\x03\x04"),
+    matches=lambda head: head is not None and head.startswith(b"PK\x03\x04"),
     encode=encode,
     decode=decode,
     headers=headers,

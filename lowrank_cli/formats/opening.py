@@ -181,6 +181,8 @@ def _inspected(raw: io.FileIO, path: str, where: str) -> Source:
 def _directory(where: str) -> InputError:
     if any(os.path.exists(os.path.join(where, name)) for name in (".zarray", ".zgroup", "zarr.json")):
         return InputError("is a Zarr store, which is not read", where=where, hint="save the array as .npy or HDF5")
+    if os.path.lexists(os.path.join(where, "meta.json")):
+        return InputError("is a folder of saved factors", where=where, hint="name an array in it, such as U.npy")
     return InputError("is a directory", where=where, hint="name a file in it")
 
 

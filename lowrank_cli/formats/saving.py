@@ -6,15 +6,16 @@ import contextlib
 import dataclasses
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .. import factors
 from ..companions import COMPANIONS
 from ..errors import DamagedError, InputError, OutputError, UsageError
 from ..factors.base import Approximation
-from . import WRITERS, atomic, factor_meta
+from . import NAMED, WRITERS, atomic, factor_meta, folders
 from .container import ArrayInfo, Container
+from .folder_factors import is_replaceable
 from .npy_writer import npy_chunks
 
 STDOUT = "standard output"
@@ -50,22 +51,36 @@ def check_suffix(target: str) -> Container:
         return WRITERS[".npz"].load()
     if not target:
         raise UsageError("the output is an empty file name", hint="use - for standard output")
-    suffix = os.path.splitext(target)[1].lower()
+    suffix = "/" if folders.is_folder(target) else os.path.splitext(target)[1].lower()
     if suffix not in WRITERS:
         said = f"suffix {suffix!r} names no" if suffix else "the name has no suffix that tells the"
-        raise UsageError(f"{said} format of factors", where=target, hint=f"use {' or '.join(WRITERS)}")
+        raise UsageError(f"{said} format of factors", where=target, hint=f"use {NAMED}")
     return WRITERS[suffix].load()
 
 
+def check_target(target: str, inputs: Sequence[str], no_clobber: bool) -> None:
+    """Refuse, before any computing, an output that could not be written or would destroy an input.
+
+    Raises UsageError when the output is one of the inputs; OutputError for everything else.
+    """
+    if folders.is_folder(target):
+        folders.check_target(target, inputs, no_clobber, is_replaceable)
+    else:
+        atomic.check_target(target, inputs, no_clobber)
+
+
 def save(factor: Approximation, report: dict[str, Any], target: str, *, no_clobber: bool = False) -> None:
-    """Write factors and their report to a file; the suffix decides the container.
+    """Write factors and their report to a file, or a folder; the suffix decides the container.
 
     The same factors and report give the same bytes: the key ``run`` of the report is left out. The target holds the
-    old content or the new one at every moment (``atomic.commit``). Raises UsageError for an unknown suffix,
-    OutputError when it cannot be written, ResourceError when an HDF5 file would not fit the memory.
+    old content or the new one at every moment (``atomic.commit``, ``folders.commit``). Raises UsageError for an
+    unknown suffix, OutputError when it cannot be written, ResourceError when an HDF5 file would not fit the memory.
     """
-    chunks = _encode(check_suffix(target), factor, report)
-    atomic.commit(target, chunks, _size(chunks), no_clobber)
+    encoded = _encode(check_suffix(target), factor, report)
+    if isinstance(encoded, dict):
+        folders.commit(target, encoded, is_replaceable, no_clobber)
+    else:
+        atomic.commit(target, encoded, _size(encoded), no_clobber)
 
 
 def write_factors_to(fd: int, factor: Approximation, report: dict[str, Any]) -> None:
@@ -136,7 +151,7 @@ def _damage_of_ours(container: Container, path: str) -> Iterator[None]:
         raise InputError(err.what, where=path, hint=err.hint) from err
 
 
-def _encode(container: Container, factor: Approximation, report: dict[str, Any]) -> list[Any]:
+def _encode(container: Container, factor: Approximation, report: dict[str, Any]) -> Any:
     stored = _of_the_values(report)
     try:
         flat = factor_meta.flatten(factor.arrays())
@@ -159,23 +174,24 @@ def _size(chunks: list[Any]) -> int:
 
 
 def _container(path: str) -> Container:
-    """The container a file's first bytes name. Raises InputError for anything that is no regular file of factors."""
+    """The container that a file's first bytes name, or that of folders. Raises InputError for what is none of them."""
     if path == "-":
-        raise InputError("factors are not read from standard input", where=path, hint="name a .npz or .h5 file")
-    head = None
+        raise InputError("factors are not read from standard input", where=path, hint=f"name {NAMED}")
+    head, readable = None, False
     try:
+        mode = os.stat(path).st_mode
         # a pipe without a writer would hold us for ever, and no container can be read from one
-        if stat.S_ISREG(os.stat(path).st_mode):
+        if stat.S_ISREG(mode):
             with open(path, "rb") as file:
                 head = file.read(512)
+        readable = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
     except (OSError, ValueError) as err:
         reason = getattr(err, "strerror", None) or str(err)
         raise InputError(f"cannot be read: {reason}", where=path, hint="correct the path") from err
-    if head is None:
-        raise InputError("is not a regular file", where=path, hint="factors are read from .npz and .h5 files")
+    if not readable:
+        raise InputError("is not a regular file", where=path, hint=f"factors are read from {NAMED}")
     for entry in WRITERS.values():
         container = entry.load()
         if container.matches(head):
             return container
-    known = " and ".join(WRITERS)
-    raise InputError("holds no factors written by lowrank", where=path, hint=f"factors are stored as {known}")
+    raise InputError("holds no factors written by lowrank", where=path, hint=f"factors are stored as {NAMED}")

@@ -1,4 +1,4 @@
-"""Temporary files beside an output: their names, who still uses them, and how they go away whatever happens."""
+"""Temporary files and folders beside an output: their names, who uses them, and how they go away whatever happens."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import stat
+from collections.abc import Callable
 
 #: Bytes of a file name kept for what is put around the target's own name: ".", ".lowrank-", pid, "-", 8 digits, ".tmp".
 _ROOM = 40
@@ -17,7 +18,7 @@ _pending: set[Temporary] = set()
 
 
 class Temporary:
-    """A temporary file for one target, known to ``pending`` from before it exists until after it is gone."""
+    """A temporary file or folder for one target, known to ``pending`` from before it exists until it is gone."""
 
     def __init__(self, folder_fd: int, folder: str, target: str):
         self.folder_fd = folder_fd
@@ -32,13 +33,24 @@ class Temporary:
 
     def create(self, mode: int) -> int:
         """Create the file, empty and locked, less the umask; its descriptor. Removes what dead runs left behind."""
-        sweep(self.folder_fd, self._stem)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        return self._claim(lambda name: os.open(name, flags, mode, dir_fd=self.folder_fd))
+
+    def create_folder(self) -> int:
+        """The same for a folder, in which there may be files but no folders."""
+        return self._claim(self._made_folder)
+
+    def _made_folder(self, name: str) -> int:
+        os.mkdir(name, dir_fd=self.folder_fd)
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.folder_fd)
+
+    def _claim(self, make: Callable[[str], int]) -> int:
+        sweep(self.folder_fd, self._stem)
         while True:
             self.name = f".{self._stem}.lowrank-{self.owner}-{os.urandom(4).hex()}.tmp"
             _pending.add(self)
             try:
-                fd = os.open(self.name, flags, mode, dir_fd=self.folder_fd)
+                fd = make(self.name)
                 break
             except FileExistsError:
                 # not ours to remove
@@ -52,23 +64,38 @@ class Temporary:
         return fd
 
     def discard(self) -> None:
-        """Remove the file if it is still there. Forgotten only after it is gone, so a second signal cannot leak it."""
+        """Remove it if it is still there. Forgotten only after it is gone, so a second signal cannot leak it."""
         if self in _pending:
             self.unlink()
             _pending.discard(self)
 
     def unlink(self) -> None:
         with contextlib.suppress(OSError):
-            os.unlink(self.name, dir_fd=self.folder_fd)
+            remove(self.name, self.folder_fd)
+
+
+def remove(name: str, folder_fd: int) -> None:
+    """Remove a file, or a folder and the files in it. Links are not followed."""
+    try:
+        os.unlink(name, dir_fd=folder_fd)
+    except (IsADirectoryError, PermissionError):
+        # what unlink says of a folder differs between systems
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder_fd)
+        try:
+            for inner in os.listdir(fd):
+                os.unlink(inner, dir_fd=fd)
+        finally:
+            os.close(fd)
+        os.rmdir(name, dir_fd=folder_fd)
 
 
 def pending() -> list[str]:
-    """Paths of this process's temporary files."""
+    """Paths of this process's temporary files and folders."""
     return [temp.path for temp in _pending.copy() if temp.owner == os.getpid()]
 
 
 def abort_pending() -> None:
-    """Remove every temporary file of this process: the last act of a process that is being ended.
+    """Remove every temporary file and folder of this process: the last act of a process that is being ended.
 
     Safe from any thread at any moment. A write under way then fails at its rename, and its target keeps what it held.
     """
@@ -78,7 +105,7 @@ def abort_pending() -> None:
 
 
 def sweep(folder_fd: int, stem: str) -> None:
-    """Remove the temporary files that dead processes left for this target."""
+    """Remove the temporary files and folders that dead processes left for this target."""
     pattern = re.compile(re.escape(f".{stem}.lowrank-") + r"(\d{1,10})-[0-9a-f]{8}\.tmp")
     try:
         names = os.listdir(folder_fd)
@@ -88,11 +115,11 @@ def sweep(folder_fd: int, stem: str) -> None:
         match = pattern.fullmatch(name)
         if match and _is_abandoned(folder_fd, name, int(match[1])):
             with contextlib.suppress(OSError):
-                os.unlink(name, dir_fd=folder_fd)
+                remove(name, folder_fd)
 
 
 def _is_abandoned(folder_fd: int, name: str, pid: int) -> bool:
-    """Whether nobody writes this file any more: its process is dead and nobody, in any container, holds its lock."""
+    """Whether nobody writes this any more: its process is dead and nobody, in any container, holds its lock."""
     if pid == os.getpid():
         # in a container every run may have the same pid
         if any(temp.name == name for temp in _pending.copy()):
@@ -105,7 +132,8 @@ def _is_abandoned(folder_fd: int, name: str, pid: int) -> bool:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return stat.S_ISREG(os.fstat(fd).st_mode)
+        mode = os.fstat(fd).st_mode
+        return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
     except BlockingIOError:
         return False
     except OSError:

@@ -1,4 +1,4 @@
-"""Arithmetic of tall blocks: Gram matrices, products, orthonormal bases. Fixed row blocks, sums in order.
+"""Arithmetic of tall blocks: Gram matrices, products, orthonormal bases. Fixed row blocks, sums in a fixed tree.
 
 The bits depend on neither the number of threads nor the engine. A block is a C-ordered (m, l) array with l much
 smaller than m.
@@ -7,22 +7,20 @@ smaller than m.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..engines.threads import Engine
 from ..lazy import np
-from .grid import ranges
+from .grid import cuts, ranges, tree_sum
 
 if TYPE_CHECKING:
     import numpy
 
-#: Rows of a block's pieces: a 1024 x 256 piece of float64 is 2 MB, and the pieces of 4000 rows keep 4 cores busy.
-PIECE = 1024
-
 
 def pieces(m: int) -> list[slice]:
-    return ranges((*range(0, m, PIECE), m)) if m else []
+    """The rows of a block's pieces: those of the tiles of a dense matrix of so many rows."""
+    return ranges(cuts(m))
 
 
 class Columns:
@@ -70,7 +68,7 @@ def cross(V: Columns | numpy.ndarray, Z: numpy.ndarray, engine: Engine, wide: bo
             np.matmul(np.ascontiguousarray(block[parts[i]], dtype=dtype).conj().T, right, out=product[at])
         return product
 
-    return _total(engine.map(one, len(parts)), (V.shape[1], Z.shape[1]), dtype)
+    return _total(one, len(parts), engine, (V.shape[1], Z.shape[1]), dtype)
 
 
 def gram(W: numpy.ndarray, engine: Engine) -> numpy.ndarray:
@@ -82,7 +80,7 @@ def gram(W: numpy.ndarray, engine: Engine) -> numpy.ndarray:
         piece = np.ascontiguousarray(W[parts[i]], dtype=wide)
         return piece.conj().T @ piece
 
-    G = _total(engine.map(one, len(parts)), (W.shape[1], W.shape[1]), wide)
+    G = _total(one, len(parts), engine, (W.shape[1], W.shape[1]), wide)
     return 0.5 * (G + G.conj().T)
 
 
@@ -96,7 +94,7 @@ def lengths(Z: numpy.ndarray, engine: Engine) -> numpy.ndarray:
         real = piece.view(piece.real.dtype).reshape(len(piece), count).astype(np.float64)
         return np.square(real, out=real).sum(axis=0)
 
-    squares = _total(engine.map(one, len(parts)), (count,), np.dtype(np.float64))
+    squares = _total(one, len(parts), engine, (count,), np.dtype(np.float64))
     return np.sqrt(squares if count == Z.shape[1] else squares[0::2] + squares[1::2])
 
 
@@ -204,8 +202,8 @@ def orthonormalize(W: numpy.ndarray, engine: Engine) -> tuple[numpy.ndarray, num
     return np.ascontiguousarray(Q), R
 
 
-def _total(products: list[numpy.ndarray], shape: tuple[int, ...], dtype: numpy.dtype) -> numpy.ndarray:
-    total = np.zeros(shape, dtype)
-    for product in products:
-        total += product
-    return total
+def _total(
+    task: Callable[[int], numpy.ndarray], count: int, engine: Engine, shape: tuple[int, ...], dtype: numpy.dtype
+) -> numpy.ndarray:
+    total = tree_sum(task, count, engine)
+    return np.zeros(shape, dtype) if total is None else total

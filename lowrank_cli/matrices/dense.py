@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ..engines.threads import Engine, SerialEngine
 from ..lazy import np
 from .facts import MatrixFacts, sweep
-from .grid import cuts, ranges, waves
+from .grid import FAN, TreeSum, cuts, ranges, waves
 from .slabs import InMemory, Slab, Source
+from .tiles import row_contiguous, scale_exactly, sum_products
 from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 #: depends on storage order and stride; such tiles are copied to C order first. Above, the packed kernels see the
 #: same numbers in the same order whatever the storage (measured: OpenBLAS 0.3.31, all four dtypes).
 _SMALL_PRODUCT = 4_000_000
-#: Row blocks of a strip of a Gram matrix.
-_GRAM_BLOCKS = 4
 #: Entries of a strip whose tiles, where they are copies, are kept from the first product to the second.
 _STRIP = 4_000_000
 #: Tiles rounded to single precision are kept up to this many bytes; those of larger matrices are rounded each time they
@@ -75,9 +74,24 @@ class TiledMatrix:
         low = np.dtype(SINGLE[str(self.dtype)])
         return TiledMatrix(self.source, self.engine, self._exponent + exponent, self.name, low, self.watch)
 
-    def _slabs(self) -> Iterator[Slab]:
-        self._tell()
-        return self.source.slabs(*self.grid)
+    def identity(self) -> tuple[Any, ...]:
+        """What is made of the values of the source: where two matrices of one source agree in it, they are equal."""
+        return "dense", *self.shape, str(self.dtype), self._exponent
+
+    def _slabs(self, what: str, operands: Sequence[Any], state: dict[str, Any]) -> Iterator[Slab]:
+        """The slabs that a pass has still to work on; see ``Watch.steps``."""
+        plan = self.source.plan(*self.grid)
+
+        def start(first: int) -> Iterator[Slab]:
+            self._tell()
+            rows, cols = self._row_blocks, self._col_blocks
+            for down, along in plan[:first]:
+                height = rows[down.stop - 1].stop - rows[down.start].start
+                width = cols[along.stop - 1].stop - cols[along.start].start
+                self.watch.came(height * width * self.source.dtype.itemsize)
+            return self.source.slabs(*self.grid, first)
+
+        return self.watch.steps(self, what, operands, state, plan, start)
 
     def _tell(self) -> None:
         self.watch.reads(self.shape[0] * self.shape[1] * self.source.dtype.itemsize)
@@ -138,44 +152,42 @@ class TiledMatrix:
             rows = self._row_blocks[i]
             pieces = [self._col_blocks[j] for j in slab.col_blocks]
             pairs = ((self._operand(slab, rows, cols, X.shape[1]), X[cols]) for cols in pieces)
-            _sum_products(out[rows], pairs, slab.col_blocks.start == 0)
+            sum_products(out[rows], pairs, slab.col_blocks.start == 0)
 
-        for slab in self._slabs():
+        for slab in self._slabs("matmat", (X,), {"out": out}):
             self._each(slab, 0, functools.partial(block, slab))
         return out
 
     def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
         Y = np.ascontiguousarray(Y)
         out = np.empty((self.shape[1], Y.shape[1]), np.result_type(self.dtype, Y.dtype))
-        # a sum that waits for the next slab waits the way it is formed
-        across: dict[int, numpy.ndarray] = {}
+        sums = [TreeSum() for _ in self._col_blocks]
 
         def block(slab: Slab, j: int) -> None:
             cols = self._col_blocks[j]
-            total = out[cols]
-            if self._turns(cols, Y):
-                total = across[j] if j in across else across.setdefault(j, np.empty(total.shape[::-1], total.dtype))
             self._sum_adjoint(
-                slab, cols, Y, total, lambda i: self._operand(slab, self._row_blocks[i], cols, Y.shape[1])
+                slab, cols, Y, sums[j], lambda i: self._operand(slab, self._row_blocks[i], cols, Y.shape[1])
             )
-            if j in across and slab.row_blocks.stop == len(self._row_blocks):
-                out[cols] = across.pop(j).T
+            if slab.row_blocks.stop == len(self._row_blocks):
+                total = sums[j].total()
+                out[cols] = total.T if self._turns(cols, Y) else total
 
-        for slab in self._slabs():
+        for slab in self._slabs("rmatmat", (Y,), {"out": out, "sums": [tree.state for tree in sums]}):
             self._each(slab, 1, functools.partial(block, slab))
         return out
 
     def _sum_adjoint(
-        self, slab: Slab, cols: slice, Y: numpy.ndarray, total: numpy.ndarray, tile: Callable[[int], numpy.ndarray]
+        self, slab: Slab, cols: slice, Y: numpy.ndarray, total: TreeSum, tile: Callable[[int], numpy.ndarray]
     ) -> None:
-        """total, or its transpose where products are turned, becomes or grows by A[:, cols]^H Y over the slab's rows;
-        tile(i) is A[rows i, cols]."""
-        turns, first = self._turns(cols, Y), slab.row_blocks.start == 0
-        pieces = ((i, self._row_blocks[i]) for i in slab.row_blocks)
-        if turns:
-            _sum_products(total, ((Y[rows].T, tile(i)) for i, rows in pieces), first)
-        else:
-            _sum_products(total, ((tile(i).conj().T, Y[rows]) for i, rows in pieces), first)
+        """To total is added A[:, cols]^H Y, or its transpose where products are turned, over the slab's rows; tile(i)
+        is A[rows i, cols]."""
+        turns, scratch = self._turns(cols, Y), []
+        for i in slab.row_blocks:
+            rows = self._row_blocks[i]
+            if turns:
+                total.add_product(Y[rows].T, tile(i), scratch)
+            else:
+                total.add_product(tile(i).conj().T, Y[rows], scratch)
 
     def _turns(self, cols: slice, Y: numpy.ndarray) -> bool:
         """Whether Y^T A stands in for A^T Y: from memory a quarter faster in double precision (bench/tiles.py)."""
@@ -199,7 +211,7 @@ class TiledMatrix:
 
         def strip(slab: Slab, rows: slice, total: numpy.ndarray, parts: numpy.ndarray) -> None:
             tile = self._strip_tiles(slab, [(rows, cols) for cols in pieces], X.shape[1])
-            _sum_products(total, ((tile(j), X[cols]) for j, cols in enumerate(pieces)))
+            sum_products(total, ((tile(j), X[cols]) for j, cols in enumerate(pieces)))
             for j, cols in enumerate(pieces):
                 if self._turns(cols, total):
                     parts[cols] = np.matmul(total.T, tile(j)).T
@@ -219,12 +231,10 @@ class TiledMatrix:
 
         def strip(slab: Slab, cols: slice, total: numpy.ndarray, parts: numpy.ndarray) -> None:
             tile = self._strip_tiles(slab, [(rows, cols) for rows in pieces], Y.shape[1])
-            if self._turns(cols, Y):
-                across = np.empty(total.shape[::-1], total.dtype)
-                self._sum_adjoint(slab, cols, Y, across, tile)
-                total[...] = across.T
-            else:
-                self._sum_adjoint(slab, cols, Y, total, tile)
+            tree = TreeSum()
+            self._sum_adjoint(slab, cols, Y, tree, tile)
+            summed = tree.total()
+            total[...] = summed.T if self._turns(cols, Y) else summed
             for i, rows in enumerate(pieces):
                 np.matmul(tile(i), total, out=parts[rows])
 
@@ -246,7 +256,9 @@ class TiledMatrix:
         strips, pieces = (self._col_blocks, self._row_blocks) if axis else (self._row_blocks, self._col_blocks)
         b, dtype = X.shape[1], np.result_type(self.dtype, X.dtype)
         out, back = np.empty((strips[-1].stop, b), dtype), np.empty((pieces[-1].stop, b), dtype)
-        for slab in self._slabs():
+        sums = [TreeSum() for _ in pieces]
+        state = {"out": out, "back": back, "sums": [tree.state for tree in sums]}
+        for slab in self._slabs(f"fused {axis}", (X,), state):
             for wave in waves(slab.col_blocks if axis else slab.row_blocks, self.engine.threads):
                 parts = np.empty((len(wave), *back.shape), dtype)
 
@@ -254,12 +266,11 @@ class TiledMatrix:
                     work(slab, strips[i], out[strips[i]], parts[i - wave.start])
 
                 def add(j: int, wave: range = wave, parts: numpy.ndarray = parts) -> None:
-                    total = back[pieces[j]]
                     for i in range(len(wave)):
-                        if wave[i] == 0:
-                            total[...] = parts[i][pieces[j]]
-                        else:
-                            total += parts[i][pieces[j]]
+                        part = parts[i][pieces[j]]
+                        sums[j].add(part.copy() if sums[j].fresh else part)
+                    if wave.stop == len(strips):
+                        back[pieces[j]] = sums[j].total()
 
                 self._each(slab, axis, strip, wave)
                 self.engine.map(add, len(pieces))
@@ -268,33 +279,49 @@ class TiledMatrix:
     def gram(self) -> numpy.ndarray:
         """A^H A, products in the precision of the matrix, their sum in double; strips in parallel, added in order."""
         n = self.shape[1]
-        return self._gram(n, self._row_blocks, lambda rows: self._part(rows, slice(0, n)))
+        return self._gram(self._row_blocks, lambda rows: self._part(rows, slice(0, n)))
 
     def adjoint_gram(self) -> numpy.ndarray:
         """A A^H, in the same way."""
         m = self.shape[0]
-        return self._gram(m, self._col_blocks, lambda cols: self._part(slice(0, m), cols).conj().T)
+        return self._gram(self._col_blocks, lambda cols: self._part(slice(0, m), cols).conj().T)
 
-    def _gram(self, n: int, blocks: list[slice], piece: Callable[[slice], numpy.ndarray]) -> numpy.ndarray:
+    def _gram(self, blocks: list[slice], piece: Callable[[slice], numpy.ndarray]) -> numpy.ndarray:
+        n = self.shape[1 if blocks is self._row_blocks else 0]
         total = np.zeros((n, n), np.result_type(self.dtype, np.float64))
-        strips = [blocks[i : i + _GRAM_BLOCKS] for i in range(0, len(blocks), _GRAM_BLOCKS)]
+        last = len(blocks) - 1
+        strips = [slice(blocks[i].start, blocks[min(i + FAN - 1, last)].stop) for i in range(0, len(blocks), FAN)]
+        tree = TreeSum()
 
-        def one(number: int) -> numpy.ndarray:
-            block = np.ascontiguousarray(piece(slice(strips[number][0].start, strips[number][-1].stop)))
+        def one(strip: slice) -> numpy.ndarray:
+            # the blocks of one node of the tree in one product
+            block = np.ascontiguousarray(piece(strip))
             self.watch.came(block.size * self.source.dtype.itemsize)
-            return block.conj().T @ block
+            return (block.conj().T @ block).astype(total.dtype, copy=False)
 
-        self._tell()
-        for wave in waves(range(len(strips)), self.engine.threads):
-            for part in self.engine.map(lambda i, wave=wave: one(wave[i]), len(wave)):  # type: ignore[misc]
-                total += part
+        plan = waves(range(len(strips)), self.engine.threads)
+
+        def start(first: int) -> Iterator[range]:
+            self._tell()
+            return iter(plan[first:])
+
+        what = f"gram of {'rows' if blocks is self._row_blocks else 'columns'}"
+        for wave in self.watch.steps(self, what, (), {"total": total, "sum": tree.state}, plan, start):
+            for part in self.engine.map(lambda i, wave=wave: one(strips[wave[i]]), len(wave)):  # type: ignore[misc]
+                tree.add(part, 1)
+            if wave.stop == len(strips):
+                total[...] = tree.total()
         return total
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
-        return self._scaled_values(self.source.rows(index, scale))
+        return self.watch.result(
+            self, "rows", (index, scale), lambda: self._scaled_values(self.source.rows(index, scale))
+        )
 
     def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
-        return self._scaled_values(self.source.cols(index, scale))
+        return self.watch.result(
+            self, "cols", (index, scale), lambda: self._scaled_values(self.source.cols(index, scale))
+        )
 
     def _part(self, rows: slice, cols: slice) -> numpy.ndarray:
         return self._scaled_values(self.source.part(rows, cols))
@@ -312,37 +339,9 @@ class TiledMatrix:
                 cols = self._col_blocks[j]
                 found[i * width + j] = visit(i, rows, cols, row_contiguous(self._tile(slab, rows, cols)))
 
-        for slab in self._slabs():
+        for slab in self._slabs("tiles", (visit,), {"found": found}):
             self._each(slab, 0, functools.partial(strip, slab))
         return found
 
     def sweep(self, transposed: bool = False) -> MatrixFacts:
         return sweep(self, transposed)
-
-
-def _sum_products(total: numpy.ndarray, pairs: Any, first: bool = True) -> None:
-    """total = sum of left @ right over the pairs, added in order; not first: total += that sum."""
-    scratch = None
-    for number, (left, right) in enumerate(pairs):
-        if number == 0 and first:
-            np.matmul(left, right, out=total)
-            continue
-        if scratch is None:
-            scratch = np.empty_like(total)
-        np.matmul(left, right, out=scratch)
-        np.add(total, scratch, out=total)
-
-
-def row_contiguous(tile: numpy.ndarray) -> numpy.ndarray:
-    """The tile with its rows contiguous: itself when it is so, else a C-ordered copy."""
-    return tile if tile.strides[1] == tile.itemsize else np.ascontiguousarray(tile)
-
-
-def scale_exactly(array: numpy.ndarray, exponent: int) -> numpy.ndarray:
-    """array * 2**exponent, exact but for underflow; works where 2**exponent itself would overflow."""
-    if exponent == 0:
-        return array
-    if np.iscomplexobj(array):
-        parts = np.ascontiguousarray(array).view(array.real.dtype)
-        return np.ldexp(parts, exponent).view(array.dtype)
-    return np.ldexp(array, exponent)

@@ -26,7 +26,7 @@ def digest(matrix: Matrix, dtype: str) -> str:
     return hash.digest()
 
 
-class Forwards:
+class RowDigest:
     """The digest of a dense matrix whose rows come a few at a time, in order."""
 
     def __init__(self, shape: tuple[int, int], dtype: str, engine: Engine):
@@ -71,8 +71,12 @@ class _Hash:
 
 
 def _checksums(matrix: Matrix) -> list[int]:
-    stored: Any = getattr(matrix, "array", None)
     if matrix.nnz is not None:
-        parts = (stored.indptr.astype(np.int64), stored.indices.astype(np.int64), stored.data)
-        return [zlib.crc32(np.ascontiguousarray(part).data) for part in parts]
+        stored: Any = matrix
+        pointer = zlib.crc32(stored.row_pointer.astype(np.int64).data)
+        indices = data = 0
+        for _, part in stored.row_parts():
+            indices = zlib.crc32(part.indices.astype(np.int64).data, indices)
+            data = zlib.crc32(np.ascontiguousarray(part.data).data, data)
+        return [pointer, indices, data]
     return matrix.tiles(lambda _, rows, cols, tile: zlib.crc32(np.ascontiguousarray(tile).data))

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..kernels import jit
 from ..kernels import sweep as kernel
 from ..lazy import np
+from .grid import TreeSum
 
 if TYPE_CHECKING:
     import numpy
@@ -54,13 +55,17 @@ def ldexp(value: float, exponent: int) -> float:
 
 
 def combine(parts: Sequence[tuple[slice, kernel.TileFacts]], columns: int, flavour: str) -> MatrixFacts:
-    """Facts of a matrix from those of its tiles, given with their columns, added in the order given."""
+    """Facts of a matrix from those of its tiles, given with their columns, added in the order given, in a tree."""
     max_abs = max((facts.max_abs for _, facts in parts), default=0.0)
     exponent = max((facts.exponent for _, facts in parts if facts.max_abs == max_abs), default=0)
-    total = np.zeros(columns)
+    sums: dict[tuple[int, int], TreeSum] = {}
     for cols, facts in parts:
         shift = 2 * (facts.exponent - exponent)
-        total[cols] += facts.column_squares if shift == 0 else np.ldexp(facts.column_squares, shift)
+        # copied either way: what is in a sum is written to
+        sums.setdefault((cols.start, cols.stop), TreeSum()).add(np.ldexp(facts.column_squares, shift))
+    total = np.zeros(columns)
+    for (start, stop), tree in sums.items():
+        total[start:stop] = tree.total()
     return MatrixFacts(max_abs, exponent, total, flavour)
 
 

@@ -46,15 +46,18 @@ class Filed:
         self._buffers: list[numpy.ndarray] = []
         self._reader: ThreadPoolExecutor | None = None
 
-    def slabs(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> Iterator[Slab]:
-        plan = [*self._plan(row_cuts, col_cuts)]
+    def plan(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> list[tuple[range, range]]:
+        return [*self._plan(row_cuts, col_cuts)]
+
+    def slabs(self, row_cuts: Sequence[int], col_cuts: Sequence[int], first: int = 0) -> Iterator[Slab]:
+        plan = self.plan(row_cuts, col_cuts)
         if self._reader is None:
             largest = max(self._size(rows, cols, row_cuts, col_cuts) for rows, cols in plan)
             self._buffers = [np.empty(largest, self.dtype) for _ in range(min(2, len(plan)))]
             self._reader = ThreadPoolExecutor(1, thread_name_prefix="lowrank-read")
         waiting: Future[Slab] | None = None
         try:
-            for number, blocks in enumerate([*plan, None]):
+            for number, blocks in enumerate([*plan[first:], None]):
                 ready, waiting = waiting, None
                 slab = None if ready is None else ready.result()
                 if blocks is not None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ..engines.threads import Engine, SerialEngine
 from ..errors import InputError, UsageError
 from ..lazy import np
-from .dense import SINGLE, scale_exactly
+from .dense import SINGLE
 from .facts import MatrixFacts, sweep
-from .grid import TILE, cuts, ranges, visit_tiles
+from .grid import TILE, cuts, ranges, row_blocks, visit_tiles
+from .tiles import scale_exactly
 from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
@@ -87,6 +88,10 @@ class KernelMatrix:
         self.dtype = points.dtype if dtype is None else np.dtype(dtype)
         self.grid: tuple[Sequence[int], Sequence[int]] = (cuts(n), cuts(n))
 
+    def identity(self) -> tuple[Any, ...]:
+        """What is made of the points: where two matrices of the same points agree in it, they are equal."""
+        return self.kernel.name, self.kernel.scale, *self.shape, str(self.dtype), self._exponent
+
     def _entries(self, left: numpy.ndarray, right: numpy.ndarray) -> numpy.ndarray:
         made = scale_exactly(self.kernel(left, right), self._exponent)
         return made.astype(self.dtype, copy=False)
@@ -106,7 +111,6 @@ class KernelMatrix:
         X = np.ascontiguousarray(X)
         out = np.empty((self.shape[0], X.shape[1]), np.result_type(self.dtype, X.dtype))
         parts = ranges(self.grid[0])
-        self.watch.reads(self.shape[0] ** 2 * self.dtype.itemsize)
 
         def strip(i: int) -> None:
             total = out[parts[i]]
@@ -115,7 +119,8 @@ class KernelMatrix:
                 total += self.block(parts[i], cols) @ X[cols]
             self.watch.came(total.shape[0] * self.shape[0] * self.dtype.itemsize)
 
-        self.engine.map(strip, len(parts))
+        for some in row_blocks(self, "matmat", (X,), {"out": out}, self.shape[0] ** 2 * self.dtype.itemsize):
+            self.engine.map(lambda i, some=some: strip(some[i]), len(some))  # type: ignore[misc]
         return out
 
     def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
@@ -133,6 +138,9 @@ class KernelMatrix:
 
     def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
         """K[:, index]: n entries a column."""
+        return self.watch.result(self, "cols", (index, scale), lambda: self._cols(index, scale))
+
+    def _cols(self, index: numpy.ndarray, scale: numpy.ndarray | None) -> numpy.ndarray:
         right = np.ascontiguousarray(self._columns[:, index])
         out = np.empty((self.shape[0], len(index)), self.dtype)
         parts = ranges(self.grid[0])

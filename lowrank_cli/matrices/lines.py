@@ -1,108 +1,216 @@
-"""A dense matrix line by line, forwards: its rows, or its columns where these lie together, read a block ahead."""
+"""A sparse matrix that stays in its file: strips of its rows (or columns) are read into two buffers, one ahead."""
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Iterator
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..errors import InputError, ResourceError
 from ..lazy import np
+from .ahead import Ahead
+from .grid import sparse_row_cuts
 
 if TYPE_CHECKING:
     import numpy
 
-    from .protocols import Matrix
 
-#: Bytes of a block, about; and the most that it takes to have as many lines as make a product worth while.
-_BLOCK, _MOST, _WORTH = 16 << 20, 128 << 20, 128
+class Entries(Protocol):
+    """The entries of a compressed matrix in their file.
 
-
-class Lines(Protocol):
-    """Lines of ``length`` entries each: rows of the matrix when ``by_rows``, else columns, not conjugated. count: how
-    many there are, None when nobody knows before the last has come."""
-
-    by_rows: bool
-    count: int | None
-    length: int
-    dtype: numpy.dtype
-
-    def read(self, out: numpy.ndarray) -> int:
-        """Fill out (lines, length), C-ordered, with the next lines; how many came, fewer only at the end."""
-        ...
-
-
-class Stored:
-    """The lines of a matrix that can be read by position; by_rows None: those that lie together."""
-
-    def __init__(self, matrix: Matrix, by_rows: bool | None = None):
-        self._matrix, self._next = matrix, 0
-        self.by_rows = _lie_by_rows(matrix) if by_rows is None else by_rows
-        self.count, self.length = matrix.shape if self.by_rows else matrix.shape[::-1]
-        self.dtype = matrix.dtype
-
-    def read(self, out: numpy.ndarray) -> int:
-        first = self._next
-        self._next = last = min(self.count, first + len(out))
-        along, across = slice(first, last), slice(0, self.length)
-        if first < last and self.by_rows:
-            out[: last - first] = self._matrix.block(along, across)
-        elif first < last:
-            # a block would be turned twice
-            stored: Any = self._matrix
-            out[: last - first] = stored.source.part(across, along).T
-        return last - first
-
-
-def _lie_by_rows(matrix: Matrix) -> bool:
-    """Whether the rows of a matrix lie together where it is stored, as those of one line do either way."""
-    source = getattr(matrix, "source", None)
-    array = getattr(source, "array", None)
-    if array is not None:
-        return not array.flags.f_contiguous or bool(array.flags.c_contiguous)
-    return bool(getattr(source, "by_rows", True)) or 1 in matrix.shape
-
-
-def height(length: int, itemsize: int) -> int:
-    """Lines of a block, from the size of a line alone."""
-    line = max(1, length * itemsize)
-    lines = max(1, min(_MOST // line, max(_WORTH, _BLOCK // line)))
-    return lines - lines % _WORTH if lines > _WORTH else lines
-
-
-def blocks(lines: Lines, most: int) -> Iterator[tuple[int, numpy.ndarray]]:
-    """(number of its first line, block) for all lines in order, ``most`` a time; a block is good until the next.
-
-    The next block is read while this one is worked on. The thread that reads is nobody's to wait for: one that hangs on
-    a pipe must not keep the process alive.
+    ``read`` fills values and indices with those from ``first`` on, and raises InputError for an index out of range;
+    ``check`` raises it if the file has changed. Either array may be empty. ``bytes_read``: in memory, of all reads.
     """
-    most = max(1, most if lines.count is None else min(most, lines.count))
-    free: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    filled: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    for _ in range(2):
-        free.put(np.empty((most, lines.length), lines.dtype))
 
-    def fill() -> None:
-        came = most
+    where: str
+    bytes_read: int
+
+    def read(self, first: int, indices: numpy.ndarray, data: numpy.ndarray) -> None: ...
+
+    def check(self) -> None: ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Strip:
+    """Consecutive lines in memory: sorted indices and values, and the pointer into them; good until the next strip."""
+
+    lines: slice
+    pointer: numpy.ndarray
+    indices: numpy.ndarray
+    data: numpy.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Canonical:
+    """What one look at all indices found. pointer: of the lines once repeated entries are summed; counts: entries
+    across the lines; sorted: nothing has to be sorted or summed."""
+
+    pointer: numpy.ndarray
+    counts: numpy.ndarray
+    sorted: bool
+
+
+class Lines:
+    """The lines of an m x n matrix: rows (by_rows) or columns, whose entries lie together.
+
+    pointer: (lines + 1,) int64, checked, where each line begins in ``entries``. index: type of the indices in memory.
+    buffer: bytes of each of the two buffers, about; the longest line fits. Making one reads all indices once: lines
+    that are not sorted, or repeat an index, are sorted and summed each time they are read.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        dtype: numpy.dtype,
+        by_rows: bool,
+        pointer: numpy.ndarray,
+        index: Any,
+        entries: Entries,
+        buffer: int,
+    ):
+        self.shape, self.dtype, self.by_rows = shape, np.dtype(dtype), by_rows
+        self.index, self._entries = np.dtype(index), entries
+        self._file_pointer = pointer
+        #: Entries of a buffer.
+        self.room = max(1, buffer // (self.dtype.itemsize + self.index.itemsize))
+        self._renumber: numpy.ndarray | None = None
+        self._spare: list[tuple[numpy.ndarray, numpy.ndarray]] = []
+        self._ahead = Ahead()
+        found = self._survey()
+        self.pointer, self.counts, self._sorted = found.pointer, found.counts, found.sorted
+        self.nnz = int(self.pointer[-1])
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of values and indices that were asked of the file so far."""
+        return self._entries.bytes_read
+
+    @property
+    def repeated(self) -> int:
+        """Entries that were given more than once, beyond the first."""
+        return int(self._file_pointer[-1]) - self.nnz
+
+    @property
+    def row_pointer(self) -> numpy.ndarray:
+        """The pointer of the rows, whichever way the matrix is stored."""
+        return self.pointer if self.by_rows else np.concatenate([np.zeros(1, np.int64), np.cumsum(self.counts)])
+
+    def __array__(self, *_: Any, **__: Any) -> numpy.ndarray:
+        raise self.too_large()
+
+    def too_large(self) -> ResourceError:
+        """The refusal to whoever needs all entries in memory."""
+        m, n = self.shape
+        return ResourceError(
+            f"the whole {m}x{n} matrix is needed in memory, where it does not fit",
+            hint="allow more memory with --memory, or use a command that reads matrices in parts, such as approx",
+        )
+
+    def plan(self) -> list[tuple[int, int]]:
+        """(first line, line behind the last) of each strip: whole blocks of ``sparse_row_cuts``."""
+        return [*_runs(sparse_row_cuts(self.pointer), self._file_pointer, self.room)]
+
+    def strips(self, first: int = 0) -> Iterator[Strip]:
+        """Every line once, in order; without the first strips of the plan where they have been seen."""
+        plan = self.plan()[first:]
+        largest = max((int(self._file_pointer[b] - self._file_pointer[a]) for a, b in plan), default=0)
+        # a pass within a pass takes buffers of its own
+        buffers = [self._spare.pop() if self._spare else self._buffers(largest) for _ in range(2)]
         try:
-            while came == most and (buffer := free.get()) is not None:
-                came = lines.read(buffer)
-                filled.put((buffer, came))
-        except BaseException as failure:
-            filled.put((failure, 0))
+            yield from self._ahead.pieces(plan, lambda run, slot: self._strip(*run, buffers[slot]))
+        finally:
+            self._spare += buffers
+        self._entries.check()
 
-    threading.Thread(target=fill, name="lowrank-read", daemon=True).start()
-    first = 0
-    try:
-        while True:
-            buffer, came = filled.get()
-            if isinstance(buffer, BaseException):
-                raise buffer
-            if came:
-                yield first, buffer[:came]
-            first += came
-            if came < most:
-                return
-            free.put(buffer)
-    finally:
-        free.put(None)
+    def read(self, first: int, last: int) -> Strip:
+        """Lines first to last, in memory of their own."""
+        return self._strip(first, last, self._buffers(int(self._file_pointer[last] - self._file_pointer[first])))
+
+    def restricted(self, rows: numpy.ndarray, cols: numpy.ndarray) -> Lines:
+        """The matrix without the rows and columns that are not at these indices, none of which may have entries."""
+        lines, across = (rows, cols) if self.by_rows else (cols, rows)
+        made = object.__new__(Lines)
+        vars(made).update(vars(self))
+        made._spare, made._ahead = [], Ahead()
+        made.shape = len(rows), len(cols)
+        made.pointer = np.append(self.pointer[lines], self.nnz)
+        made._file_pointer = np.append(self._file_pointer[lines], self._file_pointer[-1])
+        made.counts = self.counts[across]
+        made._renumber = np.zeros(len(self.counts), self.index)
+        made._renumber[across] = np.arange(len(across), dtype=self.index)
+        if self._renumber is not None:
+            made._renumber = made._renumber[self._renumber]
+        return made
+
+    def _buffers(self, entries: int) -> tuple[numpy.ndarray, numpy.ndarray]:
+        return np.empty(entries, self.index), np.empty(entries, self.dtype)
+
+    def _strip(self, first: int, last: int, buffers: tuple[numpy.ndarray, numpy.ndarray]) -> Strip:
+        start, stop = int(self._file_pointer[first]), int(self._file_pointer[last])
+        indices, data = (buffer[: stop - start] for buffer in buffers)
+        self._entries.read(start, indices, data)
+        pointer = self._file_pointer[first : last + 1] - start
+        if not self._sorted:
+            pointer, indices, data = self._tidied(pointer, indices, data)
+            if not np.array_equal(pointer, self.pointer[first : last + 1] - self.pointer[first]):
+                raise InputError("changed while it was being read", where=self._entries.where)
+        if self._renumber is not None:
+            indices = self._renumber[indices]
+        return Strip(slice(first, last), pointer, indices, data)
+
+    def _tidied(
+        self, pointer: numpy.ndarray, indices: numpy.ndarray, data: numpy.ndarray
+    ) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+        """The lines sorted, repeated entries summed in the order in which a reader of the whole matrix sums them."""
+        from scipy.sparse import csc_array, csr_array
+
+        across = self.shape[1 if self.by_rows else 0] if self._renumber is None else len(self._renumber)
+        parts = data, indices, pointer.astype(indices.dtype)
+        if self.by_rows:
+            made = csr_array(parts, shape=(len(pointer) - 1, across), copy=True)
+            made.sum_duplicates()
+        else:
+            turned = csr_array(csc_array(parts, shape=(across, len(pointer) - 1), copy=False))
+            turned.sum_duplicates()
+            made = turned.tocsc()
+        return made.indptr.astype(np.int64), made.indices.astype(indices.dtype, copy=False), made.data
+
+    def _survey(self) -> _Canonical:
+        """One look at all indices, a strip at a time."""
+        pointer = self._file_pointer
+        counts = np.zeros(self.shape[1 if self.by_rows else 0], np.int64)
+        lengths: list[numpy.ndarray] = []
+        tidy = True
+        for first, last in _runs(sparse_row_cuts(pointer), pointer, self.room):
+            start, stop = int(pointer[first]), int(pointer[last])
+            indices = np.empty(stop - start, self.index)
+            self._entries.read(start, indices, np.empty(0, self.dtype))
+            bounds = pointer[first : last + 1] - start
+            if not _rises(bounds, indices):
+                tidy = False
+                bounds, indices, _ = self._tidied(bounds, indices, np.zeros(len(indices), np.int8))
+            counts += np.bincount(indices, minlength=len(counts))
+            lengths.append(np.diff(bounds))
+        self._entries.check()
+        return _Canonical(np.concatenate([np.zeros(1, np.int64), *lengths]).cumsum(), counts, tidy)
+
+
+def _rises(bounds: numpy.ndarray, indices: numpy.ndarray) -> bool:
+    """Whether the indices of every line rise."""
+    rises = np.ones(len(indices) + 1, bool)
+    np.greater(indices[1:], indices[:-1], out=rises[1 : max(1, len(indices))])
+    rises[bounds] = True
+    return bool(rises.all())
+
+
+def _runs(cuts: Sequence[int], pointer: numpy.ndarray, room: int) -> Iterator[tuple[int, int]]:
+    """(first line, line behind the last) of strips: whole blocks, at least one, as many as have room."""
+    first = None
+    for start, stop in itertools.pairwise(cuts):
+        if first is not None and int(pointer[stop] - pointer[first]) > room:
+            yield first, start
+            first = None
+        first = start if first is None else first
+    if first is not None:
+        yield first, cuts[-1]

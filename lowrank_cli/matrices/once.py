@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import UsageError
-from .digest import Forwards
-from .lines import Lines, blocks
+from .digest import RowDigest
+from .forwards import Forwards, blocks
 from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ class Once:
 
     nnz: int | None = None
 
-    def __init__(self, lines: Lines, stored: str, engine: Engine, name: str | None = None, watch: Watch = UNWATCHED):
+    def __init__(self, lines: Forwards, stored: str, engine: Engine, name: str | None = None, watch: Watch = UNWATCHED):
         self.lines, self.engine, self.name, self.watch = lines, engine, name, watch
         self.dtype = lines.dtype
         self.rows = lines.count if lines.by_rows else lines.length
         known = lines.by_rows and self.rows is not None
-        self._checks = Forwards((int(self.rows or 0), lines.length), stored, engine) if known else None
+        self._checks = RowDigest((int(self.rows or 0), lines.length), stored, engine) if known else None
         self._seen = False
 
     @property

@@ -38,6 +38,10 @@ class Product:
         self.grid: tuple[Sequence[int], Sequence[int]] = (cuts(self.shape[0]), cuts(self.shape[1]))
         self._inner = ranges(cuts(X.shape[1]))
 
+    def identity(self) -> tuple[Any, ...]:
+        """What is made of two matrices: where two products of these agree in it, they are equal."""
+        return "product", *self.X.identity(), *self.Y.identity()
+
     def scaled(self, exponent: int) -> Product:
         """X Y times 2**exponent, X carrying it."""
         return Product(self.X.scaled(exponent), self.Y, self.engine)

@@ -51,6 +51,10 @@ class Matrix(Operator, Protocol):
         """Who is told how far its passes are."""
         ...
 
+    def identity(self) -> tuple[Any, ...]:
+        """Numbers, texts and arrays that tell it from other matrices that are made of the same input."""
+        ...
+
     @property
     def grid(self) -> tuple[Sequence[int], Sequence[int]]:
         """Row cuts and column cuts of the tiles, each from 0 to the dimension: fixed by shape, dtype and, for

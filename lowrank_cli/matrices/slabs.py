@@ -43,8 +43,13 @@ class Source(Protocol):
     dtype: numpy.dtype
     strips: int | str | None
 
-    def slabs(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> Iterator[Slab]:
-        """Every tile once. The row blocks of one column block come in order, and the column blocks of one row block."""
+    def plan(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> list[tuple[range, range]]:
+        """Row blocks and column blocks of each slab. Every tile comes once; the row blocks of one column block come in
+        order, and the column blocks of one row block."""
+        ...
+
+    def slabs(self, row_cuts: Sequence[int], col_cuts: Sequence[int], first: int = 0) -> Iterator[Slab]:
+        """The slabs of the plan, from that one on."""
         ...
 
     def part(self, rows: slice, cols: slice) -> numpy.ndarray:
@@ -71,8 +76,12 @@ class InMemory:
         self.shape: tuple[int, int] = (int(array.shape[0]), int(array.shape[1]))
         self.dtype = array.dtype
 
-    def slabs(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> Iterator[Slab]:
-        yield Slab(range(len(row_cuts) - 1), range(len(col_cuts) - 1), self.array)
+    def plan(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> list[tuple[range, range]]:
+        return [(range(len(row_cuts) - 1), range(len(col_cuts) - 1))]
+
+    def slabs(self, row_cuts: Sequence[int], col_cuts: Sequence[int], first: int = 0) -> Iterator[Slab]:
+        for blocks in self.plan(row_cuts, col_cuts)[first:]:
+            yield Slab(*blocks, self.array)
 
     def part(self, rows: slice, cols: slice) -> numpy.ndarray:
         return self.array[rows, cols]

@@ -1,10 +1,20 @@
-"""Who is told of passes as they go: this one does not care."""
+"""Who is told of passes as they go, and may know what one of them comes to: this one neither cares nor knows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
 
 class Watch:
-    """Told by a metered matrix which pass it is, and by the matrix what is read; any thread may tell."""
+    """Told by a metered matrix which pass it is, and by the matrix what is read; any thread may tell.
+
+    keeps: it asks for what passes come to, so that a pass over much is worth being done in several steps.
+    """
+
+    keeps = False
 
     def begins(self, number: int) -> None:
         """Pass ``number`` of the run begins, counted from 1."""
@@ -18,6 +28,27 @@ class Watch:
 
     def ends(self) -> None:
         """The pass is over, or was given up."""
+
+    def steps(
+        self,
+        matrix: Any,
+        what: str,
+        operands: Sequence[Any],
+        state: dict[str, Any],
+        plan: Sequence[Any],
+        start: Callable[[int], Iterator[T]],
+    ) -> Iterator[T]:
+        """The steps of a pass that are still to do: all of them, ``start(0)``, or ``start(i)`` without the first i.
+
+        ``what`` and its operands say what the pass works out of the matrix. ``state``: arrays, lists and dicts that
+        hold what the steps so far came to, all of it when the last one is done; whoever knows that fills them in place.
+        plan: where each step ends, in the one order that they are done in.
+        """
+        return start(0)
+
+    def result(self, matrix: Any, what: str, operands: Sequence[Any], make: Callable[[], T]) -> T:
+        """What ``make`` returns: something that is worked out of the matrix in one go."""
+        return make()
 
 
 UNWATCHED = Watch()

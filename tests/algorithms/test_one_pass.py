@@ -14,7 +14,7 @@ from lowrank_cli.algorithms.outcome import Status
 from lowrank_cli.algorithms.svd import SVDOptions
 from lowrank_cli.budget import Budget
 from lowrank_cli.errors import InputError, LowrankError, ResourceError, UsageError
-from lowrank_cli.matrices import lines
+from lowrank_cli.matrices import forwards
 from lowrank_cli.matrices.dense import TiledMatrix
 
 
@@ -127,7 +127,7 @@ def test_scale_is_found_on_the_way_and_changes_no_digit(exponent):
 
 
 def test_rows_that_grow_on_the_way_are_brought_to_one_scale(monkeypatch):
-    monkeypatch.setattr(lines, "_BLOCK", 1)
+    monkeypatch.setattr(forwards, "_BLOCK", 1)
     A, _ = gallery.with_spectrum(900, 40, gallery.poly(40))
     steps = np.repeat([2.0**-900, 2.0**-300, 1.0], 300)[:, None]
     B = A * steps
@@ -171,7 +171,7 @@ def test_the_digest_of_one_pass_is_that_of_the_matrix(monkeypatch):
     for A in (cases.large(), gallery.with_spectrum(77, 1300, gallery.poly(77))[0]):
         whole = cases.run(cases.Case("svd"), A, rank=3)[1]["input"]
         for block in (1, 100_000, 16 << 20):
-            monkeypatch.setattr(lines, "_BLOCK", block)
+            monkeypatch.setattr(forwards, "_BLOCK", block)
             assert cases.run(cases.Case("svd"), A, rank=3, passes=1)[1]["input"] == whole
 
 

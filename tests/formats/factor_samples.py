@@ -1,5 +1,7 @@
 """Small factorizations of every kind, and what it means that one came back."""
 
+from pathlib import Path
+
 import numpy as np
 from scipy.sparse import csr_array
 
@@ -14,6 +16,7 @@ from lowrank_cli.factors.qb import QB
 from lowrank_cli.factors.rank1 import Marginals
 from lowrank_cli.factors.svd import SVD
 from lowrank_cli.factors.vq import Codes, ProductCodes
+from lowrank_cli.formats import WRITERS, factor_meta
 
 SUFFIXES = (".npz", ".h5")
 REPORT = {
@@ -89,3 +92,18 @@ def assert_same(expected, got):
             assert np.array_equal(other.indptr, array.indptr) and np.array_equal(other.indices, array.indices)
             array, other = array.data, other.data
         assert other.tobytes() == array.tobytes()
+
+
+def content(path) -> dict[str, bytes] | bytes:
+    """The bytes of a file, or of every file of a folder."""
+    found = Path(path)
+    return {one.name: one.read_bytes() for one in found.iterdir()} if found.is_dir() else found.read_bytes()
+
+
+def containers(factor) -> list[str]:
+    """The suffixes of the containers that can hold these factors."""
+    return [suffix for suffix, entry in WRITERS.items() if set(types(factor)) <= set(entry.load().types)]
+
+
+def types(factor) -> list[str]:
+    return [array.dtype.str for array in factor_meta.flatten(factor.arrays()).values()]

@@ -15,7 +15,7 @@ from lowrank_cli import api
 from lowrank_cli.errors import InputError, OutputError, ResourceError, UsageError
 from lowrank_cli.formats import spooling
 from lowrank_cli.formats.opening import list_items, open_matrix
-from lowrank_cli.matrices import lines
+from lowrank_cli.matrices import forwards
 
 from .test_opening_streams import npy_bytes, stdin_gives
 
@@ -49,7 +49,7 @@ def arriving(content, sizes, item=None):
 
 
 def read_all(array, most):
-    return np.vstack([block.copy() for _, block in lines.blocks(array, most)])
+    return np.vstack([block.copy() for _, block in forwards.blocks(array, most)])
 
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=5), st.integers(1, 80))

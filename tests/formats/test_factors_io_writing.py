@@ -15,7 +15,7 @@ from .factor_samples import REPORT, svd
 
 @pytest.mark.parametrize("name", ("f", "f.txt", "f.npz.bak", "f.npy", ".npz", "dir.h5/f"))
 def test_an_unknown_suffix_is_a_usage_error_that_lists_the_known_ones(name, tmp_path):
-    with pytest.raises(UsageError, match=r"\.npz or \.h5"):
+    with pytest.raises(UsageError, match=r"\.npz, \.h5"):
         saving.save(svd(), {}, str(tmp_path / name))
     assert os.listdir(tmp_path) == []
 
