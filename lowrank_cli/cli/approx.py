@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..algorithms import TABLE as METHODS
+from ..budget import Budget
 from ..companions import COMPANIONS
 from ..errors import Exit, UsageError
 from ..factors import TABLE as FACTORS
 from ..formats import NAMED
 from ..options import flag
 from ..registry import find
-from . import batch, inputs, shared
+from . import allotted, batch, inputs, pictures, shared
 from . import names as labels
 from .command import Command, Param, Values
 from .inputs import Input
@@ -71,6 +72,7 @@ OUTPUT = (
     ),
     shared.NO_CLOBBER,
 )
+PLOT = pictures.plot("the singular values and the rank, for svd and qb", many=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +112,9 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
         shared.SEED,
         *shared.RESOURCES,
         *batch.PARAMS,
+        *allotted.PARAMS,
         *OUTPUT,
+        PLOT,
         *shared.REPORT,
         *shared.TALK,
     )
@@ -123,7 +127,7 @@ def _others() -> frozenset[str]:
 
 def execute(command: str, method: str, values: Values, terminal: Terminal) -> int:
     """Approximate, save, report: what ``approx`` and its short forms share. Returns the exit code."""
-    work = _read(command, method, values)
+    work, ask = _read(command, method, values), allotted.asked(method, values)
     how = batch.plan(command, values, threads=shared.threads(values))
     paths = [values["matrix"]] if isinstance(values["matrix"], str) else list(values["matrix"])
     others = [*work.companions.values(), *([values["names"]] if values.get("names") else [])]
@@ -132,11 +136,19 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
     if len(given) > 1 and shared.STDIN in others:
         raise UsageError("standard input can be read only once, not for each input", hint="save it as a file first")
     placed = inputs.with_outputs(given, values.get("output"), others, values, terminal)
+    placed = pictures.place(placed, others, values, terminal)
 
     def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
         return _one(work, matrix, threads, values, terminal)
 
-    return batch.run(how, placed, one, terminal)
+    if ask is None:
+        return batch.run(how, placed, one, terminal)
+
+    def ranked(matrix: Input, rank: int, threads: int, terminal: Terminal) -> batch.Result:
+        job = dataclasses.replace(work.job, budget=Budget(rank))
+        return _one(dataclasses.replace(work, job=job), matrix, threads, values, terminal)
+
+    return allotted.run(how, placed, ask, work.job.seed, ranked, terminal)
 
 
 def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Terminal) -> batch.Result:
@@ -144,11 +156,13 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
     started = time.perf_counter()
     with patience(terminal, f"{work.job.command} {given.name}"):
         from ..api import run, seen_once
+        from ..reports.facts import plain, with_run
 
         spool = values.get("spool")
         matrix = shared.load(given.path, given.item, terminal, once=_most(work), spool=spool)
         matrix = dataclasses.replace(matrix, kernel=work.kernel)
         others = {name: shared.load(path, None, terminal, spool=spool) for name, path in work.companions.items()}
+        _check_types(work, given.output, [matrix, *others.values()])
         named = labels.load(values, work.job.options, matrix.shape)
         job = work.job if named is None else named.resolved(work.job)
         terminal.detail(f"method {job.method}, {threads} threads, seed {job.seed}")
@@ -157,8 +171,11 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
         if seen_once(matrix):
             shared.say_notes(matrix, matrix.array.notes(), terminal)
         _write(work, given.output, outcome, report, values, terminal)
+        seen = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
+        seen |= pictures.draw(given.plot, with_run(report, input_path=given.path, **seen), values, terminal)
     facts = {"input_path": given.path, "output": given.output, "seconds": shared.since(started), "threads": threads}
     full = _with_run(work, [matrix, *others.values()], report, facts, values, terminal)
+    full["run"] |= plain(seen)
     _say_details(full, terminal)
     code, warning = _verdict(work, given.output, outcome)
     return batch.Result(full, code, warning)
@@ -175,6 +192,11 @@ def _read(command: str, method: str, values: Values) -> _Work:
     Streams(seed)
     output, part = values.get("output"), values.get("part")
     _check_names(method, output, part)
+    if values.get("plot") is not None and not loaded_method.spectrum:
+        raise UsageError(
+            f"--plot draws singular values, and method {method} computes none",
+            hint="leave it out, or use lowrank spectrum --plot",
+        )
     budget = loaded_method.completed(read_budget(values))
     if values.get("single_pass"):
         if values.get("spool"):
@@ -252,6 +274,15 @@ def _write(
         saving.write_factors_to(terminal.data_descriptor(), outcome.factor, report)
     else:
         saving.save(outcome.factor, report, output, no_clobber=no_clobber)
+
+
+def _check_types(work: _Work, output: str | None, loaded: list[Loaded]) -> None:
+    """Refuse an output that cannot hold factors of these matrices, before they are computed."""
+    if output is not None and work.part is None and not shared.to_stdout(output):
+        from ..formats.saving import check_type
+
+        for one in loaded:
+            check_type(output, one.array.dtype)
 
 
 def _with_run(
