@@ -11,7 +11,7 @@ from ..factors.base import Approximation, Factorization, Pair, is_sparse
 from ..kernels import jit
 from ..kernels import sweep as kernel
 from ..lazy import np
-from ..matrices.blocks import gram
+from ..matrices.blocks import contiguous, gram
 from ..matrices.facts import MatrixFacts, combine, ldexp
 from ..matrices.metered import Metered
 from .certificate import Certificate
@@ -103,7 +103,7 @@ def _by_products(matrix: Metered, L: Any, R: Any) -> MatrixFacts | None:
 
 def _held(factor: Factorization) -> Pair:
     """The two factors, computed once."""
-    L, R = (part if is_sparse(part) else np.ascontiguousarray(part) for part in factor.pair())
+    L, R = (part if is_sparse(part) else contiguous(part) for part in factor.pair())
     return Pair(L, R)
 
 
