@@ -153,6 +153,12 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
         from .matrices.sparse import SparseMatrix
 
         return SparseMatrix(loaded.array, engine, _name(loaded), loaded.watch)
+    from .matrices.lines import Lines
+
+    if isinstance(loaded.array, Lines):
+        from .matrices.sparse_filed import FiledSparseMatrix
+
+        return FiledSparseMatrix(loaded.array, engine, _name(loaded), watch=loaded.watch)
     from .matrices.dense import TiledMatrix
 
     return TiledMatrix(loaded.array, engine, name=_name(loaded), watch=loaded.watch)

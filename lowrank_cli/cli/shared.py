@@ -174,4 +174,4 @@ def output_bytes(output: str | None) -> dict[str, int]:
 
 def run_facts(values: Values, terminal: Terminal, **more: Any) -> dict[str, Any]:
     """What the ``run`` block of every report holds of the command line."""
-    return {"argv": ["lowrank", *terminal.argv], "output": values.get("output"), **more}
+    return {"argv": ["lowrank", *terminal.argv], "output": values.get("output")} | more

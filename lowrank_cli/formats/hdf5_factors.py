@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,9 @@ def encode(meta: dict[str, Any], arrays: dict[str, numpy.ndarray]) -> list[Any]:
             hint="write .npz, which needs no copy",
         )
     # the name never reaches a disk; no block size of the image depends on the content
-    with h5py.File("factors.h5", "w", driver="core", backing_store=False, libver=LIBVER) as file:
+    # the library takes two open files of one name for the same, in memory too
+    name = f"factors.{threading.get_ident()}.h5"
+    with h5py.File(name, "w", driver="core", backing_store=False, libver=LIBVER) as file:
         for name in factor_meta.FIELDS:
             text = meta[name].encode() if name in TEXTS else factor_meta.canonical(meta[name])
             # of fixed length: text of variable length lives in a heap without a checksum

@@ -17,14 +17,18 @@ def digest(matrix: Matrix, dtype: str) -> str:
 
     A sparse matrix hashes its row pointer, indices and values, so it differs from the same values stored dense.
     """
-    checks = [checksum for checksum in _checksums(matrix)]
+    checks = _checksums(matrix)
     text = f"{matrix.shape[0]}x{matrix.shape[1]}|{dtype}|" + ",".join(f"{c:08x}" for c in checks)
     return "crc32-tiles:" + hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _checksums(matrix: Matrix) -> list[int]:
-    stored: Any = getattr(matrix, "array", None)
     if matrix.nnz is not None:
-        parts = (stored.indptr.astype(np.int64), stored.indices.astype(np.int64), stored.data)
-        return [zlib.crc32(np.ascontiguousarray(part).data) for part in parts]
+        stored: Any = matrix
+        pointer = zlib.crc32(stored.row_pointer.astype(np.int64).data)
+        indices = data = 0
+        for _, part in stored.row_parts():
+            indices = zlib.crc32(part.indices.astype(np.int64).data, indices)
+            data = zlib.crc32(np.ascontiguousarray(part.data).data, data)
+        return [pointer, indices, data]
     return matrix.tiles(lambda _, rows, cols, tile: zlib.crc32(np.ascontiguousarray(tile).data))

@@ -28,6 +28,7 @@ _ELSEWHERE = {
     "msign": Entry("lowrank_cli.reports.msign_rows:rows", ""),
     "recompress": Entry("lowrank_cli.reports.recompress_rows:rows", ""),
     "norm": Entry("lowrank_cli.reports.norm_rows:rows", ""),
+    "batch": Entry("lowrank_cli.reports.batch_rows:rows", ""),
     "doctor": Entry("lowrank_cli.reports.doctor_rows:rows", ""),
 }
 
@@ -58,7 +59,10 @@ def rows(report: dict[str, Any], full: bool) -> list[Row]:
 
 def title(report: dict[str, Any]) -> str:
     path = (report.get("run") or {}).get("input_path")
-    return safe(" ".join(["lowrank", report["command"], *([] if path is None else [path])]))
+    words = [report["command"], *([] if path is None else [path])]
+    if report["command"] == "batch":
+        words = [report["of"], "of", str(report["inputs"]), "inputs"]
+    return safe(" ".join(["lowrank", *words]))
 
 
 def matrix_cells(item: dict[str, Any], path: str | None, full: bool) -> tuple[str, str]:
