@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import os
 import tempfile
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ResourceError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 #: A block that would take more than this share of the memory there is goes to a scratch file.
 SHARE = 8
+#: Bytes of rows that are read at a time by who wants them all.
+SPAN = 16 << 20
 
 
 class Tall(abc.ABC):
@@ -40,6 +43,12 @@ class Tall(abc.ABC):
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def spans(self) -> Iterator[slice]:
+        """All rows, so many at a time as are well asked for together."""
+        step = max(1, SPAN // max(1, self.shape[1] * self.dtype.itemsize))
+        for start in range(0, self.shape[0], step):
+            yield slice(start, min(start + step, self.shape[0]))
 
     @abc.abstractmethod
     def __getitem__(self, rows: slice) -> numpy.ndarray: ...

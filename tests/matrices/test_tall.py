@@ -123,7 +123,7 @@ def test_a_full_disk_is_one_clear_line(monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.posix_fallocate", full)
-    with pytest.raises(ResourceError, match="No space left on device.*TMPDIR"):
+    with pytest.raises(ResourceError, match=r"No space left on device.*TMPDIR"):
         tall.Scratch((10, 10), np.float64)
 
 
