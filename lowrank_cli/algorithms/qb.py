@@ -10,9 +10,10 @@ from ..budget import Budget
 from ..errors import NumericalError
 from ..factors.qb import QB
 from ..lazy import np
-from ..matrices.blocks import cast, columns_of, contiguous, orthonormalize, times
-from ..matrices.dense import scale_exactly
+from ..matrices.blocks import cast, columns_of, orthonormalize, times
 from ..matrices.metered import Metered
+from ..matrices.tall import contiguous
+from ..matrices.tiles import scale_exactly
 from ..streams import Streams
 from .assessment import Assessor, assessor
 from .bases import LAPACK_ENTRIES, Grown, tall, to_tolerance

@@ -11,9 +11,10 @@ from ..factors.base import Approximation, Factorization, Pair, is_sparse
 from ..kernels import jit
 from ..kernels import sweep as kernel
 from ..lazy import np
-from ..matrices.blocks import contiguous, gram
+from ..matrices.blocks import gram
 from ..matrices.facts import MatrixFacts, combine, ldexp
 from ..matrices.metered import Metered
+from ..matrices.tall import contiguous
 from .certificate import Certificate
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..engines.threads import SerialEngine
 from ..errors import InputError
 from ..lazy import np
-from ..matrices.blocks import contiguous, cross, times, weighted
-from ..matrices.dense import scale_exactly
-from ..matrices.tall import Tall
+from ..matrices.blocks import cross, times, weighted
+from ..matrices.tall import Tall, contiguous
+from ..matrices.tiles import scale_exactly
 
 if TYPE_CHECKING:
     import numpy

@@ -246,11 +246,6 @@ def columns_of(W: Block, start: int, stop: int, engine: Engine) -> Any:
     return _made(lambda i: W[parts[i]][:, start:stop], (W,), engine, stop - start, W.dtype)
 
 
-def contiguous(W: Block) -> Any:
-    """W with its rows together, as a ``Tall`` has them: itself where it is so."""
-    return W if isinstance(W, Tall) else np.ascontiguousarray(W)
-
-
 def cast(W: Block, dtype: numpy.dtype, engine: Engine) -> Any:
     """W in that dtype: itself where it has it."""
     if W.dtype == dtype:

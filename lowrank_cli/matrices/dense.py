@@ -12,7 +12,8 @@ from ..lazy import np
 from .facts import MatrixFacts, sweep
 from .grid import FAN, TreeSum, cuts, ranges, waves
 from .slabs import InMemory, Slab, Source
-from .tall import Tall, room
+from .tall import Tall, contiguous, room
+from .tiles import row_contiguous, scale_exactly, sum_products
 from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class TiledMatrix:
         return out
 
     def matmat(self, X: numpy.ndarray, keep: bool = False) -> Any:
-        X = _rows_of(X)
+        X = contiguous(X)
         out = (room if keep else np.empty)((self.shape[0], X.shape[1]), np.result_type(self.dtype, X.dtype))
 
         def block(slab: Slab, i: int) -> None:
@@ -153,7 +154,7 @@ class TiledMatrix:
             pieces = [self._col_blocks[j] for j in slab.col_blocks]
             pairs = ((self._operand(slab, rows, cols, X.shape[1]), X[cols]) for cols in pieces)
             total = out[rows]
-            _sum_products(total, pairs, slab.col_blocks.start == 0)
+            sum_products(total, pairs, slab.col_blocks.start == 0)
             if isinstance(out, Tall):
                 out[rows] = total
 
@@ -162,7 +163,7 @@ class TiledMatrix:
         return out
 
     def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> Any:
-        Y = _rows_of(Y)
+        Y = contiguous(Y)
         out = (room if keep else np.empty)((self.shape[1], Y.shape[1]), np.result_type(self.dtype, Y.dtype))
         sums = [TreeSum() for _ in self._col_blocks]
 
@@ -207,7 +208,7 @@ class TiledMatrix:
         What the strips add to the second product is summed in their order, a wave of them at a time; so with
         ``adjoint_normal_matmat``.
         """
-        X = _rows_of(X)
+        X = contiguous(X)
         if self.source.strips not in (0, "both") or isinstance(X, Tall):
             Y = self.matmat(X, keep)
             return Y, self.rmatmat(Y, isinstance(X, Tall))
@@ -215,7 +216,7 @@ class TiledMatrix:
 
         def strip(slab: Slab, rows: slice, total: numpy.ndarray, parts: numpy.ndarray) -> None:
             tile = self._strip_tiles(slab, [(rows, cols) for cols in pieces], X.shape[1])
-            _sum_products(total, ((tile(j), X[cols]) for j, cols in enumerate(pieces)))
+            sum_products(total, ((tile(j), X[cols]) for j, cols in enumerate(pieces)))
             for j, cols in enumerate(pieces):
                 if self._turns(cols, total):
                     parts[cols] = np.matmul(total.T, tile(j)).T
@@ -227,7 +228,7 @@ class TiledMatrix:
     def adjoint_normal_matmat(self, Y: numpy.ndarray, keep: bool = False) -> tuple[Any, numpy.ndarray]:
         """(A^H Y, A (A^H Y)), the bits of ``rmatmat`` and ``matmat`` after one another, each strip read once where
         strips are whole columns."""
-        Y = _rows_of(Y)
+        Y = contiguous(Y)
         if self.source.strips not in (1, "both") or isinstance(Y, Tall):
             X = self.rmatmat(Y, keep)
             return X, self.matmat(X, isinstance(Y, Tall))
@@ -356,36 +357,3 @@ class TiledMatrix:
 
     def sweep(self, transposed: bool = False) -> MatrixFacts:
         return sweep(self, transposed)
-
-
-def _sum_products(total: numpy.ndarray, pairs: Any, first: bool = True) -> None:
-    """total = sum of left @ right over the pairs, added in order; not first: total += that sum."""
-    scratch = None
-    for number, (left, right) in enumerate(pairs):
-        if number == 0 and first:
-            np.matmul(left, right, out=total)
-            continue
-        if scratch is None:
-            scratch = np.empty_like(total)
-        np.matmul(left, right, out=scratch)
-        np.add(total, scratch, out=total)
-
-
-def _rows_of(block: Any) -> Any:
-    """The block as pieces of rows of it may be asked for."""
-    return block if isinstance(block, Tall) else np.ascontiguousarray(block)
-
-
-def row_contiguous(tile: numpy.ndarray) -> numpy.ndarray:
-    """The tile with its rows contiguous: itself when it is so, else a C-ordered copy."""
-    return tile if tile.strides[1] == tile.itemsize else np.ascontiguousarray(tile)
-
-
-def scale_exactly(array: numpy.ndarray, exponent: int) -> numpy.ndarray:
-    """array * 2**exponent, exact but for underflow; works where 2**exponent itself would overflow."""
-    if exponent == 0:
-        return array
-    if np.iscomplexobj(array):
-        parts = np.ascontiguousarray(array).view(array.real.dtype)
-        return np.ldexp(parts, exponent).view(array.dtype)
-    return np.ldexp(array, exponent)

@@ -110,3 +110,8 @@ def room(shape: tuple[int, int], dtype: numpy.dtype) -> Any:
     if size > 1 << 20 and size > available_memory() // SHARE:
         return Scratch(shape, dtype)
     return np.empty(shape, dtype)
+
+
+def contiguous(W: Any) -> Any:
+    """W with its rows together, as a ``Tall`` has them: itself where it is so."""
+    return W if isinstance(W, Tall) else np.ascontiguousarray(W)
