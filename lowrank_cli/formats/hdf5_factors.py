@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import operator
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -45,12 +44,12 @@ def encode(meta: dict[str, Any], arrays: dict[str, Any]) -> list[Any]:
             text = meta[name].encode() if name in TEXTS else factor_meta.canonical(meta[name])
             # of fixed length: text of variable length lives in a heap without a checksum
             file.attrs.create(name, np.bytes_(text), dtype=h5py.string_dtype("utf-8", max(len(text), 1)))
-        reserved = [(_reserve(file, name, array), array) for name, array in arrays.items()]
+        places = {name: _reserve(file, name, array) for name, array in arrays.items()}
     chunks: list[Any] = []
     done = 0
-    for offset, array in sorted((pair for pair in reserved if pair[0] is not None), key=operator.itemgetter(0)):
-        chunks += [outline.part(done, offset), raw(array)]
-        done = offset + array.nbytes
+    for offset, name in sorted((offset, name) for name, offset in places.items() if offset is not None):
+        chunks += [outline.part(done, offset), raw(arrays[name])]
+        done = offset + arrays[name].nbytes
     return [*chunks, outline.part(done, outline.size)]
 
 
