@@ -38,6 +38,10 @@ class Tall(abc.ABC):
         return self.shape[0] * self.shape[1]
 
     @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
     def nbytes(self) -> int:
         return self.size * self.dtype.itemsize
 

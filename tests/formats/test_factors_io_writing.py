@@ -36,7 +36,7 @@ def test_a_factor_that_is_not_in_memory_gives_the_same_bytes(tmp_path):
     whole = SVD(np.random.default_rng(0).standard_normal((3000, 5)), np.arange(5.0, 0, -1), np.ones((5, 7)))
     U = Scratch(whole.U.shape, whole.U.dtype)
     U[0:3000] = whole.U
-    for name in ("f.npz", "f.h5", "f/"):
+    for name in ("f.npz", "f.h5", "f/", "f.safetensors", "f.mat"):
         target = tmp_path / name.rstrip("/")
         found = []
         for factor in (whole, dataclasses.replace(whole, U=U)):
