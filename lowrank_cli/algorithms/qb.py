@@ -10,8 +10,9 @@ from ..budget import Budget
 from ..errors import NumericalError
 from ..factors.qb import QB
 from ..lazy import np
-from ..matrices.blocks import orthonormalize, times
+from ..matrices.blocks import cast, columns_of, orthonormalize, times
 from ..matrices.metered import Metered
+from ..matrices.tall import contiguous
 from ..matrices.tiles import scale_exactly
 from ..streams import Streams
 from . import one_pass
@@ -119,12 +120,12 @@ class _Projected:
     def pair(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray]:
         more = k if self.target is None else -(-(k + _SPARE) // 16) * 16
         Q, B = self._computed(min(more, self.grown.basis.size)) if self._known[0] < k else self._known[1]
-        return np.ascontiguousarray(Q[:, :k]), np.ascontiguousarray(B[:k])
+        return contiguous(columns_of(Q, 0, k, self.matrix.engine)), np.ascontiguousarray(B[:k])
 
     def _computed(self, l: int) -> tuple[numpy.ndarray, numpy.ndarray]:
         engine = self.matrix.engine
         U, T = self.grown.basis.left(l)
-        U = U.astype(self.matrix.dtype, copy=False)
+        U = cast(U, self.matrix.dtype, engine)
         Z = self.matrix.rmatmat(U)
         X, Z = times(U, T, engine, out=U), times(Z, T, engine, out=Z)
         if not self.transposed:
@@ -132,7 +133,7 @@ class _Projected:
         else:
             # A X X^H, X orthonormal directions of rows
             Q, R = orthonormalize(Z, engine)
-            made = Q, times(X, np.ascontiguousarray(R.conj().T), engine).conj().T
+            made = Q, np.asarray(times(X, np.ascontiguousarray(R.conj().T), engine)).conj().T
         self._known = l, made
         return made
 

@@ -187,7 +187,7 @@ def _finish(
 
     @functools.lru_cache(maxsize=1)  # assessed first, then handed over
     def build(k: int) -> SVD:
-        U, s, V = source.triplets(k)
+        U, s, V = source.triplets(k, keep=True)
         return signed(V, s, U, engine) if transposed else signed(U, s, V, engine)
 
     def optimal_lower(k: int) -> float:
