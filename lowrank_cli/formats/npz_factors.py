@@ -44,7 +44,11 @@ _DAMAGED = "the file is damaged; write it again"
 def encode(meta: dict[str, Any], arrays: dict[str, numpy.ndarray]) -> list[Any]:
     """The archive as chunks; the values of the arrays are not copied."""
     members = [(META, [factor_meta.canonical(meta)])]
-    members += [(f"{name}.npy", npy_chunks(array)) for name, array in arrays.items()]
+    return archive(members + [(f"{name}.npy", npy_chunks(array)) for name, array in arrays.items()])
+
+
+def archive(members: list[tuple[str, list[Any]]]) -> list[Any]:
+    """An archive of these members, each a list of chunks, as chunks."""
     chunks: list[Any] = []
     directory: list[bytes] = []
     offset = 0
