@@ -64,7 +64,7 @@ def see(
 ) -> tuple[OnePass, Scaled, Assessor | None, float | None]:
     """The triplets that one pass gives, the matrix on its scale, and the judge and the target of the budget.
 
-    width: columns l of the sketch, by default 2 k + 32 in steps of 32. Memory in double precision, by rows: 4 n l, 60 m,
+    width: columns l of the sketch, by default 2 k + 32 in steps of 32. Memory in double precision: 4 n l and 60 m,
     and 3 m l that are in scratch files where they are too much. Raises ResourceError before the first line is read.
     """
     m, n = matrix.shape
