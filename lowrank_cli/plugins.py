@@ -6,11 +6,12 @@ A row that does not work is left out, with one line that says why; it never stan
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
-from .errors import DependencyError
+from .errors import DependencyError, LowrankError
 from .registry import Entry
 
 _problems: dict[str, None] = {}
@@ -45,11 +46,28 @@ class Plugin(Entry):
         if not self.kind:
             if not callable(loaded):
                 raise self._broken(f"is {type(loaded).__name__}, not a function")
-            return loaded
+            return self._guarded(loaded)
         module, _, name = self.kind.partition(":")
         if not isinstance(loaded, getattr(importlib.import_module(module), name)):
             raise self._broken(f"is {type(loaded).__name__}, not {name} of {module}")
-        return loaded
+        held = {field.name: getattr(loaded, field.name) for field in dataclasses.fields(loaded)}
+        calls = {name: self._guarded(v) for name, v in held.items() if callable(v) and not isinstance(v, type)}
+        return dataclasses.replace(loaded, **calls)
+
+    def _guarded(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, whose own mistakes are told as those of its package and not as ours."""
+
+        @functools.wraps(call)
+        def guarded(*args: Any, **more: Any) -> Any:
+            try:
+                return call(*args, **more)
+            except (LowrankError, MemoryError, BrokenPipeError):
+                raise
+            except Exception as error:
+                line = f"{self.label} failed, {type(error).__name__}: {error}"
+                raise LowrankError(" ".join(line.split()), hint=f"report it to the package {self.package}") from error
+
+        return guarded
 
     def _broken(self, what: str) -> DependencyError:
         line = " ".join(f"{self.label} of the package {self.package} {what}".split())
@@ -83,9 +101,10 @@ class Table(MutableMapping[str, Entry]):
                     self._found[point.name] = row
         return self._found
 
-    def loaded(self, names: tuple[str, ...] | None = None) -> Iterator[tuple[str, Any]]:
-        """The names and their values, all or these, one after another; what another package broke is left out."""
-        for name in self if names is None else names:
+    def loaded(self, *, added: bool = False) -> Iterator[tuple[str, Any]]:
+        """The names and their values, one after another, all or only those of other packages; a broken one of these is
+        left out."""
+        for name in self.added() if added else self:
             try:
                 yield name, self[name].load()
             except DependencyError as error:

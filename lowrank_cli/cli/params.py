@@ -118,7 +118,7 @@ def read_budget(values: Values) -> Budget:
 def owners(names: tuple[str, ...] | None = None) -> dict[str, dict[str, type]]:
     """option name -> {method: options dataclass}, over all methods or those called for."""
     found: dict[str, dict[str, type]] = {}
-    for method, loaded in METHODS.loaded(names):
+    for method, loaded in METHODS.loaded() if names is None else ((n, METHODS[n].load()) for n in names):
         for name in described(loaded.options):
             found.setdefault(name, {})[method] = loaded.options
     return found

@@ -8,12 +8,13 @@ from lowrank_cli.algorithms.assessment import assessor
 from lowrank_cli.algorithms.completion import Ordered, complete
 from lowrank_cli.algorithms.method import Method
 from lowrank_cli.algorithms.outcome import Outcome
-from lowrank_cli.algorithms.scaling import bring_to_scale, check_rank, restored
+from lowrank_cli.algorithms.scaling import bring_to_scale, check_rank
 from lowrank_cli.algorithms.tolerance import check_tolerance, target_square
 from lowrank_cli.errors import InputError
 from lowrank_cli.factors.qb import QB
 from lowrank_cli.formats.loaded import Format, Item, Loaded
 from lowrank_cli.formats.memory import from_array
+from lowrank_cli.matrices.tiles import scale_exactly
 from lowrank_cli.options import opt
 from lowrank_cli.reports.text import safe
 
@@ -38,7 +39,7 @@ def run(matrix, budget, options, streams):
     gains = np.square(np.abs(B)).sum(axis=1)
     pieces = Ordered(lambda k: QB(Q[:, :k], B[:k]), gains, max(0.0, scaled.squares - float(gains.sum())))
     done = complete(pieces, scaled, budget, target, assess)
-    factor = restored(pieces.build(done.rank), scaled.exponent)
+    factor = QB(Q[:, : done.rank], scale_exactly(B[: done.rank], scaled.exponent))
     return Outcome(factor, done.status, done.certificate, matrix.ledger, {"kernels": ["qr numpy"]})
 
 
