@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..algorithms import TABLE as METHODS
+from ..budget import Budget
 from ..companions import COMPANIONS
 from ..errors import Exit, UsageError
 from ..factors import TABLE as FACTORS
 from ..formats import NAMED
 from ..options import flag
 from ..registry import find
-from . import batch, inputs, shared
+from . import allotted, batch, inputs, shared
 from . import names as labels
 from .command import Command, Param, Values
 from .inputs import Input
@@ -99,6 +100,7 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
         shared.SEED,
         *shared.RESOURCES,
         *batch.PARAMS,
+        *allotted.PARAMS,
         *OUTPUT,
         *shared.REPORT,
         *shared.TALK,
@@ -112,7 +114,7 @@ def _others() -> frozenset[str]:
 
 def execute(command: str, method: str, values: Values, terminal: Terminal) -> int:
     """Approximate, save, report: what ``approx`` and its short forms share. Returns the exit code."""
-    work = _read(command, method, values)
+    work, ask = _read(command, method, values), allotted.asked(method, values)
     how = batch.plan(command, values, threads=shared.threads(values))
     paths = [values["matrix"]] if isinstance(values["matrix"], str) else list(values["matrix"])
     others = [*work.companions.values(), *([values["names"]] if values.get("names") else [])]
@@ -125,7 +127,14 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
     def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
         return _one(work, matrix, threads, values, terminal)
 
-    return batch.run(how, placed, one, terminal)
+    if ask is None:
+        return batch.run(how, placed, one, terminal)
+
+    def ranked(matrix: Input, rank: int, threads: int, terminal: Terminal) -> batch.Result:
+        job = dataclasses.replace(work.job, budget=Budget(rank))
+        return _one(dataclasses.replace(work, job=job), matrix, threads, values, terminal)
+
+    return allotted.run(how, placed, ask, work.job.seed, ranked, terminal)
 
 
 def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Terminal) -> batch.Result:

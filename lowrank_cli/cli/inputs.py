@@ -32,11 +32,13 @@ MATRICES = Param(
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """One matrix: path as it was given or could have been, item when it is named apart; output, where to write."""
+    """One matrix: path as it was given or could have been, item when it is named apart; output, where to write;
+    number, its place among all."""
 
     path: str
     item: str | None = None
     output: str | None = None
+    number: int = 0
 
     @property
     def name(self) -> str:
@@ -47,7 +49,8 @@ class Input:
 def read(paths: Sequence[str], item: str | None, terminal: Terminal) -> list[Input]:
     """The inputs that paths and the item of --dataset stand for, patterns of items spelt out."""
     shared.check_inputs(list(paths))
-    return [one for path in paths for one in _spelt_out(path, item, terminal)]
+    found = [one for path in paths for one in _spelt_out(path, item, terminal)]
+    return [dataclasses.replace(one, number=i) for i, one in enumerate(found)]
 
 
 def _spelt_out(path: str, item: str | None, terminal: Terminal) -> list[Input]:
