@@ -92,7 +92,7 @@ def run(how: Plan, inputs: Sequence[Input], one: One, terminal: Terminal, total:
     """
     if len(inputs) == 1 and total is None:
         done = one(inputs[0], how.threads, terminal)
-        terminal.show(how.face, [done.report], data_on_stdout=shared.to_stdout(inputs[0].output))
+        terminal.show(how.face, [done.report], data_on_stdout=inputs[0].on_stdout)
         if done.warning:
             terminal.warn(done.warning)
         return done.code

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import InputError, OutputError, UsageError
 from ..lazy import np
+from ..matrices.tall import Tall
 from ..matrices.watch import Watch
 from .checkpoint_folder import SCHEMA, Folder
 from .checkpoint_records import Unreadable, value
@@ -120,9 +121,10 @@ class Checkpoint:
         """One name for the work and what is asked in it: arrays are hashed, the rest is as it prints."""
         state = hashlib.sha256(self._work.encode())
         for part in parts:
-            if isinstance(part, np.ndarray):
+            if isinstance(part, (np.ndarray, Tall)):
                 state.update(f"|{part.dtype.str}{part.shape}".encode())
-                state.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
+                for rows in part.spans() if isinstance(part, Tall) else [...]:
+                    state.update(np.ascontiguousarray(part[rows]).reshape(-1).view(np.uint8).data)
             else:
                 state.update(f"|{part!r}".encode())
         return state.hexdigest()

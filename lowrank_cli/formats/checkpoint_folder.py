@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from ..errors import InputError, LowrankError, OutputError, UsageError
@@ -42,6 +43,8 @@ class Folder:
                 self.made = True
             except FileExistsError:
                 self.made = False
+            if not os.path.isdir(path):
+                raise UsageError("is a file, not a directory", where=path, hint="name a new or an empty directory")
             names = os.listdir(path)
         strangers = sorted(name for name in names if not _OURS.fullmatch(name))
         if strangers:
@@ -77,7 +80,7 @@ class Folder:
         self._end = 0
         self.about = {"schema": SCHEMA, "made": self.made, **about}
         text = _canonical({**self.about, "digest": _digest(self.about)})
-        self._commit(_ABOUT, [text], len(text))
+        self._commit(_ABOUT, iter([text]), len(text))
 
     def find(self, key: str) -> Record | None:
         """The finished pass of that key."""
@@ -206,7 +209,7 @@ class Folder:
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(self.path, name))
 
-    def _commit(self, name: str, pieces: list[Any], size: int) -> None:
+    def _commit(self, name: str, pieces: Iterator[Any], size: int) -> None:
         try:
             atomic.commit(os.path.join(self.path, name), pieces, size)
         except LowrankError as error:

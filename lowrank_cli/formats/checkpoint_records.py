@@ -15,14 +15,12 @@ import os
 import re
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..kernels.sweep import TileFacts
 from ..lazy import np
 from ..matrices.facts import MatrixFacts
-
-if TYPE_CHECKING:
-    import numpy
+from ..matrices.tall import Tall, room
 
 MAGIC = b"LRPASS1\n"
 _LENGTHS = struct.Struct("<QQ")
@@ -50,19 +48,26 @@ class Record:
     end: int
 
 
-def encode(key: str, value: Any) -> tuple[list[Any], int]:
-    """The pieces of a record and how many bytes they are. Arrays are not copied where they lie in one piece."""
-    arrays: list[numpy.ndarray] = []
+def encode(key: str, value: Any) -> tuple[Iterator[Any], int]:
+    """The pieces of a record, to be taken once, and how many bytes they are. Large arrays are not copied."""
+    arrays: list[Any] = []
     tree = _tree(value, arrays)
-    described = [[a.dtype.str, list(a.shape), "C" if a.flags.c_contiguous else "F"] for a in arrays]
+    described = [[a.dtype.str, list(a.shape), _order(a)] for a in arrays]
     header = json.dumps({"key": key, "value": tree, "arrays": described}, separators=(",", ":")).encode("ascii")
-    bodies = [(a if a.flags.c_contiguous else a.T).reshape(-1).view(np.uint8).data for a in arrays]
-    head = MAGIC + _LENGTHS.pack(len(header), sum(len(body) for body in bodies)) + header
-    state = hashlib.sha256()
-    for body in bodies:
-        state.update(body)
-    pieces = [head, hashlib.sha256(head).digest(), *bodies, state.digest()]
-    return pieces, sum(len(piece) for piece in pieces)
+    body = sum(a.nbytes for a in arrays)
+    head = MAGIC + _LENGTHS.pack(len(header), body) + header
+
+    def pieces() -> Iterator[Any]:
+        yield head
+        yield hashlib.sha256(head).digest()
+        state = hashlib.sha256()
+        for array in arrays:
+            for piece in _pieces(array):
+                state.update(piece)
+                yield piece
+        yield state.digest()
+
+    return pieces(), len(head) + body + 2 * _HASH
 
 
 def records(fd: int, at: int = 0) -> Iterator[Record]:
@@ -92,13 +97,11 @@ def value(record: Record, into: Any = None) -> Any:
         raise Unreadable
     arrays, at = [], record.body
     for number, (dtype, shape, order) in enumerate(record.arrays):
-        array = places[number] if number in places else np.empty(shape, dtype, order=order)
-        if (array.dtype.str, list(array.shape)) != (dtype, shape) or not array.flags[f"{order}_CONTIGUOUS"]:
+        array = places[number] if number in places else _new(dtype, shape, order)
+        if (array.dtype.str, list(array.shape), _order(array)) != (dtype, shape, order):
             raise Unreadable
-        flat = (array if order == "C" else array.T).reshape(-1).view(np.uint8).data
-        for start in range(0, len(flat), _PIECE):
-            flat[start : start + _PIECE] = _bytes(record.fd, at + start, min(_PIECE, len(flat) - start))
-        at += len(flat)
+        _take(record.fd, at, array)
+        at += array.nbytes
         arrays.append(array)
     try:
         found = _value(record.tree, arrays)
@@ -107,13 +110,13 @@ def value(record: Record, into: Any = None) -> Any:
     return found if into is None else _fill(into, found)
 
 
-def _tree(value: Any, arrays: list[numpy.ndarray]) -> Any:
+def _tree(value: Any, arrays: list[Any]) -> Any:
     """The value as JSON, its arrays put into the list."""
     if value is None or type(value) in (bool, int, float, str):
         return value
-    if isinstance(value, (np.ndarray, np.generic)):
-        array = np.asarray(value)
-        arrays.append(array if array.flags.c_contiguous or array.flags.f_contiguous else np.ascontiguousarray(array))
+    if isinstance(value, (np.ndarray, np.generic, Tall)):
+        array = np.asarray(value) if isinstance(value, np.generic) else value
+        arrays.append(array if _order(array) else np.ascontiguousarray(array))
         return {"scalar" if isinstance(value, np.generic) else "array": len(arrays) - 1}
     if isinstance(value, slice):
         return {"slice": [value.start, value.stop, value.step]}
@@ -129,7 +132,7 @@ def _tree(value: Any, arrays: list[numpy.ndarray]) -> Any:
     return {form: [_tree(getattr(value, field.name), arrays) for field in dataclasses.fields(value)]}
 
 
-def _value(tree: Any, arrays: list[numpy.ndarray]) -> Any:
+def _value(tree: Any, arrays: list[Any]) -> Any:
     if not isinstance(tree, dict):
         return tree
     ((form, inside),) = tree.items()
@@ -153,11 +156,11 @@ def _value(tree: Any, arrays: list[numpy.ndarray]) -> Any:
     return _FORMS[form](*(_value(one, arrays) for one in inside))
 
 
-def _places(tree: Any, into: Any, found: dict[int, numpy.ndarray]) -> dict[int, numpy.ndarray]:
+def _places(tree: Any, into: Any, found: dict[int, Any]) -> dict[int, Any]:
     """The arrays of ``into`` by their number in the record."""
     if isinstance(tree, dict):
         ((form, inside),) = tree.items()
-        if form == "array" and isinstance(into, np.ndarray):
+        if form == "array" and isinstance(into, (np.ndarray, Tall)):
             found[inside] = into
         elif form == "dict" and isinstance(into, dict):
             for name, one in inside:
@@ -168,9 +171,9 @@ def _places(tree: Any, into: Any, found: dict[int, numpy.ndarray]) -> dict[int, 
     return found
 
 
-def _arrays(into: Any) -> Iterator[numpy.ndarray]:
+def _arrays(into: Any) -> Iterator[Any]:
     """All arrays of a value that is going to be filled."""
-    if isinstance(into, np.ndarray):
+    if isinstance(into, (np.ndarray, Tall)):
         yield into
     elif isinstance(into, (dict, list)):
         for one in into.values() if isinstance(into, dict) else into:
@@ -189,6 +192,43 @@ def _fill(into: Any, found: Any) -> Any:
         into[:] = [_fill(place, one) for place, one in zip(held, found, strict=False)]
         return into
     return found
+
+
+def _order(array: Any) -> str:
+    """How an array lies: "C", "F", or nothing for one with gaps."""
+    if isinstance(array, Tall) or array.flags.c_contiguous:
+        return "C"
+    return "F" if array.flags.f_contiguous else ""
+
+
+def _pieces(array: Any) -> Iterator[Any]:
+    """The bytes of an array, in order."""
+    if isinstance(array, Tall):
+        for rows in array.spans():
+            yield array[rows].reshape(-1).view(np.uint8).data
+    else:
+        yield (array if _order(array) == "C" else array.T).reshape(-1).view(np.uint8).data
+
+
+def _new(dtype: str, shape: list[int], order: str) -> Any:
+    """An array to read into: where memory is short, a block of many rows in a scratch file."""
+    if len(shape) == 2 and order == "C":
+        return room((shape[0], shape[1]), np.dtype(dtype))
+    return np.empty(shape, dtype, order="C" if order == "C" else "F")
+
+
+def _take(fd: int, at: int, array: Any) -> None:
+    """Read an array from there on."""
+    if isinstance(array, Tall):
+        width = array.shape[1] * array.itemsize
+        for rows in array.spans():
+            part = np.empty((rows.stop - rows.start, array.shape[1]), array.dtype)
+            _take(fd, at + rows.start * width, part)
+            array[rows] = part
+        return
+    flat = (array if _order(array) == "C" else array.T).reshape(-1).view(np.uint8).data
+    for start in range(0, len(flat), _PIECE):
+        flat[start : start + _PIECE] = _bytes(fd, at + start, min(_PIECE, len(flat) - start))
 
 
 def _header(fd: int, at: int, size: int) -> Record:
