@@ -35,7 +35,11 @@ DEFAULT_METHOD = "svd"
 PRODUCT = "product"
 
 METHOD = Param(
-    "method", f"How to factor: {', '.join(METHODS)}.  [default: {DEFAULT_METHOD}]", ("--method", "-m"), "NAME", "Method"
+    "method",
+    lambda: f"How to factor: {', '.join(METHODS)}.  [default: {DEFAULT_METHOD}]",
+    ("--method", "-m"),
+    "NAME",
+    "Method",
 )
 KERNEL = Param(
     "kernel",
@@ -97,17 +101,10 @@ def _kernel(text: str | None) -> Kernel | None:
     return Kernel(name, real(scale, "kernel"))
 
 
-def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
-    return (
-        inputs.MATRICES,
-        *shared.INPUT,
-        shared.SPOOL,
-        KERNEL,
-        *_COMPANIONS,
-        *budget_params(),
-        ONCE,
-        METHOD,
-        *method_params(names),
+def _params(names: tuple[str, ...] | None = None) -> tuple[Param, ...]:
+    """With the options of all methods, or of those named."""
+    before = (inputs.MATRICES, *shared.INPUT, shared.SPOOL, KERNEL, *_COMPANIONS, *budget_params(), ONCE, METHOD)
+    after = (
         labels.NAMES,
         shared.SEED,
         *shared.RESOURCES,
@@ -119,6 +116,8 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
         *shared.REPORT,
         *shared.TALK,
     )
+    taken = frozenset(param.name for param in (*before, *after))
+    return (*before, *method_params(names, taken), *after)
 
 
 def _others() -> frozenset[str]:
@@ -164,7 +163,7 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
         matrix = shared.load(given.path, given.item, terminal, once=_most(work), spool=spool)
         matrix = dataclasses.replace(matrix, kernel=work.kernel)
         others = {name: shared.load(path, None, terminal, spool=spool) for name, path in work.companions.items()}
-        _check_types(work, given.output, [matrix, *others.values()])
+        shared.check_types(None if work.part else given.output, [matrix, *others.values()])
         named = labels.load(values, work.job.options, matrix.shape)
         job = work.job if named is None else named.resolved(work.job)
         terminal.detail(f"method {job.method}, {threads} threads, seed {job.seed}")
@@ -173,7 +172,7 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
         if seen_once(matrix):
             shared.say_notes(matrix, matrix.array.notes(), terminal)
         _write(work, given.output, outcome, report, values, terminal)
-        seen = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
+        seen: dict[str, Any] = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
         seen |= pictures.draw(given.plot, with_run(report, input_path=given.path, **seen), values, terminal)
         if kept is not None:
             kept.finish()
@@ -278,15 +277,6 @@ def _write(
         saving.write_factors_to(terminal.data_descriptor(), outcome.factor, report)
     else:
         saving.save(outcome.factor, report, output, no_clobber=no_clobber)
-
-
-def _check_types(work: _Work, output: str | None, loaded: list[Loaded]) -> None:
-    """Refuse an output that cannot hold factors of these matrices, before they are computed."""
-    if output is not None and work.part is None and not shared.to_stdout(output):
-        from ..formats.saving import check_type
-
-        for one in loaded:
-            check_type(output, one.array.dtype)
 
 
 def _with_run(

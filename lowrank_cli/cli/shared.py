@@ -63,7 +63,13 @@ SPOOL = Param(
 )
 SEED = Param("seed", "Seed of the random numbers.  [from 0 to 2**64 - 1; default: 0]", ("--seed",), "N", "Method")
 REPORT = (
-    Param("report", f"Face of the report: {', '.join(FACES)}.  [default: table]", ("--report",), "FACE", "Output"),
+    Param(
+        "report",
+        lambda: f"Face of the report: {', '.join(FACES)}.  [default: table]",
+        ("--report",),
+        "FACE",
+        "Output",
+    ),
     Param("json", "Short for --report json.", ("--json",), None, "Output", "switch"),
 )
 TALK = (
@@ -146,6 +152,15 @@ def check_output(output: str | None, inputs: list[str], values: Values, terminal
 
     files = [split_item(path)[0] for path in inputs if path != STDIN]
     check_target(output, files, bool(values.get("no_clobber")))
+
+
+def check_types(output: str | None, loaded: list[Loaded]) -> None:
+    """Refuse an output that cannot hold factors of these matrices, before they are computed."""
+    if output is not None and not to_stdout(output):
+        from ..formats.saving import check_type
+
+        for one in loaded:
+            check_type(output, one.array.dtype)
 
 
 def check_array_name(output: str) -> None:
