@@ -33,6 +33,7 @@ def main() -> None:
 
 def _run(fd: int | None, blas_pinned: bool) -> int:
     from .cli.app import run
+    from .cli.completion import ASKED, answer
     from .cli.terminal import Terminal, text_stream
 
     argv = sys.argv[1:]
@@ -43,7 +44,8 @@ def _run(fd: int | None, blas_pinned: bool) -> int:
     sys.stdout = text_stream(fd, "standard output", sys.stdout)
     sys.stderr = text_stream(2, "standard error", sys.stderr)
     terminal = Terminal(sys.stdout, sys.stderr, fd, argv, blas_pinned, debug)
-    return run(argv, terminal)
+    asked = os.environ.get(ASKED)
+    return run(argv, terminal) if asked is None else answer(asked, argv, sys.stdout)
 
 
 if __name__ == "__main__":
