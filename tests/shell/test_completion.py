@@ -109,7 +109,7 @@ def test_a_damaged_or_endless_file_is_silence(folder):
 @pytest.mark.parametrize("verb", TABLE)
 def test_every_option_of_every_command_is_offered_once(verb):
     offered = candidates([verb, "--"])
-    assert len(set(offered)) == len(offered) and {"--help", "--report"} <= set(offered)
+    assert len(set(offered)) == len(offered) and "--help" in offered
 
 
 @pytest.mark.parametrize(
