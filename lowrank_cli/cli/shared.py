@@ -35,6 +35,14 @@ RAW = Param(
 )
 #: What says which matrix of a file is meant.
 INPUT = (DATASET, RAW)
+MEMORY = Param(
+    "memory",
+    "Memory for everything, such as 2G; a matrix that takes more than half of it stays in its file, and the result "
+    "does not depend on it.  [default: what is free]",
+    ("--memory",),
+    "SIZE",
+    "Resources",
+)
 RESOURCES = (
     Param(
         "threads",
@@ -44,14 +52,7 @@ RESOURCES = (
         "N",
         "Resources",
     ),
-    Param(
-        "memory",
-        "Memory for everything, such as 2G; a matrix that takes more than half of it stays in its file, and the result "
-        "does not depend on it.  [default: what is free]",
-        ("--memory",),
-        "SIZE",
-        "Resources",
-    ),
+    MEMORY,
 )
 SEED = Param("seed", "Seed of the random numbers.  [from 0 to 2**64 - 1; default: 0]", ("--seed",), "N", "Method")
 REPORT = (

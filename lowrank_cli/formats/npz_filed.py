@@ -15,6 +15,7 @@ from .npz import Archive, opened
 from .npz_sparse import Described, describe
 from .sparse_filed import lines_of
 from .sparse_parts import room
+from .sparse_writer import SparseRows, rows_of
 from .unchanged import Unchanged
 from .working import Conversion, require_memory
 
@@ -31,6 +32,12 @@ def filed(path: str, item: str | None, most: int) -> Loaded | None:
 def forwards(path: str, item: str | None, most: int) -> Loaded | None:
     """As ``filed``, but packed members are unpacked from their beginning for every pass."""
     return _filed(path, item, most, forwards=True)
+
+
+def rows(path: str, item: str | None, most: int, target: str) -> SparseRows | None:
+    """A matrix that does not fit, by rows, of packed members too."""
+    loaded = forwards(path, item, most)
+    return None if loaded is None else rows_of(loaded)
 
 
 def _filed(path: str, item: str | None, most: int, forwards: bool) -> Loaded | None:

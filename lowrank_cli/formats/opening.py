@@ -13,7 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, LowrankError, UsageError
 from ..memory import available_memory
@@ -21,6 +21,9 @@ from . import TABLE, raw
 from .loaded import Format, Item, Loaded
 from .sources import Source
 from .spooling import spooled
+
+if TYPE_CHECKING:
+    from .sparse_writer import SparseRows
 
 STDIN = "-"
 
@@ -69,6 +72,22 @@ def open_matrix(path: str, item: str | None = None) -> Loaded:
             left = None if format.filed is None else format.filed(path, item, available_memory() // 2)
             return left or _ours(format.load(path, item))
         return _ours(dataclasses.replace(_load_stream(format, source, item, path), source=path))
+
+
+def open_rows(path: str, item: str | None, target: str) -> SparseRows | Loaded:
+    """A matrix to be written to ``target`` by rows: a sparse one that does not fit in memory a part at a time.
+
+    Any other as ``open_matrix`` gives it, sparse or not. Raises as ``open_matrix``.
+    """
+    path, item = _named(path, item)
+    if path != STDIN:
+        with _opened(path) as source:
+            format, source = _choose(source, item)
+            if format.rows is not None and not source.stream:
+                found = format.rows(path, item, available_memory() // 2, target)
+                if found is not None:
+                    return found
+    return open_matrix(path, item)
 
 
 def list_items(path: str, item: str | None = None) -> tuple[str, list[Item]]:

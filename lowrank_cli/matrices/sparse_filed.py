@@ -206,8 +206,7 @@ class FiledSparseMatrix:
         while first < len(cuts) - 1:
             last = first + 1
             while (
-                last < len(cuts) - 1
-                and self.row_pointer[cuts[last + 1]] - self.row_pointer[cuts[first]] <= 2 * lines.room
+                last < len(cuts) - 1 and self.row_pointer[cuts[last + 1]] - self.row_pointer[cuts[first]] <= lines.room
             ):
                 last += 1
             yield range(first, last), self._rows_of_columns(slice(cuts[first], cuts[last]))
