@@ -20,8 +20,9 @@ class Method:
     companions: names in ``companions.COMPANIONS`` of second matrices, of which it takes exactly one; run then has a
     fifth argument, a dict of that name and the matrix as a ``Metered`` with the ledger of the first. limited: a request
     with neither rank nor tolerance gets the default tolerance. rank: the only one its results have, for a method
-    without a choice. cost says in words what the ledger is held to in the tests; guarantee what is known of the error,
-    choose when to take this one: they make its row in docs/methods.md.
+    without a choice. spectrum: its outcomes hold singular values of the matrix. cost says in words what the ledger is
+    held to in the tests; guarantee what is known of the error, choose when to take this one: they make its row in
+    docs/methods.md.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Method:
     companions: tuple[str, ...] = ()
     limited: bool = True
     rank: int | None = None
+    spectrum: bool = False
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def completed(self, budget: Budget) -> Budget:

@@ -11,12 +11,12 @@ from ..errors import NumericalError
 from ..factors.qb import QB
 from ..lazy import np
 from ..matrices.blocks import orthonormalize, times
-from ..matrices.dense import scale_exactly
 from ..matrices.metered import Metered
+from ..matrices.tiles import scale_exactly
 from ..streams import Streams
 from .assessment import Assessor, assessor
 from .bases import LAPACK_ENTRIES, Grown, tall, to_tolerance
-from .completion import Ordered, complete
+from .completion import Ordered, complete, seen
 from .method import Method
 from .outcome import Outcome, Status
 from .scaling import Scaled, bring_to_scale, check_rank
@@ -137,7 +137,8 @@ def _finish(
     def build(k: int) -> QB:
         return QB(*source.pair(k))
 
-    done = complete(Ordered(build, source.gains(), source.beyond), scaled, budget, target, assess)
+    gains = source.gains()
+    done = complete(Ordered(build, gains, source.beyond), scaled, budget, target, assess)
     factor = build(done.rank)
     if scaled.exponent:
         factor = dataclasses.replace(factor, B=scale_exactly(factor.B, scaled.exponent))
@@ -145,7 +146,8 @@ def _finish(
             raise NumericalError(f"an entry of B overflows {factor.B.dtype}", hint="scale the matrix down")
     status = Status.PASSES_SPENT if _ran_out(source, done.status) else done.status
     facts = {"kernels": [*source.kernels, f"sweep {scaled.facts.kernel}"], **source.facts}
-    return Outcome(factor, status, done.certificate, scaled.matrix.ledger, facts)
+    values = seen(gains, done.rank, scaled.exponent)
+    return Outcome(factor, status, done.certificate, scaled.matrix.ledger, facts, values)
 
 
 def _ran_out(source: _Whole | _Projected, status: Status) -> bool:
@@ -161,4 +163,5 @@ METHOD = Method(
     reference="Martinsson and Voronin 2016; Yu, Gu and Li 2018",
     guarantee="error^2 = |A|^2 - |B|^2, within a fraction of a percent of the smallest there is",
     choose="a basis of the columns and coordinates in it, when singular values are not wanted",
+    spectrum=True,
 )

@@ -27,7 +27,7 @@ from .bases import (
     to_tolerance,
     width,
 )
-from .completion import Ordered, complete
+from .completion import Ordered, complete, seen
 from .method import Method
 from .optimum import enclose
 from .outcome import Outcome, Status
@@ -175,7 +175,8 @@ def _finish(
         beyond = float(np.sum(least[k : k + 1] if budget.norm == "spectral" else least[k:]))
         return beyond**0.5 / assess.norm if assess is not None and assess.norm else 0.0
 
-    done = complete(Ordered(build, source.squares(), source.beyond, optimal_lower), scaled, budget, target, assess)
+    squares = source.squares()
+    done = complete(Ordered(build, squares, source.beyond, optimal_lower), scaled, budget, target, assess)
     status = Status.PASSES_SPENT if done.status is Status.STAGNATED and source.spent else done.status
     factor = build(done.rank)
     certificate = done.certificate
@@ -187,7 +188,8 @@ def _finish(
         if not np.all(np.isfinite(factor.s)):
             raise NumericalError(f"the largest singular value overflows {factor.s.dtype}", hint="scale the matrix down")
     facts = {"kernels": [*source.kernels, f"sweep {scaled.facts.kernel}"], **source.facts}
-    return Outcome(factor, status, certificate, scaled.matrix.ledger, facts)
+    values = np.concatenate([factor.s, seen(squares, done.rank, scaled.exponent)[done.rank :]])
+    return Outcome(factor, status, certificate, scaled.matrix.ledger, facts, values)
 
 
 METHOD = Method(
@@ -199,4 +201,5 @@ METHOD = Method(
     reference="Musco and Musco 2015; Tropp and Webber 2023",
     guarantee="LAPACK: the smallest error there is; else within a fraction of a percent, and the report encloses it",
     choose="the smallest error for a rank; singular values; the yardstick of all others",
+    spectrum=True,
 )

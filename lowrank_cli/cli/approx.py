@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..algorithms import TABLE as METHODS
+from ..budget import Budget
 from ..companions import COMPANIONS
 from ..errors import Exit, UsageError
 from ..factors import TABLE as FACTORS
 from ..formats import NAMED
 from ..options import flag
 from ..registry import find
-from . import batch, inputs, shared
+from . import allotted, batch, inputs, pictures, shared
 from . import names as labels
 from .command import Command, Param, Values
 from .inputs import Input
@@ -62,6 +63,7 @@ OUTPUT = (
     ),
     shared.NO_CLOBBER,
 )
+PLOT = pictures.plot("the singular values and the rank, for svd and qb", many=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +101,9 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
         shared.SEED,
         *shared.RESOURCES,
         *batch.PARAMS,
+        *allotted.PARAMS,
         *OUTPUT,
+        PLOT,
         *shared.REPORT,
         *shared.TALK,
     )
@@ -112,7 +116,7 @@ def _others() -> frozenset[str]:
 
 def execute(command: str, method: str, values: Values, terminal: Terminal) -> int:
     """Approximate, save, report: what ``approx`` and its short forms share. Returns the exit code."""
-    work = _read(command, method, values)
+    work, ask = _read(command, method, values), allotted.asked(method, values)
     how = batch.plan(command, values, threads=shared.threads(values))
     paths = [values["matrix"]] if isinstance(values["matrix"], str) else list(values["matrix"])
     others = [*work.companions.values(), *([values["names"]] if values.get("names") else [])]
@@ -121,11 +125,19 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
     if len(given) > 1 and shared.STDIN in others:
         raise UsageError("standard input can be read only once, not for each input", hint="save it as a file first")
     placed = inputs.with_outputs(given, values.get("output"), others, values, terminal)
+    placed = pictures.place(placed, others, values, terminal)
 
     def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
         return _one(work, matrix, threads, values, terminal)
 
-    return batch.run(how, placed, one, terminal)
+    if ask is None:
+        return batch.run(how, placed, one, terminal)
+
+    def ranked(matrix: Input, rank: int, threads: int, terminal: Terminal) -> batch.Result:
+        job = dataclasses.replace(work.job, budget=Budget(rank))
+        return _one(dataclasses.replace(work, job=job), matrix, threads, values, terminal)
+
+    return allotted.run(how, placed, ask, work.job.seed, ranked, terminal)
 
 
 def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Terminal) -> batch.Result:
@@ -133,17 +145,22 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
     started = time.perf_counter()
     with patience(terminal, f"{work.job.command} {given.name}"):
         from ..api import run
+        from ..reports.facts import plain, with_run
 
         matrix = dataclasses.replace(shared.load(given.path, given.item, terminal), kernel=work.kernel)
         others = {name: shared.load(path, None, terminal) for name, path in work.companions.items()}
+        _check_types(work, [matrix, *others.values()])
         named = labels.load(values, work.job.options, matrix.shape)
         job = work.job if named is None else named.resolved(work.job)
         terminal.detail(f"method {job.method}, {threads} threads, seed {job.seed}")
         outcome, report = run(job, matrix, others, threads=threads, blas_pinned=terminal.blas_pinned)
         report = report if named is None else named.told(report, outcome.factor)
         _write(work, given.output, outcome, report, values, terminal)
+        seen = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
+        seen |= pictures.draw(given.plot, with_run(report, input_path=given.path, **seen), values, terminal)
     facts = {"input_path": given.path, "output": given.output, "seconds": shared.since(started), "threads": threads}
     full = _with_run(work, [matrix, *others.values()], report, facts, values, terminal)
+    full["run"] |= plain(seen)
     _say_details(full, terminal)
     code, warning = _verdict(work, given.output, outcome)
     return batch.Result(full, code, warning)
@@ -160,6 +177,11 @@ def _read(command: str, method: str, values: Values) -> _Work:
     Streams(seed)
     output, part = values.get("output"), values.get("part")
     _check_names(method, output, part)
+    if values.get("plot") is not None and not loaded_method.spectrum:
+        raise UsageError(
+            f"--plot draws singular values, and method {method} computes none",
+            hint="leave it out, or use lowrank spectrum --plot",
+        )
     budget = loaded_method.completed(read_budget(values))
     if loaded_method.of_product and budget.rank is None and not budget.has_tolerance:
         # a product has no default: its rank is a number of samples, and few tolerances are worth sampling for
@@ -222,6 +244,15 @@ def _write(
         saving.write_factors_to(terminal.data_descriptor(), outcome.factor, report)
     else:
         saving.save(outcome.factor, report, output, no_clobber=no_clobber)
+
+
+def _check_types(work: _Work, loaded: list[Loaded]) -> None:
+    """Refuse an output that cannot hold factors of these matrices, before they are computed."""
+    if work.output is not None and work.part is None and not shared.to_stdout(work.output):
+        from ..formats.saving import check_type
+
+        for one in loaded:
+            check_type(work.output, one.array.dtype)
 
 
 def _with_run(

@@ -52,6 +52,7 @@ class Result:
 
 
 One = Callable[[Input, int, Terminal], Result]
+Total = Callable[[Sequence[dict[str, Any]]], tuple[dict[str, Any] | None, int, str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,16 +80,19 @@ def plan(command: str, values: Values, *, threads: int = 1, summary: bool = True
     return Plan(command, shared.face(values), jobs, threads, bool(values.get("keep_going")), summary)
 
 
-def run(how: Plan, inputs: Sequence[Input], one: One, terminal: Terminal) -> int:
+def run(how: Plan, inputs: Sequence[Input], one: One, terminal: Terminal, total: Total | None = None) -> int:
     """Work through the inputs with ``one(input, threads, terminal)``, report, and return the exit code.
+
+    total, where all are meant to be one: what the reports come to, as ``total`` of a last report, with the exit code
+    and the warning of that.
 
     One input is told as it is and its error raised. Of several, each failure is a line on stderr; where an input is
     missing its bound the batch goes on. The code is that of the first failure, or with keep_going 1; else 3 when a
     bound was missed.
     """
-    if len(inputs) == 1:
+    if len(inputs) == 1 and total is None:
         done = one(inputs[0], how.threads, terminal)
-        terminal.show(how.face, [done.report], data_on_stdout=shared.to_stdout(inputs[0].output))
+        terminal.show(how.face, [done.report], data_on_stdout=inputs[0].on_stdout)
         if done.warning:
             terminal.warn(done.warning)
         return done.code
@@ -99,9 +103,8 @@ def run(how: Plan, inputs: Sequence[Input], one: One, terminal: Terminal) -> int
         for given, said, done in done_so_far:
             terminal.pass_on(said)
             if isinstance(done, Exception):
-                failed = say(done, terminal, given.name)
+                failed, report = failure(how, given, done, terminal)
                 code = code or (int(Exit.FAILED) if how.keep_going else failed)
-                report = _failure(how.command, given, done)
             else:
                 report, missed = done.report, missed or int(done.code)
                 if done.warning:
@@ -111,8 +114,15 @@ def run(how: Plan, inputs: Sequence[Input], one: One, terminal: Terminal) -> int
                 terminal.show("jsonl", [report])
             if code and not how.keep_going:
                 break
+    summary = _summary(how, reports, len(inputs), started, terminal)
+    if total is not None:
+        summary["total"], missed, warning = total(reports)
+        if how.at_once:
+            terminal.show("jsonl", [{name: value for name, value in summary.items() if name != "rows"}])
+        if warning:
+            terminal.warn(warning)
     if not how.at_once:
-        terminal.show(how.face, _told(how, reports, len(inputs), started, terminal))
+        terminal.show(how.face, [summary] if how.summary else reports)
     return code or missed
 
 
@@ -164,21 +174,18 @@ def _attempt(
         return "", error
 
 
-def _failure(command: str, given: Input, error: Exception) -> dict[str, Any]:
-    """The report of an input of which nothing came."""
+def failure(how: Plan, given: Input, error: Exception, terminal: Terminal) -> tuple[int, dict[str, Any]]:
+    """Say that nothing came of an input. Returns the exit code that has alone, and its report."""
     from ..reports.facts import started, with_run
 
-    line, code = explain(error, given.name)
-    return with_run({**started(command), "error": {"message": safe(line), "exit": code}}, input_path=given.name)
+    code = say(error, terminal, given.name)
+    told = {"message": safe(explain(error, given.name)[0]), "exit": code}
+    return code, with_run({**started(how.command), "error": told}, input_path=given.name)
 
 
-def _told(
-    how: Plan, reports: list[dict[str, Any]], count: int, since: float, terminal: Terminal
-) -> list[dict[str, Any]]:
-    """What the faces show at the end: one summary of all, or each."""
-    if not how.summary:
-        return reports
+def _summary(how: Plan, reports: list[dict[str, Any]], count: int, since: float, terminal: Terminal) -> dict[str, Any]:
+    """The report of the batch."""
     from ..reports.facts import batch, with_run
 
     facts = {"argv": ["lowrank", *terminal.argv], "seconds": shared.since(since), "threads": how.threads}
-    return [with_run(batch(how.command, reports, count), **facts, jobs=min(how.jobs, count))]
+    return with_run(batch(how.command, reports, count), **facts, jobs=min(how.jobs, count))

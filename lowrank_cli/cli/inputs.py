@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from ..errors import InputError, UsageError
+from ..options import flag
 from . import shared
 from .command import Param, Values
 from .terminal import Terminal
@@ -20,6 +21,7 @@ NAMING = (
     "{stem} in the name stands for the input's file name without suffix, {dir} for its folder, {item} for the item."
 )
 _MAGIC = re.compile(r"[*?[]")
+_EXAMPLES = {"output": "out/{stem}.h5", "plot": "out/{stem}.svg"}
 _PACKED = (".gz", ".bz2")
 MATRICES = Param(
     "matrix",
@@ -32,22 +34,31 @@ MATRICES = Param(
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """One matrix: path as it was given or could have been, item when it is named apart; output, where to write."""
+    """One matrix: path as it was given or could have been, item when it is named apart; output and plot, where to
+    write what comes of it and its picture; number, its place among all."""
 
     path: str
     item: str | None = None
     output: str | None = None
+    plot: str | None = None
+    number: int = 0
 
     @property
     def name(self) -> str:
         """What lines of talk call it."""
         return self.path if self.item is None else f"{self.path}:{self.item}"
 
+    @property
+    def on_stdout(self) -> bool:
+        """Whether what comes of it goes to standard output, and the report has to give way."""
+        return shared.to_stdout(self.output) or shared.to_stdout(self.plot)
+
 
 def read(paths: Sequence[str], item: str | None, terminal: Terminal) -> list[Input]:
     """The inputs that paths and the item of --dataset stand for, patterns of items spelt out."""
     shared.check_inputs(list(paths))
-    return [one for path in paths for one in _spelt_out(path, item, terminal)]
+    found = [one for path in paths for one in _spelt_out(path, item, terminal)]
+    return [dataclasses.replace(one, number=i) for i, one in enumerate(found)]
 
 
 def _spelt_out(path: str, item: str | None, terminal: Terminal) -> list[Input]:
@@ -100,32 +111,34 @@ def with_outputs(
     terminal: Terminal,
     *,
     text: bool = False,
+    field: str = "output",
 ) -> list[Input]:
     """The inputs with the outputs that the pattern gives each; others: paths of files that are read too; text: what
-    is written may go to a terminal.
+    is written may go to a terminal; field: "output", or "plot" for their pictures.
 
     Raises UsageError when two would be written to one place or an output is an input, OutputError when one cannot be
     written: all before anything is computed.
     """
     if pattern is None:
         return list(inputs)
-    placed = [dataclasses.replace(one, output=_filled(pattern, one)) for one in inputs]
+    names = [_filled(pattern, one) for one in inputs]
     first: dict[str, Input] = {}
-    for one in placed:
-        same = first.setdefault(one.output or "", one)
+    for one, name in zip(inputs, names, strict=True):
+        same = first.setdefault(name, one)
         if same is not one:
+            said = "-o" if field == "output" else flag(field)
             raise UsageError(
                 f"the outputs of {same.name} and {one.name} would be the same file",
-                where=one.output,
-                hint=f"let -o name them apart, with {', '.join(FIELDS)}, such as -o 'out/{{stem}}.h5'",
+                where=name,
+                hint=f"let {said} name them apart, with {', '.join(FIELDS)}, such as {said} '{_EXAMPLES[field]}'",
             )
     read_too = [*(one.path for one in inputs), *others]
-    for one in placed:
-        if text and shared.to_stdout(one.output):
+    for name in names:
+        if text and shared.to_stdout(name):
             terminal.data_descriptor()
         else:
-            shared.check_output(one.output, read_too, values, terminal)
-    return placed
+            shared.check_output(name, read_too, values, terminal)
+    return [dataclasses.replace(one, **{field: name}) for one, name in zip(inputs, names, strict=True)]
 
 
 def _filled(pattern: str, one: Input) -> str:

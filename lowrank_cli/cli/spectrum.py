@@ -6,14 +6,13 @@ import time
 from typing import Any
 
 from ..errors import UsageError
-from . import batch, inputs, shared
+from . import batch, inputs, pictures, shared
 from .command import Command, Param, Values
 from .inputs import Input
 from .params import whole
 from .progress import patience
 from .terminal import Terminal
 
-_SVG = ".svg"
 COUNT = Param(
     "rank",
     "How many of the largest singular values.  [default: all when a full decomposition is cheap, else 50]",
@@ -22,13 +21,7 @@ COUNT = Param(
     "Values",
 )
 ALL = Param("all", "All singular values, by a dense decomposition.", ("--all",), None, "Values", "switch")
-PLOT = Param(
-    "output",
-    f"Draw the values on a log axis; - for standard output. {inputs.NAMING}",
-    ("--plot",),
-    "FILE.svg",
-    "Output",
-)
+PLOT = pictures.plot("the values on a log axis", many=True)
 
 
 def _params() -> tuple[Param, ...]:
@@ -48,12 +41,10 @@ def _params() -> tuple[Param, ...]:
 
 
 def _run(values: Values, terminal: Terminal) -> int:
-    plot, asked = values.get("output"), _asked(values)
+    asked = _asked(values)
     how = batch.plan("spectrum", values, threads=shared.threads(values))
-    if plot is not None and not shared.to_stdout(plot) and not plot.lower().endswith(_SVG):
-        raise UsageError("a picture is written as .svg", where=plot, hint=f"let the name of the output end in {_SVG}")
     given = inputs.read(list(values["matrix"]), shared.item(values), terminal)
-    placed = inputs.with_outputs(given, plot, [], values, terminal, text=True)
+    placed = pictures.place(given, [], values, terminal)
 
     def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
         return _one(matrix, asked, threads, values, terminal)
@@ -65,7 +56,6 @@ def _one(given: Input, asked: dict[str, Any], threads: int, values: Values, term
     from ..reports.facts import with_run
 
     started = time.perf_counter()
-    plot = given.output
     with patience(terminal, f"spectrum {given.name}"):
         from ..analysis.spectrum import spectrum
 
@@ -75,13 +65,11 @@ def _one(given: Input, asked: dict[str, Any], threads: int, values: Values, term
             values,
             terminal,
             input_path=given.path,
-            output=plot,
             bytes_read=loaded.item.bytes,
             threads=threads,
             engine="threads" if threads > 1 else "serial",
         )
-        _draw(plot, with_run(report, **facts), values, terminal)
-    facts |= shared.output_bytes(plot)
+        facts |= pictures.draw(given.plot, with_run(report, **facts), values, terminal)
     warning = ""
     if report["status"] != "converged":
         warning = (
@@ -103,19 +91,6 @@ def _asked(values: Values) -> dict[str, Any]:
     seed = whole(values["seed"], "seed") if values.get("seed") is not None else 0
     Streams(seed)
     return {"k": count, "all": everything, "seed": seed}
-
-
-def _draw(plot: str | None, report: dict[str, Any], values: Values, terminal: Terminal) -> None:
-    if plot is None:
-        return
-    from ..formats import atomic
-    from ..reports.plot import spectrum_svg
-
-    text = spectrum_svg(report).encode()
-    if shared.to_stdout(plot):
-        atomic.write_all(terminal.data_descriptor(), [text], "standard output")
-    else:
-        atomic.commit(plot, [text], len(text), no_clobber=bool(values.get("no_clobber")))
 
 
 COMMAND = Command(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import InputError
 from ..lazy import np
-from ..matrices.dense import scale_exactly
+from ..matrices.tiles import scale_exactly
 
 if TYPE_CHECKING:
     import numpy

@@ -27,6 +27,8 @@ TABLE: Mapping[str, Entry] = {
 WRITERS: Mapping[str, Entry] = {
     ".npz": Entry("lowrank_cli.formats.npz_factors:CONTAINER", "factors as a stored NumPy archive"),
     ".h5": Entry("lowrank_cli.formats.hdf5_factors:CONTAINER", "factors as HDF5 datasets"),
+    ".mat": Entry("lowrank_cli.formats.mat_factors:CONTAINER", "factors as MATLAB variables (version 5)"),
+    ".safetensors": Entry("lowrank_cli.formats.safetensors_factors:CONTAINER", "real factors as tensors"),
     "/": Entry("lowrank_cli.formats.folder_factors:CONTAINER", "factors as a folder of .npy files"),
 }
 

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import factors
 from ..companions import COMPANIONS
@@ -17,6 +17,9 @@ from . import NAMED, WRITERS, atomic, factor_meta, folders
 from .container import ArrayInfo, Container
 from .folder_factors import is_replaceable
 from .npy_writer import npy_chunks
+
+if TYPE_CHECKING:
+    import numpy
 
 STDOUT = "standard output"
 
@@ -69,6 +72,19 @@ def check_target(target: str, inputs: Sequence[str], no_clobber: bool) -> None:
         atomic.check_target(target, inputs, no_clobber)
 
 
+def check_type(target: str, dtype: numpy.dtype) -> None:
+    """Refuse, before any computing, a container that cannot hold values of this type. Raises UsageError."""
+    container = check_suffix(target)
+    if dtype.newbyteorder("<").str not in container.types:
+        raise _unholdable(container, dtype, target)
+
+
+def _unholdable(container: Container, dtype: numpy.dtype, target: str | None) -> UsageError:
+    able = [suffix for suffix, entry in WRITERS.items() if dtype.newbyteorder("<").str in entry.load().types]
+    hint = f"write {', '.join(able)}" if able else None
+    return UsageError(f"a {container.name} file cannot hold values of type {dtype}", where=target, hint=hint)
+
+
 def save(factor: Approximation, report: dict[str, Any], target: str, *, no_clobber: bool = False) -> None:
     """Write factors and their report to a file, or a folder; the suffix decides the container.
 
@@ -76,7 +92,7 @@ def save(factor: Approximation, report: dict[str, Any], target: str, *, no_clobb
     old content or the new one at every moment (``atomic.commit``, ``folders.commit``). Raises UsageError for an
     unknown suffix, OutputError when it cannot be written, ResourceError when an HDF5 file would not fit the memory.
     """
-    encoded = _encode(check_suffix(target), factor, report)
+    encoded = _encode(check_suffix(target), factor, report, target)
     if isinstance(encoded, dict):
         folders.commit(target, encoded, is_replaceable, no_clobber)
     else:
@@ -85,7 +101,7 @@ def save(factor: Approximation, report: dict[str, Any], target: str, *, no_clobb
 
 def write_factors_to(fd: int, factor: Approximation, report: dict[str, Any]) -> None:
     """Write the bytes of a stored .npz to an open descriptor. Raises BrokenPipeError when nobody reads it."""
-    atomic.write_all(fd, _encode(WRITERS[".npz"].load(), factor, report), STDOUT)
+    atomic.write_all(fd, _encode(WRITERS[".npz"].load(), factor, report, STDOUT), STDOUT)
 
 
 def write_array(array: Any, target: str, *, no_clobber: bool = False) -> None:
@@ -151,12 +167,15 @@ def _damage_of_ours(container: Container, path: str) -> Iterator[None]:
         raise InputError(err.what, where=path, hint=err.hint) from err
 
 
-def _encode(container: Container, factor: Approximation, report: dict[str, Any]) -> Any:
+def _encode(container: Container, factor: Approximation, report: dict[str, Any], target: str) -> Any:
     stored = _of_the_values(report)
     try:
         flat = factor_meta.flatten(factor.arrays())
     except TypeError as err:
         raise OutputError(f"cannot store these factors: {err}", hint="convert them to float32 or float64") from None
+    for array in flat.values():
+        if array.dtype.str not in container.types:
+            raise _unholdable(container, array.dtype, target)
     return container.encode(factor_meta.describe(factor.kind, factor.product, stored, flat), flat)
 
 

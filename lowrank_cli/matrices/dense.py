@@ -12,6 +12,7 @@ from ..lazy import np
 from .facts import MatrixFacts, sweep
 from .grid import FAN, TreeSum, cuts, ranges, waves
 from .slabs import InMemory, Slab, Source
+from .tiles import row_contiguous, scale_exactly, sum_products
 from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class TiledMatrix:
             rows = self._row_blocks[i]
             pieces = [self._col_blocks[j] for j in slab.col_blocks]
             pairs = ((self._operand(slab, rows, cols, X.shape[1]), X[cols]) for cols in pieces)
-            _sum_products(out[rows], pairs, slab.col_blocks.start == 0)
+            sum_products(out[rows], pairs, slab.col_blocks.start == 0)
 
         for slab in self._slabs("matmat", (X,), {"out": out}):
             self._each(slab, 0, functools.partial(block, slab))
@@ -210,7 +211,7 @@ class TiledMatrix:
 
         def strip(slab: Slab, rows: slice, total: numpy.ndarray, parts: numpy.ndarray) -> None:
             tile = self._strip_tiles(slab, [(rows, cols) for cols in pieces], X.shape[1])
-            _sum_products(total, ((tile(j), X[cols]) for j, cols in enumerate(pieces)))
+            sum_products(total, ((tile(j), X[cols]) for j, cols in enumerate(pieces)))
             for j, cols in enumerate(pieces):
                 if self._turns(cols, total):
                     parts[cols] = np.matmul(total.T, tile(j)).T
@@ -344,31 +345,3 @@ class TiledMatrix:
 
     def sweep(self, transposed: bool = False) -> MatrixFacts:
         return sweep(self, transposed)
-
-
-def _sum_products(total: numpy.ndarray, pairs: Any, first: bool = True) -> None:
-    """total = sum of left @ right over the pairs, added in order; not first: total += that sum."""
-    scratch = None
-    for number, (left, right) in enumerate(pairs):
-        if number == 0 and first:
-            np.matmul(left, right, out=total)
-            continue
-        if scratch is None:
-            scratch = np.empty_like(total)
-        np.matmul(left, right, out=scratch)
-        np.add(total, scratch, out=total)
-
-
-def row_contiguous(tile: numpy.ndarray) -> numpy.ndarray:
-    """The tile with its rows contiguous: itself when it is so, else a C-ordered copy."""
-    return tile if tile.strides[1] == tile.itemsize else np.ascontiguousarray(tile)
-
-
-def scale_exactly(array: numpy.ndarray, exponent: int) -> numpy.ndarray:
-    """array * 2**exponent, exact but for underflow; works where 2**exponent itself would overflow."""
-    if exponent == 0:
-        return array
-    if np.iscomplexobj(array):
-        parts = np.ascontiguousarray(array).view(array.real.dtype)
-        return np.ldexp(parts, exponent).view(array.dtype)
-    return np.ldexp(array, exponent)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ..engines.threads import Engine, SerialEngine
 from ..errors import InputError, UsageError
 from ..lazy import np
-from .dense import SINGLE, scale_exactly
+from .dense import SINGLE
 from .facts import MatrixFacts, sweep
 from .grid import TILE, cuts, ranges, row_blocks, visit_tiles
+from .tiles import scale_exactly
 from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:

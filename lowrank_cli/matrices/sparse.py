@@ -11,9 +11,10 @@ from ..kernels import csr as kernel
 from ..kernels import jit
 from ..kernels.sweep import TileFacts, tile_sweep
 from ..lazy import np
-from .dense import SINGLE, scale_exactly
+from .dense import SINGLE
 from .facts import MatrixFacts, combine, refuse_not_finite
 from .grid import ranges, sparse_grid, sparse_row_cuts, visit_tiles
+from .tiles import scale_exactly
 from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:

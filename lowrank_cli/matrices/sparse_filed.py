@@ -13,11 +13,12 @@ from ..engines.threads import Engine, SerialEngine
 from ..kernels import csr as kernel
 from ..kernels.sweep import TileFacts, exponent_for, sweep_numpy
 from ..lazy import np
-from .dense import SINGLE, scale_exactly
+from .dense import SINGLE
 from .facts import MatrixFacts, combine, refuse_not_finite
 from .grid import ranges, sparse_grid, sparse_row_cuts
 from .lines import Lines, Strip
 from .sparse import Piece, compiled_for, scaled_lines
+from .tiles import scale_exactly
 from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:

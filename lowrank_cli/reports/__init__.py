@@ -15,6 +15,7 @@ TABLE: Mapping[str, Entry] = {
     "jsonl": Entry("lowrank_cli.reports.json:render_lines", "one object a line"),
     "tsv": Entry("lowrank_cli.reports.tsv:render", "a header line, then one line per input"),
     "csv": Entry("lowrank_cli.reports.csv:render", "the same, comma-separated"),
+    "html": Entry("lowrank_cli.reports.html:render", "one page that needs nothing else, with its picture"),
     "md": Entry("lowrank_cli.reports.markdown:render", "a Markdown table"),
 }
 

@@ -1,4 +1,4 @@
-"""The lines of a batch: one an input under one heading, and what failed."""
+"""The lines of a batch: one an input under one heading, what failed, and the whole."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ def rows(report: dict[str, Any], full: bool) -> Iterator[Row]:
     yield Row("", laid[0])
     for row in report["rows"]:
         if "input" in row:
-            tone = "" if row["status"] == "converged" else "warning"
-            yield Row(_name(row), next(texts), "" if not tone else safe(row["status"]), tone)
+            said = _remark(row)
+            yield Row(_name(row), next(texts), said, "warning" if said else "")
         else:
             yield Row(_name(row), "failed", safe(row["error"]["message"]), "warning")
+    yield from _whole(report, full)
     yield from _counts(report, full)
 
 
@@ -31,6 +32,13 @@ def _name(row: dict[str, Any]) -> str:
     """The path as it was given, and the item that was taken where the path does not say it."""
     path, item = (row.get("run") or {}).get("input_path") or "", (row.get("input") or {}).get("item")
     return safe(path if item is None or path.endswith(f":{item}") else f"{path}:{item}")
+
+
+def _remark(row: dict[str, Any]) -> str:
+    """What a reader must not miss of one input."""
+    if row["status"] != "converged":
+        return safe(row["status"])
+    return "larger than the matrix" if ((row.get("compression") or {}).get("ratio") or 1) < 1 else ""
 
 
 def _approximation(row: dict[str, Any], full: bool) -> tuple[str, ...]:
@@ -68,6 +76,24 @@ _TABLES: dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any], bool], tuple
     "approx": (("rank", "error", "bytes", "smaller", "time"), _approximation),
     "spectrum": (("shape", "s_1", "Frobenius", "numeric rank", "stable rank", "time"), _spectrum),
 }
+
+
+def _whole(report: dict[str, Any], full: bool) -> Iterator[Row]:
+    """All matrices as one, where they had one budget."""
+    total = report.get("total")
+    if not total:
+        return
+    asked, numbers = total["asked"], total["compression"]
+    wanted = size(asked["bytes"], full) if "bytes" in asked else f"relative error {number(asked['rtol'], full)}"
+    tone = "good" if total["met"] else "warning"
+    yield Row("asked in all", wanted, "" if total["met"] else "The budget was not kept.", tone)
+    yield Row("error in all", number(total["error"]["relative"], full), "relative, Frobenius norm, exact: measured")
+    least = number(total["optimal"]["relative_lower"], full)
+    yield Row("best possible", f"at least {least}", "Smallest relative error of any ranks in the same bytes.")
+    ratio = f"{number(numbers['ratio'], full)} x"
+    yield Row(
+        "bytes in all", size(numbers["bytes_out"], full), f"{ratio} smaller than {size(numbers['bytes_in'], full)}"
+    )
 
 
 def _counts(report: dict[str, Any], full: bool) -> Iterator[Row]:

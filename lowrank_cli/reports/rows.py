@@ -54,7 +54,7 @@ def rows(report: dict[str, Any], full: bool) -> list[Row]:
     readers = {"verify": _verify, "info": _info, "list": _list, "warmup": _warmup}
     command = report["command"]
     reader = _ELSEWHERE[command].load() if command in _ELSEWHERE else readers.get(command, _approximation)
-    return list(reader(report, full))
+    return [*reader(report, full), *_picture(report.get("run") or {}, full)]
 
 
 def title(report: dict[str, Any]) -> str:
@@ -86,6 +86,11 @@ def _approximation(report: dict[str, Any], full: bool) -> Iterator[Row]:
     yield status(report)
     yield from _error(report["error"], full)
     yield from optimal(report, full)
+    if run.get("singular_values"):
+        from .spectrum_rows import bars
+
+        drawn = bars(run["singular_values"], report["rank"])
+        yield from [] if drawn is None else [drawn]
     yield from _method_facts(report, full)
     yield from compression(report, full)
     yield from cost(report, run, full)
@@ -207,6 +212,13 @@ def cost(report: dict[str, Any], run: dict[str, Any], full: bool) -> Iterator[Ro
     if run.get("output") is not None:
         known = run.get("output_bytes")
         yield Row("output", safe(run["output"]), "" if known is None else size(known, full))
+
+
+def _picture(run: dict[str, Any], full: bool) -> Iterator[Row]:
+    """Where the picture went."""
+    if run.get("plot") is not None:
+        known = run.get("plot_bytes")
+        yield Row("picture", safe(run["plot"]), "" if known is None else size(known, full))
 
 
 def warnings(report: dict[str, Any]) -> Iterator[Row]:
