@@ -149,7 +149,7 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
 
         matrix = dataclasses.replace(shared.load(given.path, given.item, terminal), kernel=work.kernel)
         others = {name: shared.load(path, None, terminal) for name, path in work.companions.items()}
-        _check_types(work, [matrix, *others.values()])
+        _check_types(work, given.output, [matrix, *others.values()])
         named = labels.load(values, work.job.options, matrix.shape)
         job = work.job if named is None else named.resolved(work.job)
         terminal.detail(f"method {job.method}, {threads} threads, seed {job.seed}")
@@ -246,13 +246,13 @@ def _write(
         saving.save(outcome.factor, report, output, no_clobber=no_clobber)
 
 
-def _check_types(work: _Work, loaded: list[Loaded]) -> None:
+def _check_types(work: _Work, output: str | None, loaded: list[Loaded]) -> None:
     """Refuse an output that cannot hold factors of these matrices, before they are computed."""
-    if work.output is not None and work.part is None and not shared.to_stdout(work.output):
+    if output is not None and work.part is None and not shared.to_stdout(output):
         from ..formats.saving import check_type
 
         for one in loaded:
-            check_type(work.output, one.array.dtype)
+            check_type(output, one.array.dtype)
 
 
 def _with_run(

@@ -16,6 +16,7 @@ from ..lazy import np
 from . import atomic, mtx, mtx_entries, sparse_writer
 from .mtx_header import Header, check_promise, read_header
 from .mtx_lines import Lines
+from .sparse_parts import fits
 from .sparse_writer import SparseRows
 from .working import require_memory
 
@@ -36,7 +37,7 @@ def rows(path: str, item: str | None, most: int, target: str) -> SparseRows | No
         lines = Lines(file, path)
         header = read_header(lines)
         check_promise(header, mtx.most_text(file, lines), path)
-    if header.layout != "coordinate" or header.reading <= 2 * most:
+    if header.layout != "coordinate" or fits(header.reading, 2 * most):
         return None
     require_memory(40 * header.rows, path, "the counts of its rows")
     dtype = np.dtype("c16" if header.field == "complex" else "f8")

@@ -84,9 +84,8 @@ def open_rows(path: str, item: str | None, target: str) -> SparseRows | Loaded:
         with _opened(path) as source:
             format, source = _choose(source, item)
             if format.rows is not None and not source.stream:
-                found = format.rows(path, item, available_memory() // 2, target)
-                if found is not None:
-                    return found
+                # what fits is loaded: left in its file it could not be converted from packed members
+                return format.rows(path, item, available_memory() // 2, target) or _ours(format.load(path, item))
     return open_matrix(path, item)
 
 
