@@ -68,7 +68,7 @@ def compare(
     from ..engines.threads import engine_for
 
     budget = budget.with_defaults()
-    if budget.certify != "exact":
+    if budget.certify not in (None, "exact"):
         raise UsageError(f"--certify {budget.certify} gives no errors to compare", hint="leave --certify out")
     if budget.norm != "fro":
         raise UsageError("structures are compared by their Frobenius errors", hint="leave --norm out")

@@ -45,6 +45,15 @@ KERNEL = Param(
     "NAME:S",
     "Input",
 )
+ONCE = Param(
+    "single_pass",
+    "Read the matrix one time only, as a pipe that does not fit into memory is read anyway; needs --rank, and bounds "
+    "the error without a further look (svd, qb).",
+    ("--single-pass",),
+    None,
+    "Accuracy",
+    "switch",
+)
 _COMPANIONS = tuple(Param(name, c.help, (flag(name),), c.metavar, "Input") for name, c in COMPANIONS.items())
 OUTPUT = (
     Param(
@@ -92,9 +101,11 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
     return (
         inputs.MATRICES,
         *shared.INPUT,
+        shared.SPOOL,
         KERNEL,
         *_COMPANIONS,
         *budget_params(),
+        ONCE,
         METHOD,
         *method_params(names),
         labels.NAMES,
@@ -120,7 +131,7 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
     how = batch.plan(command, values, threads=shared.threads(values))
     paths = [values["matrix"]] if isinstance(values["matrix"], str) else list(values["matrix"])
     others = [*work.companions.values(), *([values["names"]] if values.get("names") else [])]
-    shared.check_inputs([*paths, *others])
+    shared.check_inputs([*paths, *others], values.get("spool"))
     given = inputs.read(paths, shared.item(values), terminal)
     if len(given) > 1 and shared.STDIN in others:
         raise UsageError("standard input can be read only once, not for each input", hint="save it as a file first")
@@ -144,17 +155,21 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
     """Approximate one matrix and write what is asked for."""
     started = time.perf_counter()
     with patience(terminal, f"{work.job.command} {given.name}"):
-        from ..api import run
+        from ..api import run, seen_once
         from ..reports.facts import plain, with_run
 
-        matrix = dataclasses.replace(shared.load(given.path, given.item, terminal), kernel=work.kernel)
-        others = {name: shared.load(path, None, terminal) for name, path in work.companions.items()}
+        spool = values.get("spool")
+        matrix = shared.load(given.path, given.item, terminal, once=_most(work), spool=spool)
+        matrix = dataclasses.replace(matrix, kernel=work.kernel)
+        others = {name: shared.load(path, None, terminal, spool=spool) for name, path in work.companions.items()}
         _check_types(work, given.output, [matrix, *others.values()])
         named = labels.load(values, work.job.options, matrix.shape)
         job = work.job if named is None else named.resolved(work.job)
         terminal.detail(f"method {job.method}, {threads} threads, seed {job.seed}")
         outcome, report = run(job, matrix, others, threads=threads, blas_pinned=terminal.blas_pinned)
         report = report if named is None else named.told(report, outcome.factor)
+        if seen_once(matrix):
+            shared.say_notes(matrix, matrix.array.notes(), terminal)
         _write(work, given.output, outcome, report, values, terminal)
         seen = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
         seen |= pictures.draw(given.plot, with_run(report, input_path=given.path, **seen), values, terminal)
@@ -183,6 +198,11 @@ def _read(command: str, method: str, values: Values) -> _Work:
             hint="leave it out, or use lowrank spectrum --plot",
         )
     budget = loaded_method.completed(read_budget(values))
+    if values.get("single_pass"):
+        if values.get("spool"):
+            raise UsageError("--single-pass and --spool contradict each other", hint="a spooled stream is read again")
+        budget = dataclasses.replace(budget, passes=1)
+    loaded_method.settled(budget, once=False)
     if loaded_method.of_product and budget.rank is None and not budget.has_tolerance:
         # a product has no default: its rank is a number of samples, and few tolerances are worth sampling for
         raise UsageError(
@@ -192,6 +212,16 @@ def _read(command: str, method: str, values: Values) -> _Work:
     job = Job(command, method, budget, read_options(method, values, _others()), seed)
     labels.check(values, method, job.options)
     return _Work(job, companions, part, _kernel(values.get("kernel")))
+
+
+def _most(work: _Work) -> int | None:
+    """Bytes of a stream above which it is not loaded but seen once; None: it is loaded, whatever it takes."""
+    from ..memory import available_memory
+
+    if work.job.budget.passes == 1:
+        return 0
+    method = find(METHODS, work.job.method, "method")
+    return available_memory() // 2 if method.single_pass and work.kernel is None else None
 
 
 def _check_names(kind: str, output: str | None, part: str | None) -> None:

@@ -44,10 +44,11 @@ class Loaded:
     """A matrix in the dtype we compute in, and what is known of where it came from.
 
     array: float32, float64, complex64 or complex128 in native byte order: a 2-D ndarray in its stored order (C or
-    Fortran), a canonical SciPy csr_array (sorted indices, duplicates summed, int64 or int32 indices), or a
-    ``matrices.filed.Filed``, which leaves the values in their file. dtype is the stored dtype in native byte order
-    ("float16", "int32", "float64"). notes are sentences for stderr. names are those the file gives its rows and
-    columns. kernel: the rows are points, and what is meant is their kernel matrix. watch: is told of passes over it.
+    Fortran), a canonical SciPy csr_array (sorted indices, duplicates summed, int64 or int32 indices), a
+    ``matrices.filed.Filed``, which leaves the values in their file, or a ``formats.arriving.Arriving``, which is read
+    once. dtype is the stored dtype in native byte order ("float16", "int32", "float64"). notes are sentences for
+    stderr. names are those the file gives its rows and columns. kernel: the rows are points, and what is meant is their
+    kernel matrix. watch: is told of passes over it.
     """
 
     array: np.ndarray | Any
@@ -72,7 +73,9 @@ class Format:
     most, target): a sparse matrix that neither fits nor can be left in its file, by rows, for converting it to target.
 
     A format that can be read once, forwards, also has stream(source, where, item) and stream_items(source, where):
-    the source has read and readinto, which may give less than asked for; where stands in messages.
+    the source has read and readinto, which may give less than asked for; where stands in messages. once(source, where,
+    item, most), if there is one: as stream, but what takes more than ``most`` bytes is a ``formats.arriving.Arriving``,
+    which reads the source later.
     """
 
     name: str
@@ -83,4 +86,5 @@ class Format:
     stream: Callable[[Any, str, str | None], Loaded] | None = None
     stream_items: Callable[[Any, str], list[Item]] | None = None
     filed: Callable[[str, str | None, int], Loaded | None] | None = None
+    once: Callable[[Any, str, str | None, int], Loaded] | None = None
     rows: Callable[[str, str | None, int, str], SparseRows | None] | None = None

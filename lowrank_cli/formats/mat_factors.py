@@ -37,7 +37,8 @@ def encode(meta: dict[str, Any], arrays: dict[str, numpy.ndarray]) -> list[Any]:
         if dot:
             structs.setdefault(base, {})[part] = array
         else:
-            chunks += mat5_writer.array(name, array)
+            # in MATLAB's order, so whole; at most 2 GiB
+            chunks += mat5_writer.array(name, np.asarray(array))
     for base, parts in structs.items():
         chunks += mat5_writer.record(base, parts)
     return chunks

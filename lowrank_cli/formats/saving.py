@@ -16,7 +16,7 @@ from ..factors.base import Approximation
 from . import NAMED, WRITERS, atomic, factor_meta, folders
 from .container import ArrayInfo, Container
 from .folder_factors import is_replaceable
-from .npy_writer import npy_chunks
+from .npy_writer import npy_chunks, size_of, views
 
 if TYPE_CHECKING:
     import numpy
@@ -90,18 +90,18 @@ def save(factor: Approximation, report: dict[str, Any], target: str, *, no_clobb
 
     The same factors and report give the same bytes: the key ``run`` of the report is left out. The target holds the
     old content or the new one at every moment (``atomic.commit``, ``folders.commit``). Raises UsageError for an
-    unknown suffix, OutputError when it cannot be written, ResourceError when an HDF5 file would not fit the memory.
+    unknown suffix, OutputError when it cannot be written.
     """
     encoded = _encode(check_suffix(target), factor, report, target)
     if isinstance(encoded, dict):
         folders.commit(target, encoded, is_replaceable, no_clobber)
     else:
-        atomic.commit(target, encoded, _size(encoded), no_clobber)
+        atomic.commit(target, views(encoded), size_of(encoded), no_clobber)
 
 
 def write_factors_to(fd: int, factor: Approximation, report: dict[str, Any]) -> None:
     """Write the bytes of a stored .npz to an open descriptor. Raises BrokenPipeError when nobody reads it."""
-    atomic.write_all(fd, _encode(WRITERS[".npz"].load(), factor, report, STDOUT), STDOUT)
+    atomic.write_all(fd, views(_encode(WRITERS[".npz"].load(), factor, report, STDOUT)), STDOUT)
 
 
 def write_array(array: Any, target: str, *, no_clobber: bool = False) -> None:
@@ -110,12 +110,12 @@ def write_array(array: Any, target: str, *, no_clobber: bool = False) -> None:
     if os.path.splitext(target)[1].lower() != ".npy" and not atomic.is_stream(target):
         raise UsageError("an array is written as .npy", where=target, hint="let the name of the output end in .npy")
     chunks = npy_chunks(array, keep_order=True)
-    atomic.commit(target, chunks, _size(chunks), no_clobber)
+    atomic.commit(target, views(chunks), size_of(chunks), no_clobber)
 
 
 def write_array_to(fd: int, array: Any) -> None:
     """Write one array as .npy to an open descriptor. Raises BrokenPipeError when nobody reads it."""
-    atomic.write_all(fd, npy_chunks(array, keep_order=True), STDOUT)
+    atomic.write_all(fd, views(npy_chunks(array, keep_order=True)), STDOUT)
 
 
 def load_factors(path: str) -> Saved:
@@ -186,10 +186,6 @@ def _of_the_values(report: dict[str, Any]) -> dict[str, Any]:
         if isinstance(kept.get(side), dict):
             kept[side] = {**kept[side], "item": None}
     return kept
-
-
-def _size(chunks: list[Any]) -> int:
-    return sum(memoryview(chunk).nbytes for chunk in chunks)
 
 
 def _container(path: str) -> Container:

@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from .npy_writer import size_of, views
+
 #: Sizes and offsets from here on need the zip64 fields.
 ZIP64_FROM = 0xFFFFFFFF
 _FULL = 0xFFFFFFFF
@@ -30,11 +32,11 @@ class Member:
 
 
 def member(name: str, body: Sequence[Any]) -> Member:
-    """One whose bytes are in memory."""
+    """One whose chunks can be read twice."""
     crc = 0
-    for chunk in body:
-        crc = zlib.crc32(chunk, crc)
-    return Member(name, sum(memoryview(chunk).nbytes for chunk in body), crc, body)
+    for view in views(body):
+        crc = zlib.crc32(view, crc)
+    return Member(name, size_of(body), crc, body)
 
 
 def archive(members: Sequence[Member]) -> Iterator[Any]:
@@ -53,9 +55,8 @@ def archive(members: Sequence[Member]) -> Iterator[Any]:
 
 def size(members: Sequence[Member]) -> int:
     """Bytes of the archive."""
-    return sum(one.size for one in members) + sum(
-        memoryview(chunk).nbytes for chunk in archive([dataclasses.replace(one, chunks=()) for one in members])
-    )
+    around = archive([dataclasses.replace(one, chunks=()) for one in members])
+    return sum(one.size for one in members) + size_of(around)
 
 
 def _local_header(name: str, crc: int, size: int) -> bytes:

@@ -12,6 +12,7 @@ from ..lazy import np
 from .facts import MatrixFacts, sweep
 from .grid import FAN, TreeSum, cuts, ranges, waves
 from .slabs import InMemory, Slab, Source
+from .tall import Tall, contiguous, room
 from .tiles import row_contiguous, scale_exactly, sum_products
 from .watch import UNWATCHED, Watch
 
@@ -144,23 +145,26 @@ class TiledMatrix:
             self._kept[place] = out
         return out
 
-    def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
-        X = np.ascontiguousarray(X)
-        out = np.empty((self.shape[0], X.shape[1]), np.result_type(self.dtype, X.dtype))
+    def matmat(self, X: numpy.ndarray, keep: bool = False) -> Any:
+        X = contiguous(X)
+        out = (room if keep else np.empty)((self.shape[0], X.shape[1]), np.result_type(self.dtype, X.dtype))
 
         def block(slab: Slab, i: int) -> None:
             rows = self._row_blocks[i]
             pieces = [self._col_blocks[j] for j in slab.col_blocks]
             pairs = ((self._operand(slab, rows, cols, X.shape[1]), X[cols]) for cols in pieces)
-            sum_products(out[rows], pairs, slab.col_blocks.start == 0)
+            total = out[rows]
+            sum_products(total, pairs, slab.col_blocks.start == 0)
+            if isinstance(out, Tall):
+                out[rows] = total
 
         for slab in self._slabs("matmat", (X,), {"out": out}):
             self._each(slab, 0, functools.partial(block, slab))
         return out
 
-    def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
-        Y = np.ascontiguousarray(Y)
-        out = np.empty((self.shape[1], Y.shape[1]), np.result_type(self.dtype, Y.dtype))
+    def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> Any:
+        Y = contiguous(Y)
+        out = (room if keep else np.empty)((self.shape[1], Y.shape[1]), np.result_type(self.dtype, Y.dtype))
         sums = [TreeSum() for _ in self._col_blocks]
 
         def block(slab: Slab, j: int) -> None:
@@ -181,7 +185,8 @@ class TiledMatrix:
     ) -> None:
         """To total is added A[:, cols]^H Y, or its transpose where products are turned, over the slab's rows; tile(i)
         is A[rows i, cols]."""
-        turns, scratch = self._turns(cols, Y), []
+        turns = self._turns(cols, Y)
+        scratch: list[numpy.ndarray] = []
         for i in slab.row_blocks:
             rows = self._row_blocks[i]
             if turns:
@@ -196,17 +201,17 @@ class TiledMatrix:
         least = min(rows.stop - rows.start for rows in self._row_blocks)
         return least * (cols.stop - cols.start) * Y.shape[1] > _SMALL_PRODUCT
 
-    def normal_matmat(self, X: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def normal_matmat(self, X: numpy.ndarray, keep: bool = False) -> tuple[Any, numpy.ndarray]:
         """(A X, A^H (A X)), the bits of ``matmat`` and ``rmatmat`` after one another, each strip read once where strips
         are whole rows.
 
         What the strips add to the second product is summed in their order, a wave of them at a time; so with
         ``adjoint_normal_matmat``.
         """
-        X = np.ascontiguousarray(X)
-        if self.source.strips not in (0, "both"):
-            Y = self.matmat(X)
-            return Y, self.rmatmat(Y)
+        X = contiguous(X)
+        if self.source.strips not in (0, "both") or isinstance(X, Tall):
+            Y = self.matmat(X, keep)
+            return Y, self.rmatmat(Y, isinstance(X, Tall))
         pieces = self._col_blocks
 
         def strip(slab: Slab, rows: slice, total: numpy.ndarray, parts: numpy.ndarray) -> None:
@@ -218,15 +223,15 @@ class TiledMatrix:
                 else:
                     np.matmul(tile(j).conj().T, total, out=parts[cols])
 
-        return self._fused(X, 0, strip)
+        return self._fused(X, 0, strip, room if keep else np.empty)
 
-    def adjoint_normal_matmat(self, Y: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def adjoint_normal_matmat(self, Y: numpy.ndarray, keep: bool = False) -> tuple[Any, numpy.ndarray]:
         """(A^H Y, A (A^H Y)), the bits of ``rmatmat`` and ``matmat`` after one another, each strip read once where
         strips are whole columns."""
-        Y = np.ascontiguousarray(Y)
-        if self.source.strips not in (1, "both"):
-            X = self.rmatmat(Y)
-            return X, self.matmat(X)
+        Y = contiguous(Y)
+        if self.source.strips not in (1, "both") or isinstance(Y, Tall):
+            X = self.rmatmat(Y, keep)
+            return X, self.matmat(X, isinstance(Y, Tall))
         pieces = self._row_blocks
 
         def strip(slab: Slab, cols: slice, total: numpy.ndarray, parts: numpy.ndarray) -> None:
@@ -238,7 +243,7 @@ class TiledMatrix:
             for i, rows in enumerate(pieces):
                 np.matmul(tile(i), total, out=parts[rows])
 
-        return self._fused(Y, 1, strip)
+        return self._fused(Y, 1, strip, room if keep else np.empty)
 
     def _strip_tiles(self, slab: Slab, places: list[tuple[slice, slice]], width: int) -> Callable[[int], numpy.ndarray]:
         """The tiles of a strip by number; copies serve both products, where a strip of them is not too much."""
@@ -249,13 +254,17 @@ class TiledMatrix:
         return lambda j: tiles[j]
 
     def _fused(
-        self, X: numpy.ndarray, axis: int, work: Callable[[Slab, slice, numpy.ndarray, numpy.ndarray], None]
-    ) -> tuple[numpy.ndarray, numpy.ndarray]:
+        self,
+        X: numpy.ndarray,
+        axis: int,
+        work: Callable[[Slab, slice, numpy.ndarray, numpy.ndarray], None],
+        make: Callable[[tuple[int, int], numpy.dtype], Any],
+    ) -> tuple[Any, numpy.ndarray]:
         """The row strips (axis 0) or column strips (1) of each slab in waves: what they add to the second product is
         kept, then added."""
         strips, pieces = (self._col_blocks, self._row_blocks) if axis else (self._row_blocks, self._col_blocks)
         b, dtype = X.shape[1], np.result_type(self.dtype, X.dtype)
-        out, back = np.empty((strips[-1].stop, b), dtype), np.empty((pieces[-1].stop, b), dtype)
+        out, back = make((strips[-1].stop, b), dtype), np.empty((pieces[-1].stop, b), dtype)
         sums = [TreeSum() for _ in pieces]
         state = {"out": out, "back": back, "sums": [tree.state for tree in sums]}
         for slab in self._slabs(f"fused {axis}", (X,), state):
@@ -263,7 +272,10 @@ class TiledMatrix:
                 parts = np.empty((len(wave), *back.shape), dtype)
 
                 def strip(i: int, slab: Slab = slab, wave: range = wave, parts: numpy.ndarray = parts) -> None:
-                    work(slab, strips[i], out[strips[i]], parts[i - wave.start])
+                    total = out[strips[i]]
+                    work(slab, strips[i], total, parts[i - wave.start])
+                    if isinstance(out, Tall):
+                        out[strips[i]] = total
 
                 def add(j: int, wave: range = wave, parts: numpy.ndarray = parts) -> None:
                     for i in range(len(wave)):

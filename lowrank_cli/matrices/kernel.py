@@ -107,7 +107,7 @@ class KernelMatrix:
         total = self._exponent + exponent
         return KernelMatrix(self.points, self.kernel, self.engine, total, self.name, dtype, self.watch)
 
-    def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
+    def matmat(self, X: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         X = np.ascontiguousarray(X)
         out = np.empty((self.shape[0], X.shape[1]), np.result_type(self.dtype, X.dtype))
         parts = ranges(self.grid[0])
@@ -123,14 +123,14 @@ class KernelMatrix:
             self.engine.map(lambda i, some=some: strip(some[i]), len(some))  # type: ignore[misc]
         return out
 
-    def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
+    def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         return self.matmat(Y)
 
-    def normal_matmat(self, X: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def normal_matmat(self, X: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, numpy.ndarray]:
         Y = self.matmat(X)
         return Y, self.matmat(Y)
 
-    def adjoint_normal_matmat(self, Y: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def adjoint_normal_matmat(self, Y: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, numpy.ndarray]:
         return self.normal_matmat(Y)
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:

@@ -87,13 +87,13 @@ class SparseMatrix:
         a = self.array
         return "sparse", *self.shape, a.indptr, a.indices, a.data
 
-    def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
+    def matmat(self, X: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         a = self.array
         return self.watch.result(
             self, "matmat", (X,), lambda: self._multiply(a.indptr, a.indices, a.data, X, self.grid[0])
         )
 
-    def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
+    def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         def make() -> numpy.ndarray:
             indptr, indices, data = self._transposed()
             return self._multiply(indptr, indices, data, Y, sparse_row_cuts(indptr))
@@ -125,11 +125,11 @@ class SparseMatrix:
         self.engine.map(block, len(blocks))
         return out
 
-    def normal_matmat(self, X: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def normal_matmat(self, X: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, numpy.ndarray]:
         Y = self.matmat(X)
         return Y, self.rmatmat(Y)
 
-    def adjoint_normal_matmat(self, Y: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def adjoint_normal_matmat(self, Y: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, numpy.ndarray]:
         X = self.rmatmat(Y)
         return X, self.matmat(X)
 

@@ -140,19 +140,19 @@ class FiledSparseMatrix:
             len(pieces),
         )
 
-    def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
+    def matmat(self, X: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         return self._products(X, True)[0] if self.lines.by_rows else self._products(X, False)[1]
 
-    def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
+    def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         return self._products(Y, False)[1] if self.lines.by_rows else self._products(Y, True)[0]
 
-    def normal_matmat(self, X: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def normal_matmat(self, X: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, numpy.ndarray]:
         if self.lines.by_rows:
             return self._products(X, True, back=True)
         Y = self.matmat(X)
         return Y, self.rmatmat(Y)
 
-    def adjoint_normal_matmat(self, Y: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def adjoint_normal_matmat(self, Y: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, numpy.ndarray]:
         if not self.lines.by_rows:
             return self._products(Y, True, back=True)
         X = self.rmatmat(Y)

@@ -36,23 +36,23 @@ class Counted:
         m, n = self.matrix.shape
         self.products.append(2 * columns * (m * n if self.matrix.nnz is None else self.matrix.nnz))
 
-    def matmat(self, X):
+    def matmat(self, X, keep=False):
         self.reads.append("matmat")
         self._multiplied(X.shape[1])
         return self.matrix.matmat(X)
 
-    def rmatmat(self, Y):
+    def rmatmat(self, Y, keep=False):
         self.reads.append("rmatmat")
         self._multiplied(Y.shape[1])
         return self.matrix.rmatmat(Y)
 
-    def normal_matmat(self, X):
+    def normal_matmat(self, X, keep=False):
         self.reads.append("normal")
         self._multiplied(X.shape[1])
         self._multiplied(X.shape[1])
         return self.matrix.normal_matmat(X)
 
-    def adjoint_normal_matmat(self, Y):
+    def adjoint_normal_matmat(self, Y, keep=False):
         self.reads.append("normal")
         self._multiplied(Y.shape[1])
         self._multiplied(Y.shape[1])
