@@ -119,5 +119,5 @@ COMMAND = Command(
   lowrank convert A.svd.npz A.svd.h5
   lowrank convert data.h5:/X X.npy
   lowrank convert A.mtx A.npy
-  lowrank convert big.mtx big.npz     sparse, by rows; read in parts from then on""",
+  lowrank convert big.mtx big.npz     sparse; read in parts from then on""",
 )
