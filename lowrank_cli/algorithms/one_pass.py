@@ -11,12 +11,13 @@ from ..certificates import probes
 from ..errors import InputError, UsageError
 from ..kernels import jit, sweep
 from ..lazy import np
-from ..matrices.blocks import orthonormalize, times
+from ..matrices.blocks import cast, columns_of, lengths, orthonormalize, times
 from ..matrices.dense import scale_exactly
 from ..matrices.facts import MatrixFacts, combine
 from ..matrices.forwards import height
 from ..matrices.grid import cuts, ranges
 from ..matrices.metered import Metered
+from ..matrices.tall import contiguous, room
 from ..memory import require
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
@@ -41,7 +42,7 @@ class _Sums:
 
     X: numpy.ndarray
     P: numpy.ndarray
-    G: numpy.ndarray
+    G: Any
     H: numpy.ndarray
     AP: numpy.ndarray
     facts: MatrixFacts | None = None
@@ -51,7 +52,9 @@ class _Sums:
         """Bring what has been added up of the first lines to another scale, exactly but for underflow."""
         shift, self.exponent = self.exponent - exponent, exponent
         if shift and lines:
-            self.G[:lines] = scale_exactly(self.G[:lines], shift)
+            for start in range(0, lines, 1 << 14):
+                part = slice(start, min(start + (1 << 14), lines))
+                self.G[part] = scale_exactly(self.G[part], shift)
             self.H = scale_exactly(self.H, 2 * shift)
             self.AP = scale_exactly(self.AP, shift)
 
@@ -61,8 +64,8 @@ def see(
 ) -> tuple[OnePass, Scaled, Assessor | None, float | None]:
     """The triplets that one pass gives, the matrix on its scale, and the judge and the target of the budget.
 
-    width: columns of the sketch, by default 2 k + 32 in steps of 32. Memory: the sketches, (3 m + 4 n) of these columns
-    in double precision for a matrix that comes by rows. Raises ResourceError before the first line is read.
+    width: columns l of the sketch, by default 2 k + 32 in steps of 32. Memory in double precision: 4 n l and 60 m,
+    and 3 m l that are in scratch files where they are too much. Raises ResourceError before the first line is read.
     """
     m, n = matrix.shape
     if m is None:
@@ -96,12 +99,12 @@ def _pass(matrix: Metered, by_rows: bool, l: int, streams: Streams) -> _Sums:
     count, length = (m, n) if by_rows else (n, m)
     wide, engine = np.result_type(matrix.dtype, np.float64), matrix.engine
     most = min(height(length, wide.itemsize), count)
-    entries = 3 * count * l + 4 * length * l + (m + 2 * n) * probes.COUNT + 4 * most * length
+    entries = 4 * length * l + (3 * m + 2 * n) * probes.COUNT + 4 * most * length
     require(entries * wide.itemsize, "what one pass adds up", "ask for a smaller --rank, or keep a stream with --spool")
     sums = _Sums(
         gaussian(streams, "single-pass", length, l, wide, engine),
         gaussian(streams, "certificate", n, probes.COUNT, wide),
-        np.empty((count, l), wide),
+        room((count, l), wide),
         np.zeros((length, l), wide),
         np.zeros((m, probes.COUNT), wide),
     )
@@ -151,7 +154,7 @@ def _looked(
 def _added(sums: _Sums, L: numpy.ndarray, lines: slice, by_rows: bool, tiles: list[slice], engine: Engine) -> None:
     """Enter these lines of L, as they are scaled."""
     pieces = [slice(i, min(i + _PIECE, len(L))) for i in range(0, len(L), _PIECE)]
-    G, AP = sums.G[lines], sums.AP[lines] if by_rows else sums.AP
+    G, AP = np.empty((len(L), sums.X.shape[1]), L.dtype), sums.AP[lines] if by_rows else sums.AP
 
     def along(i: int) -> None:
         np.matmul(L[pieces[i]], sums.X, out=G[pieces[i]])
@@ -166,6 +169,7 @@ def _added(sums: _Sums, L: numpy.ndarray, lines: slice, by_rows: bool, tiles: li
 
     engine.map(along, len(pieces))
     engine.map(across, len(tiles))
+    sums.G[lines] = G
 
 
 class OnePass:
@@ -189,7 +193,7 @@ class OnePass:
         m, n = shape
         self._turned = by_rows != (m >= n)
         self._dtype, self._engine = dtype, engine
-        length = float(np.linalg.norm(sums.G))
+        length = float(np.linalg.norm(lengths(sums.G, engine)))
         Q, R = orthonormalize(sums.G, engine)
         P, S, Th = np.linalg.svd(R)
         l = max(1, int(np.count_nonzero(S > LOST * S[0])))
@@ -197,7 +201,7 @@ class OnePass:
         Z = times(sums.H, Th[:l].conj().T / np.where(S[:l] > 0, S[:l], 1), engine)
         V, R = orthonormalize(Z, engine)
         W, self.s, Yh = np.linalg.svd(R)
-        self._U = times(Q, P[:, :l] @ Yh.conj().T, engine, out=None if l < Q.shape[1] else Q)
+        self._U = times(Q, P[:, :l] @ Yh.conj().T, engine, out=None if l < sums.X.shape[1] else Q)
         self._V = times(V, W, engine, out=V)
         # rounding of H, as large as it can be when it reaches a triplet
         eps = float(np.finfo(np.float64).eps)
@@ -210,9 +214,11 @@ class OnePass:
             "single_pass": {"sketch": sums.G.shape[1], "kept": l, "order": order, "floor_relative": floor}
         }
 
-    def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+    def triplets(self, k: int, keep: bool = False) -> tuple[Any, numpy.ndarray, Any]:
         """Of the taller of A and A^H."""
-        U, V = (np.ascontiguousarray(X[:, :k], dtype=self._dtype) for X in (self._U, self._V))
+        parts = (columns_of(X, 0, min(k, len(self.s)), self._engine) for X in (self._U, self._V))
+        U, V = (contiguous(cast(X, self._dtype, self._engine)) for X in parts)
+        U, V = (U, V) if keep else (np.asarray(U), np.asarray(V))
         s = self.s[:k].astype(np.finfo(self._dtype).dtype)
         return (V, s, U) if self._turned else (U, s, V)
 

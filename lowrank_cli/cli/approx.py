@@ -162,7 +162,7 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
         matrix = shared.load(given.path, given.item, terminal, once=_most(work), spool=spool)
         matrix = dataclasses.replace(matrix, kernel=work.kernel)
         others = {name: shared.load(path, None, terminal, spool=spool) for name, path in work.companions.items()}
-        _check_types(work, given.output, [matrix, *others.values()])
+        shared.check_types(None if work.part else given.output, [matrix, *others.values()])
         named = labels.load(values, work.job.options, matrix.shape)
         job = work.job if named is None else named.resolved(work.job)
         terminal.detail(f"method {job.method}, {threads} threads, seed {job.seed}")
@@ -274,15 +274,6 @@ def _write(
         saving.write_factors_to(terminal.data_descriptor(), outcome.factor, report)
     else:
         saving.save(outcome.factor, report, output, no_clobber=no_clobber)
-
-
-def _check_types(work: _Work, output: str | None, loaded: list[Loaded]) -> None:
-    """Refuse an output that cannot hold factors of these matrices, before they are computed."""
-    if output is not None and work.part is None and not shared.to_stdout(output):
-        from ..formats.saving import check_type
-
-        for one in loaded:
-            check_type(output, one.array.dtype)
 
 
 def _with_run(

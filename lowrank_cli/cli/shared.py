@@ -149,6 +149,15 @@ def check_output(output: str | None, inputs: list[str], values: Values, terminal
     check_target(output, files, bool(values.get("no_clobber")))
 
 
+def check_types(output: str | None, loaded: list[Loaded]) -> None:
+    """Refuse an output that cannot hold factors of these matrices, before they are computed."""
+    if output is not None and not to_stdout(output):
+        from ..formats.saving import check_type
+
+        for one in loaded:
+            check_type(output, one.array.dtype)
+
+
 def check_array_name(output: str) -> None:
     """Raise UsageError when an array cannot be written under this name."""
     from ..formats.atomic import is_stream

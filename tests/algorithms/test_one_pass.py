@@ -9,13 +9,14 @@ from contracts import cases
 from scipy.sparse import csr_array
 
 from lowrank_cli import api
-from lowrank_cli.algorithms import TABLE
+from lowrank_cli.algorithms import TABLE, one_pass
 from lowrank_cli.algorithms.outcome import Status
 from lowrank_cli.algorithms.svd import SVDOptions
 from lowrank_cli.budget import Budget
 from lowrank_cli.errors import InputError, LowrankError, ResourceError, UsageError
 from lowrank_cli.matrices import forwards
 from lowrank_cli.matrices.dense import TiledMatrix
+from lowrank_cli.matrices.tall import Scratch
 
 
 def approx(A, method="svd", **asked):
@@ -165,6 +166,15 @@ def test_no_bit_depends_on_threads_or_on_who_holds_the_rows(dtype):
         found, report = cases.run(cases.Case("svd"), other, rank=20, passes=1, threads=threads)
         assert cases.bits(found.factor) == cases.bits(wanted.factor)
         assert report["ledger"]["passes"] == 1 and report["options"]["certify"] == "probes"
+
+
+def test_no_bit_depends_on_where_the_sketch_is_kept(monkeypatch):
+    for A in (cases.large(), np.asfortranarray(cases.large("complex128"))):
+        wanted = approx(A, rank=20)
+        monkeypatch.setattr(one_pass, "room", Scratch)
+        found = approx(A, rank=20)
+        monkeypatch.undo()
+        assert cases.bits(found.factor) == cases.bits(wanted.factor) and found.certificate == wanted.certificate
 
 
 def test_the_digest_of_one_pass_is_that_of_the_matrix(monkeypatch):
