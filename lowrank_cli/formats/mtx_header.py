@@ -142,9 +142,7 @@ def check_memory(header: Header, where: str, named: bool) -> None:
     """Refuse with ResourceError what does not fit in memory. named: where is the path of a file."""
     what = f"a {header.rows} x {header.cols} matrix with {header.stored} stored entries"
     if header.layout == "coordinate" and named:
-        stem = where.removesuffix(".gz").removesuffix(".mtx").removesuffix(".mm")
-        require_memory(
-            header.reading, where, what, f"make a file that is read in parts: lowrank convert {where} {stem}.npz"
-        )
+        hint = "write it as .npz first, which is read in parts: lowrank convert FILE.mtx FILE.npz"
+        require_memory(header.reading, where, what, hint)
     else:
         require_memory(header.reading, where, what)

@@ -128,7 +128,7 @@ def test_text_that_changes_between_the_two_reads_is_refused(tmp_path, monkeypatc
 def test_a_file_that_does_not_fit_says_what_makes_one_that_can_be_read_in_parts(tmp_path, monkeypatch):
     path = text(tmp_path / "A.mtx")
     monkeypatch.setattr("lowrank_cli.formats.working.available_memory", lambda: 100_000)
-    with pytest.raises(ResourceError, match=r"lowrank convert .*/A\.mtx .*/A\.npz"):
+    with pytest.raises(ResourceError, match=r"lowrank convert FILE\.mtx FILE\.npz"):
         opening.open_matrix(path)
 
 
