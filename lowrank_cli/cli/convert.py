@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Exit, UsageError
 from ..formats import MATRIX_NAMED, NAMED, SINGLE
 from . import shared
 from .command import Command, Param, Values
 from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..formats.loaded import Loaded
 
 
 def _params() -> tuple[Param, ...]:
@@ -18,6 +21,7 @@ def _params() -> tuple[Param, ...]:
         Param("input", "A file of saved factors, or a matrix: PATH, PATH:ITEM, or - for standard input.", metavar="IN"),
         Param("output", target, metavar="OUT"),
         *shared.INPUT,
+        shared.MEMORY,
         shared.NO_CLOBBER,
         *shared.TALK,
     )
@@ -39,7 +43,8 @@ def _run(values: Values, terminal: Terminal) -> int:
             shared.check_array_name(output)
     shared.check_inputs([source])
     shared.check_output(output, [source], values, terminal)
-    (_factors if factors else _matrix)(values, terminal)
+    archive = output.lower().endswith(".npz")
+    (_factors if factors else _archive if archive else _matrix)(values, terminal)
     return Exit.DONE
 
 
@@ -67,14 +72,39 @@ def _factors(values: Values, terminal: Terminal) -> None:
         saving.save(saved.factor, saved.report, output, no_clobber=bool(values.get("no_clobber")))
 
 
+def _archive(values: Values, terminal: Terminal) -> None:
+    """A matrix as .npz: a sparse one by rows, a part at a time where it does not fit in memory."""
+    from ..factors.base import is_sparse
+    from ..formats import opening
+    from ..formats.loaded import Loaded
+    from ..formats.sparse_writer import rows_of, write
+    from ..matrices.lines import Lines
+
+    source, output = values["input"], values["output"]
+    found = opening.open_rows(source, shared.item(values), output)
+    if isinstance(found, Loaded):
+        if not is_sparse(found.array) and not isinstance(found.array, Lines):
+            shared.say_notes(found, found.notes, terminal)
+            return _write(found, values, terminal)
+        found = rows_of(found)
+    write(found, output, bool(values.get("no_clobber")))
+    for note in found.notes:
+        terminal.note(f"{source}: {note}")
+    if str(found.dtype) != found.stored:
+        terminal.note(f"{source}: stored as {found.stored}, written as {found.dtype}")
+
+
 def _matrix(values: Values, terminal: Terminal) -> None:
+    _write(shared.load(values["input"], shared.item(values), terminal), values, terminal)
+
+
+def _write(loaded: Loaded, values: Values, terminal: Terminal) -> None:
     from ..factors.base import dense, is_sparse
     from ..formats import saving
     from ..memory import require
 
-    loaded, output = shared.load(values["input"], shared.item(values), terminal), values["output"]
     array: Any = loaded.array
-    m, n = loaded.shape
+    (m, n), output = loaded.shape, values["output"]
     stream = shared.to_stdout(output)
     if is_sparse(array) and (stream or not saving.matrix_file(output)[0].sparse):
         require(m * n * array.dtype.itemsize, f"the dense {m}x{n} matrix", "this format holds every zero")
@@ -95,5 +125,6 @@ COMMAND = Command(
   lowrank convert A.svd.npz A.svd.h5
   lowrank convert data.h5:/X X.npy
   lowrank convert A.mtx A.npy
-  lowrank convert A.mtx.gz A.mat""",
+  lowrank convert A.mtx.gz A.mat
+  lowrank convert big.mtx big.npz     sparse; read in parts from then on""",
 )

@@ -7,19 +7,15 @@ from typing import Any
 from ..errors import ResourceError
 from ..lazy import np
 from ..memory import available_memory
-from . import mat5_writer, npz_factors, safetensors_factors
+from . import mat5_writer, safetensors_factors, zip_writer
 from .hdf5_factors import LIBVER
 from .matrix_file import NAME, MatrixFile
-from .npy_writer import header, npy_chunks, stored
+from .npy_writer import npy_chunks, stored
 
 
 def _npz(array: Any) -> list[Any]:
-    """A stored archive; a sparse matrix as SciPy's save_npz lays it out."""
-    if not hasattr(array, "indptr"):
-        return npz_factors.archive([(f"{NAME}.npy", npy_chunks(array))])
-    parts = {"indices": array.indices, "indptr": array.indptr, "data": array.data, "shape": np.array(array.shape)}
-    members = [(f"{name}.npy", npy_chunks(part)) for name, part in parts.items()]
-    return npz_factors.archive([*members, ("format.npy", [header("|S3", ()), b"csr"])])
+    """A stored archive of one array; of a sparse matrix ``sparse_writer`` makes one."""
+    return [*zip_writer.archive([zip_writer.member(f"{NAME}.npy", npy_chunks(array))])]
 
 
 def _hdf5(array: Any) -> list[Any]:
@@ -62,8 +58,4 @@ NPY = MatrixFile("NumPy array", lambda array: npy_chunks(array, keep_order=True)
 NPZ = MatrixFile("NumPy archive", _npz, sparse=True)
 HDF5 = MatrixFile("HDF5", _hdf5, sparse=True)
 MAT = MatrixFile("MATLAB", _mat, types=tuple(mat5_writer.KINDS), sparse=True)
-SAFETENSORS = MatrixFile(
-    "safetensors",
-    lambda array: safetensors_factors.tensors({NAME: array}, {}),
-    types=safetensors_factors.CONTAINER.types,
-)
+SAFETENSORS = MatrixFile("safetensors", _safetensors, types=safetensors_factors.CONTAINER.types)

@@ -142,6 +142,10 @@ def write_array(array: Any, target: str, *, no_clobber: bool = False) -> None:
             m, n = array.shape
             require(m * n * array.dtype.itemsize, f"the dense {m}x{n} matrix", f"{file.name} holds every zero")
             array = array.toarray()
+        elif file is MATRICES[".npz"].load():
+            from .sparse_writer import SparseRows, write
+
+            return write(SparseRows(array.shape, array.dtype, str(array.dtype), iter([array]), []), target, no_clobber)
     try:
         chunks = file.encode(array)
     except UsageError as err:

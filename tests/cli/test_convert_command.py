@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.io
 from formats.factor_samples import CASES, REPORT, assert_same, containers, content
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, load_npz, random_array
 
 import lowrank_cli
 from lowrank_cli.formats.saving import load_factors, save
@@ -54,6 +54,16 @@ def test_a_sparse_matrix_is_written_with_its_zeros_and_says_so(lowrank, tmp_path
     result = lowrank("convert", str(tmp_path / "A.mtx"), str(tmp_path / "A.npy"))
     assert result.code == 0 and "3 stored entries become 3 x 3" in result.err
     assert np.array_equal(np.load(tmp_path / "A.npy"), A.toarray())
+
+
+def test_a_sparse_matrix_stays_sparse_in_an_archive_and_small_memory_changes_no_byte(lowrank, tmp_path):
+    A = random_array((400, 300), density=0.1, rng=np.random.default_rng(1), format="csr")
+    scipy.io.mmwrite(tmp_path / "A.mtx", A, precision=17)
+    assert lowrank("convert", str(tmp_path / "A.mtx"), str(tmp_path / "A.npz")).code == 0
+    found = load_npz(tmp_path / "A.npz")
+    assert all(np.array_equal(getattr(found, part), getattr(A, part)) for part in ("data", "indices", "indptr"))
+    assert lowrank("convert", str(tmp_path / "A.npz"), str(tmp_path / "B.npz")).code == 0
+    assert (tmp_path / "A.npz").read_bytes() == (tmp_path / "B.npz").read_bytes()
 
 
 def test_a_raw_array_is_read_as_it_is_described(lowrank, tmp_path):
