@@ -18,7 +18,7 @@ class Budget:
     rank: number of stored columns (cr: sampled pairs; kron: terms; vq: codewords). rtol, atol: error in ``norm``,
     relative to the norm of the matrix or absolute. certify: how the reported error is obtained; "exact" measures it
     against the matrix in one pass, "probes" bounds it from Gaussian probes, "none" measures nothing and reports no
-    error. failure_probability: how often a bound may be wrong.
+    error. passes: complete reads of the matrix, at most. failure_probability: how often a bound may be wrong.
     """
 
     rank: int | None = opt(
@@ -45,11 +45,21 @@ class Budget:
         choices=("exact", "probes", "none"),
         panel="Accuracy",
     )
+    passes: int | None = opt(
+        None,
+        "Read the matrix at most so many times (svd, qb): the best result there is in them, its error as exact as they "
+        "allow.",
+        min=1,
+        max=1000,
+        panel="Accuracy",
+    )
     failure_probability: float = opt(1e-6, "How often a bound may be wrong.", above=0.0, max=0.1, panel="Accuracy")
 
     def __post_init__(self) -> None:
         if self.rank is not None:
             object.__setattr__(self, "rank", whole(self.rank, "rank"))
+        if self.passes is not None:
+            object.__setattr__(self, "passes", whole(self.passes, "passes"))
         for name in ("rtol", "atol", "failure_probability"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, real(getattr(self, name), name))

@@ -20,7 +20,8 @@ class Method:
     companions: names in ``companions.COMPANIONS`` of second matrices, of which it takes exactly one; run then has a
     fifth argument, a dict of that name and the matrix as a ``Metered`` with the ledger of the first. limited: a request
     with neither rank nor tolerance gets the default tolerance. rank: the only one its results have, for a method
-    without a choice. cost says in words what the ledger is held to in the tests; guarantee what is known of the error,
+    without a choice. least_passes: the fewest that --passes can hold it to; None: how many it takes follows from the
+    matrix alone. cost says in words what the ledger is held to in the tests; guarantee what is known of the error,
     choose when to take this one: they make its row in docs/methods.md.
     """
 
@@ -36,13 +37,20 @@ class Method:
     companions: tuple[str, ...] = ()
     limited: bool = True
     rank: int | None = None
+    least_passes: int | None = None
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def completed(self, budget: Budget) -> Budget:
         """The budget with the default tolerance, where this method is meant to have one, or with the only rank it has.
 
-        Raises UsageError for another rank.
+        Raises UsageError for another rank, or for passes that it cannot be held to.
         """
+        if budget.passes is not None and (self.least_passes or budget.passes + 1) > budget.passes:
+            raise UsageError(
+                f"--method {self.name} cannot be held to --passes {budget.passes}"
+                + (f": it takes {self.least_passes} or more" if self.least_passes else ""),
+                hint=f"--passes {self.least_passes}" if self.least_passes else "--method svd and qb can, to 2 or more",
+            )
         if self.rank is None:
             return budget.with_defaults() if self.limited and not self.of_product else budget
         if budget.rank not in (None, self.rank):

@@ -14,6 +14,7 @@ from ..matrices.blocks import orthonormalize, times
 from ..matrices.dense import scale_exactly
 from ..matrices.metered import Metered
 from ..streams import Streams
+from . import few_passes
 from .assessment import Assessor, assessor
 from .bases import LAPACK_ENTRIES, Grown, tall, to_tolerance
 from .completion import Ordered, complete
@@ -21,7 +22,7 @@ from .method import Method
 from .outcome import Outcome, Status
 from .scaling import Scaled, bring_to_scale, check_rank
 from .svd import SVDOptions, basis_for
-from .svd_sources import Full
+from .svd_sources import Full, Source
 from .tolerance import check_tolerance, target_square
 
 if TYPE_CHECKING:
@@ -51,38 +52,38 @@ def run(matrix: Metered, budget: Budget, options: QBOptions, streams: Streams) -
     m, n = matrix.shape
     check_rank(budget.rank, min(m, n), f"a {m}x{n} matrix")
     check_tolerance(budget, matrix.dtype)
+    if few_passes.counted(matrix, budget):
+        reached, scaled, target, assess = few_passes.approach(matrix, budget, None, streams)
+        return _finish(_Cut(reached, m < n), scaled, budget, target, assess)
     scaled = bring_to_scale(matrix)
     assess = assessor(scaled, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
     grown = basis_for(scaled, budget, SVDOptions(), assess, target, streams)
-    source = _Whole(scaled) if grown is None else _Projected(scaled, grown, target)
+    source = _Cut(Full(tall(scaled.matrix)), m < n) if grown is None else _Projected(scaled, grown, target)
     outcome = _finish(source, scaled, budget, target, assess)
     if outcome.status is Status.STAGNATED and not source.complete and target is not None and assess is not None:
         # the basis promised more than it held: one that reaches deeper, or all there is
         deeper = None
         if m * n > LAPACK_ENTRIES:
             deeper = to_tolerance(scaled, assess, target / 16, budget.rank, streams)
-        source = _Whole(scaled) if deeper is None else _Projected(scaled, deeper, target)
+        source = _Cut(Full(tall(scaled.matrix)), m < n) if deeper is None else _Projected(scaled, deeper, target)
         outcome = _finish(source, scaled, budget, target, assess)
     return outcome
 
 
-class _Whole:
-    """All pairs, from LAPACK's SVD."""
+class _Cut:
+    """Pairs cut from the triplets of another decomposition."""
 
-    complete, beyond = True, 0.0
-
-    def __init__(self, scaled: Scaled):
-        self.full = Full(tall(scaled.matrix))
-        self.transposed = scaled.matrix.shape[0] < scaled.matrix.shape[1]
-        self.kernels = self.full.kernels
-        self.facts: dict[str, Any] = {}
+    def __init__(self, source: Source, transposed: bool):
+        self.source, self.transposed = source, transposed
+        self.kernels, self.facts, self.beyond = source.kernels, source.facts, source.beyond
+        self.complete, self.spent = source.complete, source.spent
 
     def gains(self) -> numpy.ndarray:
-        return self.full.squares()
+        return self.source.squares()
 
     def pair(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray]:
-        U, s, V = self.full.triplets(k)
+        U, s, V = self.source.triplets(k)
         Q, X = (V, U) if self.transposed else (U, V)
         return np.ascontiguousarray(Q), np.ascontiguousarray((X * s).conj().T)
 
@@ -95,6 +96,7 @@ class _Projected:
         self.transposed = scaled.matrix.shape[0] < scaled.matrix.shape[1]
         single = grown.basis.W.dtype != scaled.matrix.dtype
         self.complete, self.beyond = grown.basis.exhausted and not single, grown.beyond
+        self.spent = grown.spent
         self.kernels = [grown.kernel]
         low = "single" if single else np.dtype(scaled.matrix.dtype).name
         self.facts: dict[str, Any] = {"basis": grown.basis.size, "basis_precision": low}
@@ -131,7 +133,7 @@ class _Projected:
 
 
 def _finish(
-    source: _Whole | _Projected, scaled: Scaled, budget: Budget, target: float | None, assess: Assessor | None
+    source: _Cut | _Projected, scaled: Scaled, budget: Budget, target: float | None, assess: Assessor | None
 ) -> Outcome:
     @functools.lru_cache(maxsize=1)  # assessed first, then handed over
     def build(k: int) -> QB:
@@ -143,13 +145,9 @@ def _finish(
         factor = dataclasses.replace(factor, B=scale_exactly(factor.B, scaled.exponent))
         if not np.all(np.isfinite(factor.B)):
             raise NumericalError(f"an entry of B overflows {factor.B.dtype}", hint="scale the matrix down")
-    status = Status.PASSES_SPENT if _ran_out(source, done.status) else done.status
+    status = Status.PASSES_SPENT if done.status is Status.STAGNATED and source.spent else done.status
     facts = {"kernels": [*source.kernels, f"sweep {scaled.facts.kernel}"], **source.facts}
     return Outcome(factor, status, done.certificate, scaled.matrix.ledger, facts)
-
-
-def _ran_out(source: _Whole | _Projected, status: Status) -> bool:
-    return status is Status.STAGNATED and isinstance(source, _Projected) and source.grown.spent
 
 
 METHOD = Method(
@@ -160,5 +158,6 @@ METHOD = Method(
     cost="4 q m n b + 2 m n k flops in q + 4 passes, as svd; LAPACK when small or nearly full rank",
     reference="Martinsson and Voronin 2016; Yu, Gu and Li 2018",
     guarantee="error^2 = |A|^2 - |B|^2, within a fraction of a percent of the smallest there is",
+    least_passes=few_passes.LEAST,
     choose="a basis of the columns and coordinates in it, when singular values are not wanted",
 )

@@ -13,7 +13,7 @@ from ..kernels.sweep import TileFacts, tile_sweep
 from ..lazy import np
 from .dense import SINGLE, scale_exactly
 from .facts import MatrixFacts, combine, refuse_not_finite
-from .grid import cuts, ranges, sparse_row_cuts, visit_tiles
+from .grid import cuts, one_by_one, ranges, sparse_row_cuts, visit_tiles
 from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
@@ -145,6 +145,9 @@ class SparseMatrix:
     def restricted(self, rows: numpy.ndarray, cols: numpy.ndarray) -> SparseMatrix:
         """The matrix of the rows and columns at these indices, on the same engine."""
         return SparseMatrix(self.array[rows][:, cols], self.engine, self.name, self.watch)
+
+    def together(self, asks: Sequence[tuple[Any, str, Any]]) -> list[Any]:
+        return one_by_one(asks)
 
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
         return visit_tiles(self, self.engine, visit)
