@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import ResourceError
@@ -12,6 +14,8 @@ from .errors import ResourceError
 _UNLIMITED = 2**60
 #: What ``allow`` was told: a property of the process, as the limits of the system are.
 _allowance: int | None = None
+#: Among how many at work at the same time what is left is shared out.
+_sharers = 1
 
 
 def require(need: int, what: str, hint: str) -> None:
@@ -37,12 +41,24 @@ def allow(total: int | None) -> None:
     _allowance = total
 
 
+@contextlib.contextmanager
+def shared_by(count: int) -> Iterator[None]:
+    """Inside, ``available_memory`` is the part of each of ``count`` that work at the same time."""
+    global _sharers
+    before, _sharers = _sharers, count
+    try:
+        yield
+    finally:
+        _sharers = before
+
+
 def available_memory() -> int:
-    """Bytes this process may still take: the least of what the system, its cgroup, its limits and ``allow`` leave."""
+    """Bytes this process may still take: the least of what the system, its cgroup, its limits and ``allow`` leave.
+    Where several are at work at the same time, one's part of it."""
     found = [value for value in (_system_memory(), _cgroup_memory(), _address_space()) if value is not None]
     if _allowance is not None:
         found.append(_allowance - _resident())
-    return max(0, min(found, default=_UNLIMITED))
+    return max(0, min(found, default=_UNLIMITED)) // _sharers
 
 
 def _resident() -> int:

@@ -20,34 +20,34 @@ class Counted:
         m, n = self.matrix.shape
         self.products.append(2 * columns * (m * n if self.matrix.nnz is None else self.matrix.nnz))
 
-    def matmat(self, X):
+    def matmat(self, X, keep=False):
         self.reads.append("matmat")
         self._multiplied(X.shape[1])
         return self.matrix.matmat(X)
 
-    def rmatmat(self, Y):
+    def rmatmat(self, Y, keep=False):
         self.reads.append("rmatmat")
         self._multiplied(Y.shape[1])
         return self.matrix.rmatmat(Y)
 
-    def normal_matmat(self, X):
+    def normal_matmat(self, X, keep=False):
         self.reads.append("normal")
         self._multiplied(X.shape[1])
         self._multiplied(X.shape[1])
         return self.matrix.normal_matmat(X)
 
-    def adjoint_normal_matmat(self, Y):
+    def adjoint_normal_matmat(self, Y, keep=False):
         self.reads.append("normal")
         self._multiplied(Y.shape[1])
         self._multiplied(Y.shape[1])
         return self.matrix.adjoint_normal_matmat(Y)
 
     def together(self, asks):
-        self.reads.append(" and ".join(name for _, name, _ in asks))
-        for _, name, argument in asks:
+        self.reads.append(" and ".join(name for _, name, *_ in asks))
+        for _, name, argument, *_ in asks:
             for _ in range(PRODUCTS.get(name, 0)):
                 self._multiplied(argument.shape[1])
-        return self.matrix.together([(matrix.matrix, name, argument) for matrix, name, argument in asks])
+        return self.matrix.together([(matrix.matrix, *rest) for matrix, *rest in asks])
 
     def sweep(self, transposed=False):
         self.reads.append("sweep")

@@ -270,9 +270,10 @@ def _enough(basis: BlockKrylov, cap: int | None, found: int, rank: int) -> bool:
 
 
 def require_basis(matrix: Metered | Adjoint, columns: int) -> None:
-    """Refuse a basis that memory cannot hold, before it grows; held twice while a block is appended."""
+    """Refuse a basis that memory cannot hold, before it grows; held twice while a block is appended. The long side of a
+    dense matrix may go to scratch files, or is kept by workers."""
     m, n = matrix.shape
-    need = 2 * columns * (m + n) * np.dtype(matrix.dtype).itemsize
+    need = 2 * columns * (n if matrix.nnz is None else m + n) * np.dtype(matrix.dtype).itemsize
     require(need, f"a Krylov basis of {columns} columns for a {m}x{n} matrix", "loosen --rtol, or lower the rank")
 
 

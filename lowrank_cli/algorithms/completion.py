@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..budget import Budget
 from ..certificates.certificate import Certificate
+from ..lazy import np
 from .assessment import Assessor
 from .outcome import Status
 from .scaling import Scaled
@@ -38,6 +39,12 @@ class Completed:
     rank: int
     certificate: Certificate
     status: Status
+
+
+def seen(gains: numpy.ndarray, rank: int, exponent: int) -> numpy.ndarray:
+    """Singular values of the matrix as given, from squared ones of the scaled one: so many that a cut at the rank can
+    be seen among them."""
+    return np.ldexp(np.sqrt(np.maximum(gains[: 2 * rank + 10], 0.0)), exponent)
 
 
 def complete(

@@ -12,8 +12,8 @@ from ..errors import NumericalError, UsageError
 from ..factors.cur import CUR
 from ..kernels.basis_rows import growth
 from ..lazy import np
-from ..matrices.dense import scale_exactly
 from ..matrices.metered import Metered
+from ..matrices.tiles import scale_exactly
 from ..options import check, opt
 from ..streams import Streams
 from .assessment import Assessor, assessor

@@ -18,9 +18,10 @@ from ..certificates import probes
 from ..certificates.residual import CANCELLED
 from ..errors import UsageError
 from ..lazy import np
-from ..matrices.blocks import gram, lengths, orthonormalize, times
-from ..matrices.dense import SINGLE, scale_exactly
+from ..matrices.blocks import columns_of, gram, householder, lengths, orthonormalize, times
+from ..matrices.dense import SINGLE
 from ..matrices.metered import Metered
+from ..matrices.tiles import scale_exactly
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
 from .assessment import Assessor, ByNorms, Measured, Probed
@@ -89,10 +90,6 @@ def approach(
     single precision. Memory: m times 192 numbers in single, or c in double precision.
     """
     wanted = budget.passes or MOST
-    if wanted < LEAST:
-        raise UsageError(
-            f"--passes {wanted} is too few: the svd takes {LEAST} or more", hint=f"--passes {LEAST}, or --single-pass"
-        )
     wide, kept = widths(matrix.shape, budget.rank, block)
     probed = budget.certify == "probes" or (budget.certify == "exact" and budget.passes is not None)
     scaled, X, captured, stored = _first(matrix, wide, streams, probed, budget.passes)
@@ -116,7 +113,7 @@ def _first(
     X = orthonormalize(
         gaussian(streams, "first block", min(matrix.shape), wide, low.dtype, matrix.engine), matrix.engine
     )[0]
-    asks: list[tuple[Metered, str, Any]] = [(matrix, "sweep", False), (low, name, X)]
+    asks: list[tuple[Any, ...]] = [(matrix, "sweep", False), (low, name, X, True)]
     G = gaussian(streams, "certificate", matrix.shape[1], probes.COUNT, matrix.dtype) if probed else None
     if G is not None:
         asks.append((matrix, "matmat", G))
@@ -132,7 +129,7 @@ def _first(
                 f"entries differ so much in size that --passes {passes} is too few", hint=f"--passes {LEAST + 1}"
             )
         again, guess = lowered(scaled) or (scaled.matrix, 0)
-        W, Z = tall(again).normal_matmat(X)
+        W, Z = tall(again).normal_matmat(X, keep=True)
         norm = math.ldexp(math.sqrt(scaled.squares), -guess)
     noise = np.full(wide, _NOISE * float(np.finfo(Z.dtype).eps) * norm)
     own = np.linalg.eigvalsh(gram(W, matrix.engine))[::-1] if facts.squares else np.zeros(wide)
@@ -180,7 +177,7 @@ def _iterate(
         high = tall(matrix)
         X = X[:, : 2 * kept] if final else X
         X = _filled(X.astype(matrix.dtype, copy=False), min(budget.rank or 1, high.shape[1]), streams, high)
-        W, H = high.normal_matmat(np.ascontiguousarray(X))
+        W, H = high.normal_matmat(np.ascontiguousarray(X), keep=True)
         values, T = np.linalg.eigh(gram(W, engine))
         values, T = np.ldexp(np.maximum(values[::-1], 0.0), 2 * exponent), T[:, ::-1]
         captured.append(float(np.sum(values[:rank])))
@@ -239,7 +236,7 @@ class Reached:
         scaled: Scaled,
         spent: bool,
     ):
-        engine = matrix.engine
+        self._engine = engine = matrix.engine
         (W, H), (values, T) = products, ritz
         self.spent, self.ritz = spent, values
         self.facts: dict[str, Any] = {"basis": X.shape[1], "basis_precision": np.dtype(X.dtype).name}
@@ -253,15 +250,15 @@ class Reached:
             P, s, Th = np.linalg.svd(R)
             self.U, self.s, self.V = times(U, C @ Th.conj().T, engine, out=U), s, times(Q, P, engine, out=Q)
         else:
-            Q, R = np.linalg.qr(W)
+            Q, R = householder(W, engine)
             P, s, Th = np.linalg.svd(R)
-            self.U = times(np.ascontiguousarray(Q), P, engine)
+            self.U = times(Q, P, engine)
             self.s, self.V = s, times(X, Th.conj().T, engine)
         self.total = scaled.squares
         self.beyond = max(0.0, self.total - float(np.sum(self.squares())))
 
     def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-        return self.U[:, :k], self.s[:k], self.V[:, :k]
+        return columns_of(self.U, 0, k, self._engine), self.s[:k], self.V[:, :k]
 
     def squares(self) -> numpy.ndarray:
         return np.square(self.s.astype(np.float64))

@@ -11,9 +11,10 @@ from ..errors import NumericalError, UsageError
 from ..factors.given import Given, GivenReduced
 from ..lazy import np
 from ..matrices.adjoint import Adjoint, adjoint_of
-from ..matrices.dense import TiledMatrix, scale_exactly
+from ..matrices.dense import TiledMatrix
 from ..matrices.metered import Metered
 from ..matrices.sparse import SparseMatrix
+from ..matrices.tiles import scale_exactly
 from ..options import check, opt
 from ..streams import Streams
 from .assessment import assessor

@@ -15,7 +15,20 @@ import math
 from typing import TYPE_CHECKING
 
 from ..lazy import np
-from ..matrices.blocks import Columns, cross, gram, lengths, orthonormalize, subtract_product, times, weighted
+from ..matrices.blocks import (
+    Columns,
+    beside,
+    columns_of,
+    cross,
+    drawn,
+    gram,
+    householder,
+    lengths,
+    orthonormalize,
+    subtract_product,
+    times,
+    weighted,
+)
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
 
@@ -120,7 +133,7 @@ class BlockKrylov:
         noise = self._noise()
         floor = np.append(noise * np.sqrt(self._gram.diagonal().real[-last.shape[1] :]), np.full(sketched, noise))
         if self._fused is None:
-            Z = self.matrix.rmatmat(np.hstack([last, self._sketch(sketched)]) if sketched else last)
+            Z = self.matrix.rmatmat(beside([last, self._sketch(sketched)], self.matrix.engine) if sketched else last)
         elif sketched:
             Z = np.hstack([self._fused, self.matrix.rmatmat(self._sketch(sketched))])
         else:
@@ -161,10 +174,11 @@ class BlockKrylov:
         need = self._sketched + b
         if need > self._drawn.shape[1]:
             # a wider sketch begins with the narrower one, and drawing it anew is dear: a few columns ahead
-            self._drawn = gaussian(
-                self.streams, "sketch", self.matrix.shape[0], need + _AHEAD, self.matrix.dtype, self.matrix.engine
+            matrix, ahead = self.matrix, need + _AHEAD
+            self._drawn = drawn(
+                self.streams, "sketch", matrix.shape[0], ahead, matrix.dtype, matrix.engine, matrix.home
             )
-        Omega = np.ascontiguousarray(self._drawn[:, self._sketched : need])
+        Omega = columns_of(self._drawn, self._sketched, need, self.matrix.engine)
         self._sketched = need
         return Omega
 
@@ -172,9 +186,9 @@ class BlockKrylov:
         """Join Q, orthonormal and orthogonal to V, and A Q to the basis."""
         engine = self.matrix.engine
         if fused:
-            W, self._fused = self.matrix.normal_matmat(Q)
+            W, self._fused = self.matrix.normal_matmat(Q, keep=True)
         else:
-            W, self._fused = self.matrix.matmat(Q), None
+            W, self._fused = self.matrix.matmat(Q, keep=True), None
         corner = gram(W, engine)
         if self.size:
             side = cross(self.W, W, engine, wide=True)
@@ -212,8 +226,8 @@ class BlockKrylov:
             if np.linalg.norm(G - np.eye(l)) < 0.5:
                 return U, np.linalg.inv(np.linalg.cholesky(G).conj().T)
             return orthonormalize(U, engine)[0], np.eye(l)
-        Q, R = np.linalg.qr(self.W.dense().astype(wide, copy=False))
-        return times(np.ascontiguousarray(Q), np.linalg.svd(R)[0][:, :l], engine), np.eye(l)
+        Q, R = householder(self.W, engine, wide)
+        return times(Q, np.linalg.svd(R)[0][:, :l], engine), np.eye(l)
 
     def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
         """(U, s, V) for k Ritz triplets, and s for as many more as were resolved: A V[:, :k] = U diag(s[:k]).
@@ -231,9 +245,9 @@ class BlockKrylov:
             Q, R = orthonormalize(times(self.W, T, engine), engine)
         else:
             T = np.eye(self.size, dtype=vectors.dtype)
-            Q, R = np.linalg.qr(self.W.dense())
+            Q, R = householder(self.W, engine)
         P, s, Th = np.linalg.svd(R)
-        U = times(np.ascontiguousarray(Q), P[:, :k], engine)
+        U = times(Q, P[:, :k], engine)
         V = times(self.V, T @ Th.conj().T[:, :k], engine)
         return U, s.astype(np.finfo(self.W.dtype).dtype), V
 

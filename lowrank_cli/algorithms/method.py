@@ -21,8 +21,9 @@ class Method:
     fifth argument, a dict of that name and the matrix as a ``Metered`` with the ledger of the first. limited: a request
     with neither rank nor tolerance gets the default tolerance. rank: the only one its results have, for a method
     without a choice. least_passes: the fewest that --passes can hold it to; None: how many it takes follows from the
-    matrix alone. cost says in words what the ledger is held to in the tests; guarantee what is known of the error,
-    choose when to take this one: they make its row in docs/methods.md.
+    matrix alone. spectrum: its outcomes hold singular values of the matrix. single_pass: it can do with a
+    ``matrices.once.Once``, when the budget allows one pass. cost says in words what the ledger is held to in the tests;
+    guarantee what is known of the error, choose when to take this one: they make its row in docs/methods.md.
     """
 
     name: str
@@ -38,24 +39,39 @@ class Method:
     limited: bool = True
     rank: int | None = None
     least_passes: int | None = None
+    spectrum: bool = False
+    single_pass: bool = False
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def completed(self, budget: Budget) -> Budget:
         """The budget with the default tolerance, where this method is meant to have one, or with the only rank it has.
 
-        Raises UsageError for another rank, or for passes that it cannot be held to.
+        Raises UsageError for another rank.
         """
-        if budget.passes is not None and (self.least_passes or budget.passes + 1) > budget.passes:
-            raise UsageError(
-                f"--method {self.name} cannot be held to --passes {budget.passes}"
-                + (f": it takes {self.least_passes} or more" if self.least_passes else ""),
-                hint=f"--passes {self.least_passes}" if self.least_passes else "--method svd and qb can, to 2 or more",
-            )
         if self.rank is None:
             return budget.with_defaults() if self.limited and not self.of_product else budget
         if budget.rank not in (None, self.rank):
             raise UsageError(f"--method {self.name} has rank {self.rank}, not {budget.rank}", hint="leave --rank out")
         return budget if budget.has_tolerance else dataclasses.replace(budget, rank=self.rank)
+
+    def settled(self, budget: Budget, once: bool) -> Budget:
+        """The completed budget with nothing left open; once: the matrix can be read one time.
+
+        Raises UsageError when this method, or what is asked of it, takes more passes than there are.
+        """
+        if once:
+            budget = dataclasses.replace(budget, passes=1)
+        if budget.passes == 1 and not self.single_pass:
+            raise UsageError(
+                f"--method {self.name} reads the matrix more than once",
+                hint="svd, qb and fd need one pass; --spool DIR keeps a stream for the others",
+            )
+        if budget.passes not in (None, 1) and not self.least_passes:
+            raise UsageError(
+                f"--method {self.name} cannot be held to --passes {budget.passes}",
+                hint="svd and qb can; how many passes the others take follows from the matrix",
+            )
+        return self.completed(budget).settled()
 
     def within(self, budget: Budget) -> Budget:
         """The budget with the rank lowered to that of a method without a choice."""

@@ -12,10 +12,10 @@ from ..errors import NumericalError
 from ..factors.nystrom import ColumnNystrom, Nystrom
 from ..lazy import np
 from ..matrices.blocks import cross
-from ..matrices.dense import scale_exactly
 from ..matrices.facts import MatrixFacts
 from ..matrices.kernel import KernelMatrix
 from ..matrices.metered import Metered
+from ..matrices.tiles import scale_exactly
 from ..memory import require
 from ..options import check, opt
 from ..streams import Streams

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NumericalError
 from ..factors.nystrom import Nystrom
 from ..lazy import np
-from ..matrices.blocks import cross, orthonormalize, times
+from ..matrices.blocks import cast, cross, orthonormalize, times
 from ..matrices.metered import Metered
 from .bases import Grown
 from .scaling import Scaled
@@ -71,7 +71,7 @@ class Projected:
     def _computed(self, l: int) -> numpy.ndarray:
         engine = self.matrix.engine
         U, T = self.grown.basis.left(l)
-        Q = times(U.astype(self.matrix.dtype, copy=False), T, engine)
+        Q = np.asarray(times(cast(U, self.matrix.dtype, engine), T, engine))
         return nystrom(Q, self.matrix, self.scaled)
 
 
@@ -101,7 +101,7 @@ def nystrom(Q: numpy.ndarray, matrix: Metered, scaled: Scaled) -> numpy.ndarray:
     B, R = orthonormalize(times(Z, np.linalg.inv(C), engine), engine)
     P, s, _ = np.linalg.svd(R)
     roots = np.sqrt(np.maximum(np.square(s.astype(np.float64)) - shift, 0.0))
-    return times(B, P * roots.astype(s.dtype), engine)
+    return np.asarray(times(B, P * roots.astype(s.dtype), engine))
 
 
 def _refuse_negative(least: float, most: float, scaled: Scaled) -> None:

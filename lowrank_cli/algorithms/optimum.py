@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..certificates import optimum
 from ..certificates.certificate import Certificate
 from ..lazy import np
-from ..matrices.blocks import cross, gram, subtract_product
+from ..matrices.blocks import cast, combined, cross, gram, subtract_product
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
 from .bases import adjoint, tall
@@ -65,12 +65,13 @@ class _Probe:
         self.matrix, exponent = self._precision(source, scaled)
         self.unit = math.ldexp(bulk, -2 * exponent)
         self.adjoint = adjoint(self.matrix)
-        self.U = U.astype(self.matrix.dtype, copy=False)
+        self.engine = self.matrix.engine
+        self.U = cast(U, self.matrix.dtype, self.engine)
         self.noise = _ROUNDING * float(np.finfo(self.matrix.dtype).eps) * math.sqrt(scaled.squares / bulk)
         G = gaussian(streams, "optimum", self.matrix.shape[1], optimum.COUNT, self.matrix.dtype, self.matrix.engine)
         self.degree = 0
         # A times the polynomials of the last two degrees, times G
-        self.AX, self.before = self.matrix.matmat(G), np.empty(0)
+        self.AX, self.before = self.matrix.matmat(G, keep=True), None
         self.length = math.sqrt(float(np.square(np.abs(G).astype(np.float64)).sum()))
 
     def _precision(self, source: Refined, scaled: Scaled) -> tuple[Any, int]:
@@ -79,24 +80,24 @@ class _Probe:
             return tall(low[0]), low[1]
         return source.matrix, 0
 
-    def _projected(self, Y: numpy.ndarray) -> numpy.ndarray:
+    def _projected(self, Y: Any) -> Any:
         """(I - U U^H) Y."""
-        engine, left = self.matrix.engine, Y.copy()
-        subtract_product(left, self.U, cross(self.U, Y, engine), engine)
+        left = combined([(1.0, Y)], self.engine)
+        subtract_product(left, self.U, cross(self.U, Y, self.engine), self.engine)
         return left
 
     def cap(self, degree: int, delta: float) -> float:
         """A bound of |E|_2^2 by the polynomial of that degree."""
         while self.degree < degree:
             # A E^H E X = A A^H (I - U U^H) A X: the recurrence runs on A X alone, one fused pass a degree
-            stepped = self.adjoint.normal_matmat(self._projected(self.AX))[1] * self.AX.real.dtype.type(2 / self.unit)
-            stepped -= self.AX
-            if self.degree:
-                stepped = 2 * stepped - self.before
+            more = self.adjoint.normal_matmat(self._projected(self.AX), keep=True)[1]
+            twice = 2.0 if self.degree else 1.0
+            terms = [(2 * twice / self.unit, more), (-twice, self.AX)]
+            stepped = combined(terms if self.before is None else [*terms, (-1.0, self.before)], self.engine)
             self.before, self.AX = self.AX, stepped
             self.degree += 1
         Y = self._projected(self.AX)
-        observed = math.sqrt(max(0.0, float(np.linalg.eigvalsh(gram(Y, self.matrix.engine))[-1]) / self.unit))
+        observed = math.sqrt(max(0.0, float(np.linalg.eigvalsh(gram(Y, self.engine))[-1]) / self.unit))
         # what rounding of the products may have hidden, each step at most doubling what came before
         observed += self.noise * 4.0**degree * self.length
         return optimum.cap(observed**2 * self.bulk, self.bulk, degree, delta, self.matrix.dtype.kind == "c")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..certificates.certificate import Certificate
 from ..factors.base import Approximation
 from ..matrices.metered import Ledger
+
+if TYPE_CHECKING:
+    import numpy
 
 
 class Status(enum.Enum):
@@ -38,7 +41,8 @@ _ADVICE = {
 class Outcome:
     """A factorization, how it ended, how good it is, and what it cost.
 
-    facts holds what only this method can say, for the report's ``method_facts``.
+    facts holds what only this method can say, for the report's ``method_facts``. spectrum: leading singular values of
+    the matrix as far as the method saw them, more than the rank where it can; those beyond it are estimates from below.
     """
 
     factor: Approximation
@@ -46,6 +50,7 @@ class Outcome:
     certificate: Certificate
     ledger: Ledger
     facts: dict[str, Any] = dataclasses.field(default_factory=dict)
+    spectrum: numpy.ndarray | None = None
 
     @property
     def bound_met(self) -> bool:

@@ -39,7 +39,7 @@ class Curve:
 
     errors (reach + 1,): relative Frobenius errors at ranks 0 .. reach, non-increasing, within about 0.3 % of the best.
     lower (K + 1,): what no approximation of that rank can go below. complete: K and reach are all there is, and what is
-    left there is rounding. rounding: errors below this say nothing about the matrix.
+    left there is rounding. rounding: errors below this say nothing about the matrix. |A| = norm * 2**exponent.
     """
 
     errors: numpy.ndarray
@@ -48,6 +48,8 @@ class Curve:
     complete: bool
     rounding: float
     kernels: list[str]
+    norm: float
+    exponent: int
 
     @property
     def floor(self) -> float:
@@ -208,7 +210,8 @@ def _measured(source: Source, scaled: Scaled, reach: int, transposed: bool) -> C
     lower = _lower(values, source.squares(), eps) / norm
     lower[: reach + 1] = np.minimum(lower[: reach + 1], errors)
     rounding = 4 * max(scaled.matrix.shape) ** 0.5 * eps
-    return Curve(errors, lower, reach, reach >= len(source.squares()), rounding, source.kernels)
+    complete = reach >= len(source.squares())
+    return Curve(errors, lower, reach, complete, rounding, source.kernels, scaled.squares**0.5, scaled.exponent)
 
 
 def _tails(squares: numpy.ndarray) -> numpy.ndarray:

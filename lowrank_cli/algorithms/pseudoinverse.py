@@ -13,9 +13,9 @@ from ..factors.svd import SVD
 from ..lazy import np
 from ..matrices.adjoint import adjoint_of
 from ..matrices.blocks import cross, subtract_product, weighted
-from ..matrices.dense import scale_exactly
 from ..matrices.facts import ldexp
 from ..matrices.metered import Metered
+from ..matrices.tiles import scale_exactly
 from ..options import check, opt
 from .least_squares import Decomposed
 from .scaling import Scaled, bring_to_scale

@@ -10,14 +10,15 @@ from ..budget import Budget
 from ..errors import NumericalError
 from ..factors.qb import QB
 from ..lazy import np
-from ..matrices.blocks import orthonormalize, times
-from ..matrices.dense import scale_exactly
+from ..matrices.blocks import cast, columns_of, orthonormalize, times
 from ..matrices.metered import Metered
+from ..matrices.tall import contiguous
+from ..matrices.tiles import scale_exactly
 from ..streams import Streams
-from . import few_passes
+from . import few_passes, one_pass
 from .assessment import Assessor, assessor
 from .bases import LAPACK_ENTRIES, Grown, tall, to_tolerance
-from .completion import Ordered, complete
+from .completion import Ordered, complete, seen
 from .method import Method
 from .outcome import Outcome, Status
 from .scaling import Scaled, bring_to_scale, check_rank
@@ -49,6 +50,9 @@ def run(matrix: Metered, budget: Budget, options: QBOptions, streams: Streams) -
     Martinsson and Voronin 2016; Yu, Gu and Li 2018. We differ: a block Krylov basis, and an error that is measured,
     not found as a difference of squares.
     """
+    if budget.passes == 1:
+        seen, scaled, assess, target = one_pass.see(matrix, budget, None, streams)
+        return _finish(_Cut(seen, matrix.shape[0] < matrix.shape[1]), scaled, budget, target, assess)
     m, n = matrix.shape
     check_rank(budget.rank, min(m, n), f"a {m}x{n} matrix")
     check_tolerance(budget, matrix.dtype)
@@ -59,25 +63,29 @@ def run(matrix: Metered, budget: Budget, options: QBOptions, streams: Streams) -
     assess = assessor(scaled, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
     grown = basis_for(scaled, budget, SVDOptions(), assess, target, streams)
-    source = _Cut(Full(tall(scaled.matrix)), m < n) if grown is None else _Projected(scaled, grown, target)
+    source = _whole(scaled) if grown is None else _Projected(scaled, grown, target)
     outcome = _finish(source, scaled, budget, target, assess)
     if outcome.status is Status.STAGNATED and not source.complete and target is not None and assess is not None:
         # the basis promised more than it held: one that reaches deeper, or all there is
         deeper = None
         if m * n > LAPACK_ENTRIES:
             deeper = to_tolerance(scaled, assess, target / 16, budget.rank, streams)
-        source = _Cut(Full(tall(scaled.matrix)), m < n) if deeper is None else _Projected(scaled, deeper, target)
+        source = _whole(scaled) if deeper is None else _Projected(scaled, deeper, target)
         outcome = _finish(source, scaled, budget, target, assess)
     return outcome
 
 
-class _Cut:
-    """Pairs cut from the triplets of another decomposition."""
+def _whole(scaled: Scaled) -> _Cut:
+    return _Cut(Full(tall(scaled.matrix)), scaled.matrix.shape[0] < scaled.matrix.shape[1])
 
-    def __init__(self, source: Source, transposed: bool):
-        self.source, self.transposed = source, transposed
-        self.kernels, self.facts, self.beyond = source.kernels, source.facts, source.beyond
-        self.complete, self.spent = source.complete, source.spent
+
+class _Cut:
+    """Pairs cut from triplets: those of LAPACK's SVD, of a single pass, or of a few."""
+
+    def __init__(self, triplets: Source, transposed: bool):
+        self.source, self.transposed = triplets, transposed
+        self.kernels, self.facts, self.beyond = triplets.kernels, triplets.facts, triplets.beyond
+        self.complete, self.spent = triplets.complete, triplets.spent
 
     def gains(self) -> numpy.ndarray:
         return self.source.squares()
@@ -96,8 +104,7 @@ class _Projected:
         self.transposed = scaled.matrix.shape[0] < scaled.matrix.shape[1]
         single = grown.basis.W.dtype != scaled.matrix.dtype
         self.complete, self.beyond = grown.basis.exhausted and not single, grown.beyond
-        self.spent = grown.spent
-        self.kernels = [grown.kernel]
+        self.spent, self.kernels = grown.spent, [grown.kernel]
         low = "single" if single else np.dtype(scaled.matrix.dtype).name
         self.facts: dict[str, Any] = {"basis": grown.basis.size, "basis_precision": low}
         self._known: tuple[int, Any] = (0, None)
@@ -114,12 +121,12 @@ class _Projected:
     def pair(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray]:
         more = k if self.target is None else -(-(k + _SPARE) // 16) * 16
         Q, B = self._computed(min(more, self.grown.basis.size)) if self._known[0] < k else self._known[1]
-        return np.ascontiguousarray(Q[:, :k]), np.ascontiguousarray(B[:k])
+        return contiguous(columns_of(Q, 0, k, self.matrix.engine)), np.ascontiguousarray(B[:k])
 
     def _computed(self, l: int) -> tuple[numpy.ndarray, numpy.ndarray]:
         engine = self.matrix.engine
         U, T = self.grown.basis.left(l)
-        U = U.astype(self.matrix.dtype, copy=False)
+        U = cast(U, self.matrix.dtype, engine)
         Z = self.matrix.rmatmat(U)
         X, Z = times(U, T, engine, out=U), times(Z, T, engine, out=Z)
         if not self.transposed:
@@ -127,7 +134,7 @@ class _Projected:
         else:
             # A X X^H, X orthonormal directions of rows
             Q, R = orthonormalize(Z, engine)
-            made = Q, times(X, np.ascontiguousarray(R.conj().T), engine).conj().T
+            made = Q, np.asarray(times(X, np.ascontiguousarray(R.conj().T), engine)).conj().T
         self._known = l, made
         return made
 
@@ -139,7 +146,8 @@ def _finish(
     def build(k: int) -> QB:
         return QB(*source.pair(k))
 
-    done = complete(Ordered(build, source.gains(), source.beyond), scaled, budget, target, assess)
+    gains = source.gains()
+    done = complete(Ordered(build, gains, source.beyond), scaled, budget, target, assess)
     factor = build(done.rank)
     if scaled.exponent:
         factor = dataclasses.replace(factor, B=scale_exactly(factor.B, scaled.exponent))
@@ -147,7 +155,8 @@ def _finish(
             raise NumericalError(f"an entry of B overflows {factor.B.dtype}", hint="scale the matrix down")
     status = Status.PASSES_SPENT if done.status is Status.STAGNATED and source.spent else done.status
     facts = {"kernels": [*source.kernels, f"sweep {scaled.facts.kernel}"], **source.facts}
-    return Outcome(factor, status, done.certificate, scaled.matrix.ledger, facts)
+    values = seen(gains, done.rank, scaled.exponent)
+    return Outcome(factor, status, done.certificate, scaled.matrix.ledger, facts, values)
 
 
 METHOD = Method(
@@ -158,6 +167,8 @@ METHOD = Method(
     cost="4 q m n b + 2 m n k flops in q + 4 passes, as svd; LAPACK when small or nearly full rank",
     reference="Martinsson and Voronin 2016; Yu, Gu and Li 2018",
     guarantee="error^2 = |A|^2 - |B|^2, within a fraction of a percent of the smallest there is",
-    least_passes=few_passes.LEAST,
     choose="a basis of the columns and coordinates in it, when singular values are not wanted",
+    spectrum=True,
+    single_pass=True,
+    least_passes=few_passes.LEAST,
 )

@@ -15,9 +15,9 @@ from ..errors import NumericalError
 from ..factors.base import Approximation, Factorization, dense
 from ..factors.svd import SVD
 from ..lazy import np
-from ..matrices.dense import scale_exactly
 from ..matrices.facts import ldexp
 from ..matrices.metered import Ledger
+from ..matrices.tiles import scale_exactly
 from .completion import Ordered, complete
 from .outcome import Outcome
 from .scaling import check_rank

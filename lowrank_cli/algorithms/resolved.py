@@ -12,7 +12,7 @@ import math
 
 from ..errors import UsageError
 from ..lazy import np
-from ..matrices.blocks import cross, gram, subtract_product
+from ..matrices.blocks import combined, cross, gram, lengths, subtract_product, weighted
 from ..matrices.metered import Metered
 from ..streams import Streams
 from .bases import FULL_SHARE, LAPACK_ENTRIES, MOST_BLOCKS, Grown, require_basis, tall
@@ -73,7 +73,7 @@ def largest_residual(basis: BlockKrylov, k: int) -> float:
     if not squares[0] > 0:
         return 0.0
     engine = basis.matrix.engine
-    outside = Z.copy()
+    outside = combined([(1.0, Z)], engine)
     for _ in range(2):
         subtract_product(outside, basis.V, cross(basis.V, outside, engine), engine)
     last = T[-basis.last :, :k]
@@ -93,7 +93,7 @@ def _columns_to_go(looked: list[tuple[int, float]], residual: float, b: int) -> 
 
 def measured(matrix: Metered, U: np.ndarray, s: np.ndarray, V: np.ndarray) -> float:
     """The largest |A v - s u| over s_1, from one product; A^H u = s v holds to rounding as the triplets are made."""
-    from ..matrices.blocks import lengths
-
-    left = tall(matrix).matmat(np.ascontiguousarray(V)) - U * s
-    return float(lengths(left, matrix.engine).max() / s[0]) if len(s) and s[0] > 0 else 0.0
+    engine = matrix.engine
+    reached = tall(matrix).matmat(np.ascontiguousarray(V), keep=True)
+    left = combined([(1.0, reached), (-1.0, weighted(U, s, engine))], engine)
+    return float(lengths(left, engine).max() / s[0]) if len(s) and s[0] > 0 else 0.0

@@ -228,7 +228,7 @@ class _Triplets:
 
     def __init__(self, tall: Metered | Adjoint, U: numpy.ndarray, s: numpy.ndarray, V: numpy.ndarray):
         k = U.shape[1]
-        self.U, self.V = np.ascontiguousarray(U), np.ascontiguousarray(V)
+        self.U, self.V = np.ascontiguousarray(np.asarray(U)), np.ascontiguousarray(V)
         self.s = s[:k].astype(np.float64)
         left = tall.rmatmat(self.U).astype(np.result_type(U.dtype, np.float64)) - self.V * self.s
         self.residuals = np.sqrt(np.sum(np.square(np.abs(left)), axis=0))

@@ -15,7 +15,7 @@ from ..lazy import np
 from ..matrices.metered import Metered
 from ..options import check, opt
 from ..streams import Streams
-from . import few_passes
+from . import few_passes, one_pass
 from .assessment import Assessor, assessor
 from .bases import (
     FULL_SHARE,
@@ -28,7 +28,7 @@ from .bases import (
     to_tolerance,
     width,
 )
-from .completion import Ordered, complete
+from .completion import Ordered, complete, seen
 from .method import Method
 from .optimum import enclose
 from .outcome import Outcome, Status
@@ -46,11 +46,13 @@ _SMALL_ENTRIES, _SMALL_SIDE = 1_000_000, 500
 
 @dataclasses.dataclass(frozen=True)
 class SVDOptions:
-    """block: width of a Krylov block; default the rank over two plus ten, rounded up to a multiple of 32."""
+    """block: width of a Krylov block; default the rank over two plus ten, rounded up to a multiple of 32. Of the sketch
+    of a single pass; default twice the rank plus 32, rounded up in the same way."""
 
     block: int | None = opt(
         None,
-        "Columns of a Krylov block (svd); the fourth and later ones are wider. Default from the rank.",
+        "Columns of a Krylov block (svd), the fourth and later ones are wider; or of the sketch of a single pass. "
+        "Default from the rank.",
         min=1,
         max=4096,
     )
@@ -79,8 +81,14 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
     double. Cost with q blocks of b columns: 4 q m n b flops and 2 m n (k + 12) for the last product, in q + 4 passes
     over the first four blocks, two more for each further one, plus one for the exact error. Memory (m + n) q b.
 
+    A matrix that is seen once gives two sketches of l columns, by default 2 k + 32 in steps of 32, and a bound from
+    probes (Yu et al. 2017; we leave out the directions that rounding has taken). The mean of the squared error is at
+    most 2 + k / (l - k - 1) times the smallest, and no error is much below sqrt(u) |A|_2. Cost: 4 m n l flops.
+
     Raises UsageError (rank too large, tolerance below eps), InputError (NaN, Inf), NumericalError, ResourceError.
     """
+    if budget.passes == 1:
+        return _once(matrix, budget, options, streams)
     m, n = matrix.shape
     check_rank(budget.rank, min(m, n), f"a {m}x{n} matrix")
     check_tolerance(budget, matrix.dtype)
@@ -124,6 +132,17 @@ def _passes_counted(matrix: Metered, budget: Budget, options: SVDOptions) -> boo
     # the sweep, the whole matrix, its error
     lapack = budget.passes >= 3 and not budget.has_tolerance and wants_lapack(matrix, budget.rank, options)
     return few_passes.counted(matrix, budget) and not lapack
+
+
+def _once(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) -> Outcome:
+    """The SVD of a matrix that is seen one time: see ``one_pass``."""
+    if options.residual is not None or options.max_blocks != MOST_BLOCKS:
+        raise UsageError(
+            "--residual and --max-blocks speak of further passes, and the matrix is seen once",
+            hint="--block sets the columns of the one sketch",
+        )
+    source, scaled, assess, target = one_pass.see(matrix, budget, options.block, streams)
+    return _finish(source, scaled, budget, target, assess, streams)
 
 
 def _source(
@@ -184,7 +203,7 @@ def _finish(
 
     @functools.lru_cache(maxsize=1)  # assessed first, then handed over
     def build(k: int) -> SVD:
-        U, s, V = source.triplets(k)
+        U, s, V = source.triplets(k, keep=True)
         return signed(V, s, U, engine) if transposed else signed(U, s, V, engine)
 
     def optimal_lower(k: int) -> float:
@@ -192,7 +211,8 @@ def _finish(
         beyond = float(np.sum(least[k : k + 1] if budget.norm == "spectral" else least[k:]))
         return beyond**0.5 / assess.norm if assess is not None and assess.norm else 0.0
 
-    done = complete(Ordered(build, source.squares(), source.beyond, optimal_lower), scaled, budget, target, assess)
+    squares = source.squares()
+    done = complete(Ordered(build, squares, source.beyond, optimal_lower), scaled, budget, target, assess)
     status = Status.PASSES_SPENT if done.status is Status.STAGNATED and source.spent else done.status
     factor = build(done.rank)
     certificate = done.certificate
@@ -204,7 +224,8 @@ def _finish(
         if not np.all(np.isfinite(factor.s)):
             raise NumericalError(f"the largest singular value overflows {factor.s.dtype}", hint="scale the matrix down")
     facts = {"kernels": [*source.kernels, f"sweep {scaled.facts.kernel}"], **source.facts}
-    return Outcome(factor, status, certificate, scaled.matrix.ledger, facts)
+    values = np.concatenate([factor.s, seen(squares, done.rank, scaled.exponent)[done.rank :]])
+    return Outcome(factor, status, certificate, scaled.matrix.ledger, facts, values)
 
 
 METHOD = Method(
@@ -212,9 +233,13 @@ METHOD = Method(
     options=SVDOptions,
     run=run,
     identity="A ~ U diag(s) Vh",
-    cost="4 q m n b + 2 m n k flops in q + 4 passes (q blocks of b columns); LAPACK when small or nearly full rank",
-    reference="Musco and Musco 2015; Tropp and Webber 2023",
-    least_passes=few_passes.LEAST,
-    guarantee="LAPACK: the smallest error there is; else within a fraction of a percent, and the report encloses it",
+    cost="4 q m n b + 2 m n k flops in q + 4 passes (q blocks of b columns); LAPACK when small or nearly full rank; "
+    "4 m n (2 k + 32) in one pass",
+    reference="Musco and Musco 2015; Tropp and Webber 2023; one pass: Yu et al. 2017",
+    guarantee="LAPACK: the smallest error there is; else within a fraction of a percent, and the report encloses it; "
+    "one pass: its mean square at most 2 + k / (k + 31) times the smallest",
     choose="the smallest error for a rank; singular values; the yardstick of all others",
+    spectrum=True,
+    single_pass=True,
+    least_passes=few_passes.LEAST,
 )

@@ -10,7 +10,7 @@ from ..errors import NumericalError
 from ..factors.svd import SVD
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
-from ..matrices.blocks import orthonormalize, peaks, times, weighted
+from ..matrices.blocks import cast, columns_of, orthonormalize, peaks, times, weighted
 from ..matrices.metered import Metered
 from .bases import Grown
 
@@ -33,8 +33,8 @@ class Source(Protocol):
     kernels: list[str]
     facts: dict[str, Any]
 
-    def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-        """(U, s, V): U (m, k), s (k,), V (n, k)."""
+    def triplets(self, k: int, keep: bool = False) -> tuple[Any, numpy.ndarray, Any]:
+        """(U, s, V): U (m, k), s (k,), V (n, k). keep: U may be a ``Tall``."""
         ...
 
     def squares(self) -> numpy.ndarray:
@@ -69,7 +69,7 @@ class Full:
         self.complete, self.spent = True, False
         self.facts: dict[str, Any] = {}
 
-    def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+    def triplets(self, k: int, keep: bool = False) -> tuple[Any, numpy.ndarray, Any]:
         return self.U[:, :k], self.s[:k], self.V[:, :k]
 
     def squares(self) -> numpy.ndarray:
@@ -122,9 +122,10 @@ class Refined:
         self.facts: dict[str, Any] = {"basis": grown.basis.size, "basis_precision": low}
         self._known: tuple[int, Any] = (0, None)
 
-    def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+    def triplets(self, k: int, keep: bool = False) -> tuple[Any, numpy.ndarray, Any]:
         U, s, V = self.resolved(k)
-        return U[:, :k], s[:k], V[:, :k]
+        U, V = (columns_of(block, 0, k, self.matrix.engine) for block in (U, V))
+        return (U, s[:k], V) if keep else (np.asarray(U), s[:k], np.asarray(V))
 
     def resolved(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
         """The triplets as they were computed, somewhat more than k of them."""
@@ -136,7 +137,7 @@ class Refined:
     def _refine(self, l: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
         engine = self.matrix.engine
         U, T = self.grown.basis.left(l)
-        U = U.astype(self.matrix.dtype, copy=False)
+        U = cast(U, self.matrix.dtype, engine)
         Z = self.matrix.rmatmat(U)
         Q, R = orthonormalize(times(Z, T, engine, out=Z), engine)
         P, s, Th = np.linalg.svd(R)
@@ -165,8 +166,5 @@ def signed(U: numpy.ndarray, s: numpy.ndarray, V: numpy.ndarray, engine: Engine)
     lead = peaks(U, engine)
     size = np.abs(lead)
     phase = np.where(size > 0, lead / np.where(size > 0, size, 1), 1).astype(U.dtype)
-    return SVD(
-        weighted(U, phase.conj(), engine),
-        np.ascontiguousarray(s),
-        np.ascontiguousarray((V * phase.conj()).conj().T),
-    )
+    right = np.asarray(weighted(V, phase.conj(), engine))
+    return SVD(weighted(U, phase.conj(), engine), np.ascontiguousarray(s), np.ascontiguousarray(right.conj().T))

@@ -16,9 +16,10 @@ from ..factors.base import Pair
 from ..factors.qb import QB
 from ..lazy import np
 from ..matrices.adjoint import adjoint_of
-from ..matrices.dense import TiledMatrix, scale_exactly
+from ..matrices.dense import TiledMatrix
 from ..matrices.facts import ldexp
 from ..matrices.metered import Metered
+from ..matrices.tiles import scale_exactly
 from ..options import check
 from ..streams import Streams
 from . import svd

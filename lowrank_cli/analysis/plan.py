@@ -104,7 +104,7 @@ def plan(
     modest = not (rtols or bytes_ or ratios)
     asked_rtols = DEFAULT_RTOLS if modest else tuple(rtols)
     A = api.tiled(matrix, engine)
-    sizes = _sizes_of(matrix, A.nnz)
+    sizes = sizes_of(matrix, A.nnz)
     # what fits only because the matrix itself fits is not worth a larger factorization
     budgets = [*bytes_, *(sizes.bytes_in / ratio for ratio in ratios)]
     ranks = [sizes.fitting(b) for b in budgets if b < sizes.bytes_in]
@@ -150,7 +150,7 @@ def _questions(rtols: Sequence[float], bytes_: Sequence[int], ratios: Sequence[f
     return [*(("rtol", x) for x in rtols), *(("bytes", x) for x in bytes_), *(("ratio", x) for x in ratios)]
 
 
-def _sizes_of(matrix: Loaded, nnz: int | None) -> Sizes:
+def sizes_of(matrix: Loaded, nnz: int | None) -> Sizes:
     entries = matrix.shape[0] * matrix.shape[1] if nnz is None else nnz
     return _sizes(matrix.shape, entries, nnz is not None, matrix.item.bytes, matrix.array.dtype)
 

@@ -14,6 +14,7 @@ from ..lazy import np
 from ..matrices.blocks import gram
 from ..matrices.facts import MatrixFacts, combine, ldexp
 from ..matrices.metered import Metered
+from ..matrices.tall import contiguous
 from .certificate import Certificate
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _by_products(matrix: Metered, L: Any, R: Any) -> MatrixFacts | None:
 
 def _held(factor: Factorization) -> Pair:
     """The two factors, computed once."""
-    L, R = (part if is_sparse(part) else np.ascontiguousarray(part) for part in factor.pair())
+    L, R = (part if is_sparse(part) else contiguous(part) for part in factor.pair())
     return Pair(L, R)
 
 

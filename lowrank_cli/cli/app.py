@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 
 from ..errors import Exit, LowrankError
+from ..plugins import problems
 from .terminal import ReaderGone, Terminal
 
 BROKEN_PIPE = 141
@@ -13,7 +14,10 @@ BROKEN_PIPE = 141
 def run(argv: list[str], terminal: Terminal) -> int:
     """Carry out a command line. Returns the exit code; raises only what stops the whole process (signals)."""
     try:
-        return _run(argv, terminal)
+        code = _run(argv, terminal)
+        for line in problems():
+            terminal.warn(line)
+        return code
     except ReaderGone:
         return BROKEN_PIPE
 
@@ -45,17 +49,25 @@ def _failed(error: Exception, terminal: Terminal) -> int:
     return say(error, terminal)
 
 
-def say(error: Exception, terminal: Terminal) -> int:
-    """Print the one line of an error, and its traceback for --debug. Returns the exit code it means."""
+def say(error: Exception, terminal: Terminal, name: str = "") -> int:
+    """Print the one line of an error, and its traceback for --debug. Returns the exit code it means.
+
+    name: of the input it befell, for errors that do not tell it.
+    """
     if terminal.debug:
         terminal.err.write("".join(traceback.format_exception(error)))
-    line, code = explain(error)
+    line, code = explain(error, name)
     terminal.line("error", line)
     return code
 
 
-def explain(error: Exception) -> tuple[str, int]:
+def explain(error: Exception, name: str = "") -> tuple[str, int]:
     """What to say of an exception, and the exit code it means."""
+    line, code = _explained(error)
+    return (line if not name or name in line else f"{name}: {line}"), code
+
+
+def _explained(error: Exception) -> tuple[str, int]:
     if isinstance(error, LowrankError):
         return error.line(), int(error.exit_code)
     if isinstance(error, MemoryError):

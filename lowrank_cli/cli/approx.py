@@ -9,15 +9,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..algorithms import TABLE as METHODS
+from ..budget import Budget
 from ..companions import COMPANIONS
 from ..errors import Exit, UsageError
 from ..factors import TABLE as FACTORS
 from ..formats import NAMED
 from ..options import flag
 from ..registry import find
+from . import allotted, batch, inputs, pictures, shared
 from . import names as labels
-from . import shared
 from .command import Command, Param, Values
+from .inputs import Input
 from .params import budget_params, method_params, read_budget, read_options, real, whole
 from .progress import patience
 from .terminal import Terminal
@@ -33,7 +35,11 @@ DEFAULT_METHOD = "svd"
 PRODUCT = "product"
 
 METHOD = Param(
-    "method", f"How to factor: {', '.join(METHODS)}.  [default: {DEFAULT_METHOD}]", ("--method", "-m"), "NAME", "Method"
+    "method",
+    lambda: f"How to factor: {', '.join(METHODS)}.  [default: {DEFAULT_METHOD}]",
+    ("--method", "-m"),
+    "NAME",
+    "Method",
 )
 KERNEL = Param(
     "kernel",
@@ -43,11 +49,20 @@ KERNEL = Param(
     "NAME:S",
     "Input",
 )
+ONCE = Param(
+    "single_pass",
+    "Read the matrix one time only, as a pipe that does not fit into memory is read anyway; needs --rank, and bounds "
+    "the error without a further look (svd, qb).",
+    ("--single-pass",),
+    None,
+    "Accuracy",
+    "switch",
+)
 _COMPANIONS = tuple(Param(name, c.help, (flag(name),), c.metavar, "Input") for name, c in COMPANIONS.items())
 OUTPUT = (
     Param(
         "output",
-        f"Save the factors with their report ({NAMED}); - writes a stored .npz to standard output.",
+        f"Save the factors with their report ({NAMED}); - writes a stored .npz to standard output. {inputs.NAMING}",
         ("-o", "--output"),
         "FILE",
         "Output",
@@ -61,6 +76,7 @@ OUTPUT = (
     ),
     shared.NO_CLOBBER,
 )
+PLOT = pictures.plot("the singular values and the rank, for svd and qb", many=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,13 +84,8 @@ class _Work:
     """A request, read and checked as far as it can be without opening a file."""
 
     job: Job
-    path: str
     companions: dict[str, str]
-    item: str | None
-    threads: int
-    output: str | None
     part: str | None
-    face: str
     kernel: Kernel | None = None
 
 
@@ -90,22 +101,22 @@ def _kernel(text: str | None) -> Kernel | None:
     return Kernel(name, real(scale, "kernel"))
 
 
-def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
-    return (
-        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input.", metavar="A"),
-        *shared.INPUT,
-        KERNEL,
-        *_COMPANIONS,
-        *budget_params(),
-        METHOD,
-        *method_params(names),
+def _params(names: tuple[str, ...] | None = None) -> tuple[Param, ...]:
+    """With the options of all methods, or of those named."""
+    before = (inputs.MATRICES, *shared.INPUT, shared.SPOOL, KERNEL, *_COMPANIONS, *budget_params(), ONCE, METHOD)
+    after = (
         labels.NAMES,
         shared.SEED,
         *shared.RESOURCES,
+        *batch.PARAMS,
+        *allotted.PARAMS,
         *OUTPUT,
+        PLOT,
         *shared.REPORT,
         *shared.TALK,
     )
+    taken = frozenset(param.name for param in (*before, *after))
+    return (*before, *method_params(names, taken), *after)
 
 
 def _others() -> frozenset[str]:
@@ -115,26 +126,58 @@ def _others() -> frozenset[str]:
 
 def execute(command: str, method: str, values: Values, terminal: Terminal) -> int:
     """Approximate, save, report: what ``approx`` and its short forms share. Returns the exit code."""
-    work = _read(command, method, values)
-    inputs = [work.path, *work.companions.values(), *([values["names"]] if values.get("names") else [])]
-    shared.check_inputs(inputs)
-    shared.check_output(work.output, inputs, values, terminal)
-    started = time.perf_counter()
-    with patience(terminal, f"{command} {work.path}"):
-        from ..api import run
+    work, ask = _read(command, method, values), allotted.asked(method, values)
+    how = batch.plan(command, values, threads=shared.threads(values))
+    paths = [values["matrix"]] if isinstance(values["matrix"], str) else list(values["matrix"])
+    others = [*work.companions.values(), *([values["names"]] if values.get("names") else [])]
+    shared.check_inputs([*paths, *others], values.get("spool"))
+    given = inputs.read(paths, shared.item(values), terminal)
+    if len(given) > 1 and shared.STDIN in others:
+        raise UsageError("standard input can be read only once, not for each input", hint="save it as a file first")
+    placed = inputs.with_outputs(given, values.get("output"), others, values, terminal)
+    placed = pictures.place(placed, others, values, terminal)
 
-        matrix = dataclasses.replace(shared.load(work.path, work.item, terminal), kernel=work.kernel)
-        others = {name: shared.load(path, None, terminal) for name, path in work.companions.items()}
+    def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
+        return _one(work, matrix, threads, values, terminal)
+
+    if ask is None:
+        return batch.run(how, placed, one, terminal)
+
+    def ranked(matrix: Input, rank: int, threads: int, terminal: Terminal) -> batch.Result:
+        job = dataclasses.replace(work.job, budget=Budget(rank))
+        return _one(dataclasses.replace(work, job=job), matrix, threads, values, terminal)
+
+    return allotted.run(how, placed, ask, work.job.seed, ranked, terminal)
+
+
+def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Terminal) -> batch.Result:
+    """Approximate one matrix and write what is asked for."""
+    started = time.perf_counter()
+    with patience(terminal, f"{work.job.command} {given.name}"):
+        from ..api import run, seen_once
+        from ..reports.facts import plain, with_run
+
+        spool = values.get("spool")
+        matrix = shared.load(given.path, given.item, terminal, once=_most(work), spool=spool)
+        matrix = dataclasses.replace(matrix, kernel=work.kernel)
+        others = {name: shared.load(path, None, terminal, spool=spool) for name, path in work.companions.items()}
+        shared.check_types(None if work.part else given.output, [matrix, *others.values()])
         named = labels.load(values, work.job.options, matrix.shape)
         job = work.job if named is None else named.resolved(work.job)
-        terminal.detail(f"method {method}, {work.threads} threads, seed {job.seed}")
-        outcome, report = run(job, matrix, others, threads=work.threads, blas_pinned=terminal.blas_pinned)
+        terminal.detail(f"method {job.method}, {threads} threads, seed {job.seed}")
+        outcome, report = run(job, matrix, others, threads=threads, blas_pinned=terminal.blas_pinned)
         report = report if named is None else named.told(report, outcome.factor)
-        _write(work, outcome, report, values, terminal)
-    full = _with_run(work, [matrix, *others.values()], report, shared.since(started), values, terminal)
+        if seen_once(matrix):
+            shared.say_notes(matrix, matrix.array.notes(), terminal)
+        _write(work, given.output, outcome, report, values, terminal)
+        seen: dict[str, Any] = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
+        seen |= pictures.draw(given.plot, with_run(report, input_path=given.path, **seen), values, terminal)
+    facts = {"input_path": given.path, "output": given.output, "seconds": shared.since(started), "threads": threads}
+    full = _with_run(work, [matrix, *others.values()], report, facts, values, terminal)
+    full["run"] |= plain(seen)
     _say_details(full, terminal)
-    terminal.show(work.face, [full], data_on_stdout=shared.to_stdout(work.output))
-    return _verdict(work, outcome, terminal)
+    code, warning = _verdict(work, given.output, outcome)
+    return batch.Result(full, code, warning)
 
 
 def _read(command: str, method: str, values: Values) -> _Work:
@@ -148,7 +191,17 @@ def _read(command: str, method: str, values: Values) -> _Work:
     Streams(seed)
     output, part = values.get("output"), values.get("part")
     _check_names(method, output, part)
+    if values.get("plot") is not None and not loaded_method.spectrum:
+        raise UsageError(
+            f"--plot draws singular values, and method {method} computes none",
+            hint="leave it out, or use lowrank spectrum --plot",
+        )
     budget = loaded_method.completed(read_budget(values))
+    if values.get("single_pass"):
+        if values.get("spool"):
+            raise UsageError("--single-pass and --spool contradict each other", hint="a spooled stream is read again")
+        budget = dataclasses.replace(budget, passes=1)
+    loaded_method.settled(budget, once=False)
     if loaded_method.of_product and budget.rank is None and not budget.has_tolerance:
         # a product has no default: its rank is a number of samples, and few tolerances are worth sampling for
         raise UsageError(
@@ -157,9 +210,17 @@ def _read(command: str, method: str, values: Values) -> _Work:
         )
     job = Job(command, method, budget, read_options(method, values, _others()), seed)
     labels.check(values, method, job.options)
-    threads, face = shared.threads(values), shared.face(values)
-    kernel = _kernel(values.get("kernel"))
-    return _Work(job, values["matrix"], companions, shared.item(values), threads, output, part, face, kernel)
+    return _Work(job, companions, part, _kernel(values.get("kernel")))
+
+
+def _most(work: _Work) -> int | None:
+    """Bytes of a stream above which it is not loaded but seen once; None: it is loaded, whatever it takes."""
+    from ..memory import available_memory
+
+    if work.job.budget.passes == 1:
+        return 0
+    method = find(METHODS, work.job.method, "method")
+    return available_memory() // 2 if method.single_pass and work.kernel is None else None
 
 
 def _check_names(kind: str, output: str | None, part: str | None) -> None:
@@ -194,40 +255,45 @@ def part_of(factor: Any, name: str) -> Any:
     return dense(arrays[name])
 
 
-def _write(work: _Work, outcome: Outcome, report: dict[str, Any], values: Values, terminal: Terminal) -> None:
-    if work.output is None:
+def _write(
+    work: _Work, output: str | None, outcome: Outcome, report: dict[str, Any], values: Values, terminal: Terminal
+) -> None:
+    if output is None:
         return
     from ..formats import saving
 
     no_clobber = bool(values.get("no_clobber"))
     if work.part is not None:
         array = part_of(outcome.factor, work.part)
-        if shared.to_stdout(work.output):
+        if shared.to_stdout(output):
             saving.write_array_to(terminal.data_descriptor(), array)
         else:
-            saving.write_array(array, work.output, no_clobber=no_clobber)
-    elif shared.to_stdout(work.output):
+            saving.write_array(array, output, no_clobber=no_clobber)
+    elif shared.to_stdout(output):
         saving.write_factors_to(terminal.data_descriptor(), outcome.factor, report)
     else:
-        saving.save(outcome.factor, report, work.output, no_clobber=no_clobber)
+        saving.save(outcome.factor, report, output, no_clobber=no_clobber)
 
 
 def _with_run(
-    work: _Work, loaded: list[Loaded], report: dict[str, Any], seconds: float, values: Values, terminal: Terminal
+    work: _Work,
+    loaded: list[Loaded],
+    report: dict[str, Any],
+    facts: dict[str, Any],
+    values: Values,
+    terminal: Terminal,
 ) -> dict[str, Any]:
     from ..reports.facts import with_run
 
     facts = shared.run_facts(
         values,
         terminal,
-        input_path=work.path,
-        seconds=seconds,
         bytes_read=sum(getattr(one.array, "bytes_read", one.item.bytes) for one in loaded),
-        threads=work.threads,
-        engine="threads" if work.threads > 1 else "serial",
+        engine="threads" if facts["threads"] > 1 else "serial",
+        **facts,
     )
     facts |= {f"{name}_path": path for name, path in work.companions.items()}
-    facts |= shared.output_bytes(work.output)
+    facts |= shared.output_bytes(facts["output"])
     return with_run(report, **facts)
 
 
@@ -237,15 +303,16 @@ def _say_details(report: dict[str, Any], terminal: Terminal) -> None:
     terminal.detail(f"{report['run']['seconds']:.2f} s")
 
 
-def _verdict(work: _Work, outcome: Outcome, terminal: Terminal) -> int:
+def _verdict(work: _Work, output: str | None, outcome: Outcome) -> tuple[int, str]:
+    """The exit code, and what to say when the tolerance was not met."""
     if not work.job.budget.has_tolerance or outcome.bound_met:
-        return Exit.DONE
+        return Exit.DONE, ""
     reached = (outcome.facts.get("weighted") or {}).get("relative", outcome.certificate.relative)
     error = "" if reached is None else f" (relative error {reached:.3g})"
-    kept = "" if work.output is None else f", {work.output} written and marked {outcome.status.value!r}"
+    kept = "" if output is None else f", {output} written and marked {outcome.status.value!r}"
     advice = outcome.status.advice.rstrip(".")
-    terminal.warn(f"the tolerance asked for was not met{error}{kept}; {advice[:1].lower()}{advice[1:]}")
-    return Exit.BOUND_MISSED
+    said = f"the tolerance asked for was not met{error}{kept}; {advice[:1].lower()}{advice[1:]}"
+    return Exit.BOUND_MISSED, said
 
 
 def _method(values: Values) -> str:
@@ -281,6 +348,8 @@ COMMAND = Command(
   lowrank approx data.h5:/X --method id -k 20 --json
   lowrank approx X.npy --kernel gaussian:2 -m nystrom --pivots columns -k 50
   producer | lowrank approx - -k 5 -o - --part U > U.npy
+  lowrank approx *.npy -k 10 --jobs 2 --keep-going --json -o 'out/{stem}.h5'
+  lowrank approx 'model.safetensors:*' -k 16 -o 'out/{item}.npz'
 
 Exit: 0 done, 2 usage, 3 tolerance missed (output written), 4 input, 5 output.""",
 )

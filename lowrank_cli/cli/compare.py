@@ -7,13 +7,15 @@ from typing import Any
 
 from ..budget import Budget
 from ..errors import Exit, UsageError
-from . import shared
+from . import pictures, shared
 from .command import Command, Param, Values
+from .inputs import Input
 from .params import field_param, read, whole
 from .progress import patience
 from .terminal import Terminal
 
 _ASKED = ("rank", "rtol", "atol")
+PLOT = pictures.plot("error against bytes, one point a structure")
 
 
 def _params() -> tuple[Param, ...]:
@@ -24,6 +26,8 @@ def _params() -> tuple[Param, ...]:
         *(field_param(Budget, name) for name in _ASKED),
         shared.SEED,
         *shared.RESOURCES,
+        PLOT,
+        shared.NO_CLOBBER,
         *shared.REPORT,
         *shared.TALK,
     )
@@ -37,7 +41,9 @@ def _run(values: Values, terminal: Terminal) -> int:
     Streams(seed)
     threads, face, path = shared.threads(values), shared.face(values), values["matrix"]
     other = values.get("times")
-    shared.check_inputs([path] if other is None else [path, other])
+    others = [] if other is None else [other]
+    shared.check_inputs([path, *others])
+    [placed] = pictures.place([Input(path)], others, values, terminal)
     if other is not None and budget.rank is None and not budget.has_tolerance:
         raise UsageError("compare --times needs --rank, the number of pairs, or a tolerance", hint="such as --rank 100")
     started = time.perf_counter()
@@ -57,7 +63,9 @@ def _run(values: Values, terminal: Terminal) -> int:
             report = compare_products(matrix, second, budget, **known)
     facts = shared.run_facts(values, terminal, input_path=path, seconds=shared.since(started), threads=threads)
     facts |= {} if other is None else {"times_path": other}
-    terminal.show(face, [with_run(report, **facts, bytes_read=read_bytes)])
+    facts |= pictures.draw(placed.plot, with_run(report, **facts), values, terminal)
+    full = with_run(report, **facts, bytes_read=read_bytes)
+    terminal.show(face, [full], data_on_stdout=placed.on_stdout)
     if budget.has_tolerance and not any(row["status"] == "converged" for row in report["rows"]):
         terminal.warn("no structure met the tolerance asked for")
         return Exit.BOUND_MISSED
@@ -69,7 +77,7 @@ COMMAND = Command(
     params=_params,
     run=_run,
     epilog="""Examples:
-  lowrank compare A.npy --rtol 1e-3
+  lowrank compare A.npy --rtol 1e-3 --plot A.svg
   lowrank compare A.mtx -k 20 --report tsv
   lowrank compare X.npy --times Y.npy -k 100
 

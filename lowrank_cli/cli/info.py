@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..errors import Exit, LowrankError
 from ..lazy import np
-from ..reports.text import safe
-from . import shared
-from .app import say
+from . import batch, shared
 from .command import Command, Param, Values
+from .inputs import Input
 from .terminal import Terminal
 
 
 def _params() -> tuple[Param, ...]:
     return (
         Param("files", "Matrices or saved factors.", metavar="FILE...", kind="many"),
+        batch.KEEP_GOING,
         *shared.REPORT,
         *shared.TALK,
     )
@@ -75,21 +74,13 @@ def _item(path: str | None, shape: Any, dtype: Any, nnz: int | None, count: int)
 
 
 def _run(values: Values, terminal: Terminal) -> int:
-    face, code, reports = shared.face(values), int(Exit.DONE), []
+    how = batch.plan("info", values, summary=False)
     shared.check_inputs(list(values["files"]))
-    for path in values["files"]:
-        try:
-            reports.append(describe(path, ["lowrank", *terminal.argv]))
-        except LowrankError as error:
-            failed = say(error, terminal)
-            code = code or failed
-            if face == "jsonl":
-                said = {"message": safe(error.line()), "exit": failed}
-                reports.append({"schema": "lowrank.report/1", "command": "info", "error": said})
-                reports[-1]["run"] = {"input_path": path}
-    if reports and not (face == "json" and code):
-        terminal.show(face, reports)
-    return code
+
+    def one(file: Input, threads: int, terminal: Terminal) -> batch.Result:
+        return batch.Result(describe(file.path, ["lowrank", *terminal.argv]))
+
+    return batch.run(how, [Input(path) for path in values["files"]], one, terminal)
 
 
 COMMAND = Command(

@@ -6,14 +6,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Exit, InputError, UsageError
-from . import shared
+from . import pictures, shared
 from .command import Command, Param, Values
+from .inputs import Input
 from .params import real, size, whole
 from .progress import patience
 from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..formats.loaded import Item
+
+
+PLOT = pictures.plot("the error of every rank, and the answers; with --dry-run the bytes")
 
 
 def _params() -> tuple[Param, ...]:
@@ -26,6 +30,8 @@ def _params() -> tuple[Param, ...]:
         Param("dry_run", "Read only the header: no errors, no times.", ("--dry-run",), None, "Questions", "switch"),
         shared.SEED,
         *shared.RESOURCES,
+        PLOT,
+        shared.NO_CLOBBER,
         *shared.REPORT,
         *shared.TALK,
     )
@@ -74,6 +80,7 @@ def _run(values: Values, terminal: Terminal) -> int:
             "--dry-run reads no data, so it cannot know the rank of a tolerance", hint="drop --rtol, or drop --dry-run"
         )
     shared.check_inputs([path])
+    [placed] = pictures.place([Input(path)], [], values, terminal)
     started = time.perf_counter()
     from ..analysis import plan
     from ..reports.facts import with_run
@@ -89,7 +96,9 @@ def _run(values: Values, terminal: Terminal) -> int:
             report = plan.plan(matrix, **asked, threads=threads, blas_pinned=terminal.blas_pinned)
             more = {"bytes_read": matrix.item.bytes, "threads": threads}
     facts = shared.run_facts(values, terminal, input_path=path, seconds=shared.since(started), **more)
-    terminal.show(face, [with_run(report, **facts, **report["run"])])
+    facts |= pictures.draw(placed.plot, with_run(report, **facts), values, terminal)
+    full = with_run(report, **facts, **report["run"])
+    terminal.show(face, [full], data_on_stdout=placed.on_stdout)
     return Exit.DONE
 
 
@@ -98,7 +107,7 @@ COMMAND = Command(
     params=_params,
     run=_run,
     epilog="""Examples:
-  lowrank plan A.npy --rtol 0.1,0.01 --bytes 10M
+  lowrank plan A.npy --rtol 0.1,0.01 --bytes 10M --plot A.svg
   lowrank plan huge.h5:/X --dry-run --ratio 10
 
 With no question: tolerances 0.1, 0.01, 0.001 as far as 512 basis columns tell.""",

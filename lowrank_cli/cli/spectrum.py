@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
-from ..errors import Exit, UsageError
-from . import shared
+from ..errors import UsageError
+from . import batch, inputs, pictures, shared
 from .command import Command, Param, Values
+from .inputs import Input
 from .params import whole
 from .progress import patience
 from .terminal import Terminal
 
-_SVG = ".svg"
 COUNT = Param(
     "rank",
     "How many of the largest singular values.  [default: all when a full decomposition is cheap, else 50]",
@@ -22,17 +21,18 @@ COUNT = Param(
     "Values",
 )
 ALL = Param("all", "All singular values, by a dense decomposition.", ("--all",), None, "Values", "switch")
-PLOT = Param("output", "Draw the values on a log axis; - for standard output.", ("--plot",), "FILE.svg", "Output")
+PLOT = pictures.plot("the values on a log axis", many=True)
 
 
 def _params() -> tuple[Param, ...]:
     return (
-        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input.", metavar="A"),
+        inputs.MATRICES,
         *shared.INPUT,
         COUNT,
         ALL,
         shared.SEED,
         *shared.RESOURCES,
+        *batch.PARAMS,
         PLOT,
         shared.NO_CLOBBER,
         *shared.REPORT,
@@ -41,38 +41,42 @@ def _params() -> tuple[Param, ...]:
 
 
 def _run(values: Values, terminal: Terminal) -> int:
-    path, plot, face = values["matrix"], values.get("output"), shared.face(values)
     asked = _asked(values)
-    threads = shared.threads(values)
-    shared.check_inputs([path])
-    _check_plot(plot, values, terminal)
-    started = time.perf_counter()
+    how = batch.plan("spectrum", values, threads=shared.threads(values))
+    given = inputs.read(list(values["matrix"]), shared.item(values), terminal)
+    placed = pictures.place(given, [], values, terminal)
+
+    def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
+        return _one(matrix, asked, threads, values, terminal)
+
+    return batch.run(how, placed, one, terminal)
+
+
+def _one(given: Input, asked: dict[str, Any], threads: int, values: Values, terminal: Terminal) -> batch.Result:
     from ..reports.facts import with_run
 
-    with patience(terminal, f"spectrum {path}"):
+    started = time.perf_counter()
+    with patience(terminal, f"spectrum {given.name}"):
         from ..analysis.spectrum import spectrum
 
-        loaded = shared.load(path, shared.item(values), terminal)
+        loaded = shared.load(given.path, given.item, terminal)
         report = spectrum(loaded, **asked, threads=threads, blas_pinned=terminal.blas_pinned)
         facts = shared.run_facts(
             values,
             terminal,
-            input_path=path,
+            input_path=given.path,
             bytes_read=loaded.item.bytes,
             threads=threads,
             engine="threads" if threads > 1 else "serial",
         )
-        _draw(plot, with_run(report, **facts), values, terminal)
-    if plot is not None and not shared.to_stdout(plot) and os.path.isfile(plot):
-        facts["output_bytes"] = os.path.getsize(plot)
-    report = with_run(report, **facts, seconds=shared.since(started))
-    terminal.show(face, [report], data_on_stdout=shared.to_stdout(plot))
+        facts |= pictures.draw(given.plot, with_run(report, **facts), values, terminal)
+    warning = ""
     if report["status"] != "converged":
-        terminal.warn(
+        warning = (
             f"the values are certain to {max(report['radii']):.3g} only, {report['status'].replace('_', ' ')}; "
             "ask for fewer with -k, or for all with --all"
         )
-    return Exit.DONE
+    return batch.Result(with_run(report, **facts, seconds=shared.since(started)), warning=warning)
 
 
 def _asked(values: Values) -> dict[str, Any]:
@@ -89,30 +93,6 @@ def _asked(values: Values) -> dict[str, Any]:
     return {"k": count, "all": everything, "seed": seed}
 
 
-def _check_plot(plot: str | None, values: Values, terminal: Terminal) -> None:
-    if plot is None:
-        return
-    if shared.to_stdout(plot):
-        terminal.data_descriptor()
-        return
-    if not plot.lower().endswith(_SVG):
-        raise UsageError("a picture is written as .svg", where=plot, hint=f"let the name of the output end in {_SVG}")
-    shared.check_output(plot, [values["matrix"]], values, terminal)
-
-
-def _draw(plot: str | None, report: dict[str, Any], values: Values, terminal: Terminal) -> None:
-    if plot is None:
-        return
-    from ..formats import atomic
-    from ..reports.plot import spectrum_svg
-
-    text = spectrum_svg(report).encode()
-    if shared.to_stdout(plot):
-        atomic.write_all(terminal.data_descriptor(), [text], "standard output")
-    else:
-        atomic.commit(plot, [text], len(text), no_clobber=bool(values.get("no_clobber")))
-
-
 COMMAND = Command(
     help="Singular values, norms and effective ranks of a matrix, with what is certain about each.",
     params=_params,
@@ -120,5 +100,6 @@ COMMAND = Command(
     epilog="""Examples:
   lowrank spectrum A.npy --plot A.svg
   lowrank spectrum A.mtx -k 20 --report tsv > A.tsv
+  lowrank spectrum *.npy -k 5 --plot '{dir}/{stem}.svg'
   gnuplot> set logscale y; plot "A.tsv" using 1:2 with linespoints""",
 )

@@ -104,6 +104,12 @@ class Terminal:
         if self.verbose and not self.quiet:
             self.line("info", text)
 
+    def pass_on(self, said: str) -> None:
+        """Talk that was kept back, as it was said."""
+        if said:
+            with contextlib.suppress(OutputError):
+                self.err.write(said)
+
     def show(self, face: str, reports: Sequence[dict[str, Any]], *, data_on_stdout: bool = False) -> None:
         """Print reports: on stdout, or on stderr when stdout carries the data."""
         if not self.quiet:

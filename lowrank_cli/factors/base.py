@@ -7,9 +7,12 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..engines.threads import SerialEngine
 from ..errors import InputError
 from ..lazy import np
-from ..matrices.dense import scale_exactly
+from ..matrices.blocks import cross, times, weighted
+from ..matrices.tall import Tall, contiguous
+from ..matrices.tiles import scale_exactly
 
 if TYPE_CHECKING:
     import numpy
@@ -25,6 +28,11 @@ def nbytes(array: Any) -> int:
     if is_sparse(array):
         return int(array.data.nbytes + array.indices.nbytes + array.indptr.nbytes)
     return int(array.nbytes)
+
+
+def columns_scaled(U: Any, s: numpy.ndarray) -> Any:
+    """U diag(s), where U is."""
+    return weighted(U, s, SerialEngine()) if isinstance(U, Tall) else U * s
 
 
 def dense(array: Any) -> numpy.ndarray:
@@ -169,14 +177,14 @@ class Factorization(Approximation):
 
     def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
         L, R = self.pair()
-        return np.asarray(L @ (R @ X))
+        return np.asarray(times(L, R @ X, SerialEngine()) if isinstance(L, Tall) else L @ (R @ X))
 
     def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
         L, R = self.pair()
-        return np.asarray(R.conj().T @ (L.conj().T @ Y))
+        return np.asarray(R.conj().T @ (cross(L, Y, SerialEngine()) if isinstance(L, Tall) else L.conj().T @ Y))
 
     def blocks(self) -> Callable[[slice, slice], numpy.ndarray]:
-        L, R = (part if is_sparse(part) else np.ascontiguousarray(part) for part in self.pair())
+        L, R = (part if is_sparse(part) else contiguous(part) for part in self.pair())
         return lambda rows, cols: np.asarray(dense(L[rows]) @ dense(R[:, cols]))
 
     def scaled(self, exponent: int) -> Factorization:

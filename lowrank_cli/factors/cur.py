@@ -11,7 +11,7 @@ from ..engines.threads import SerialEngine
 from ..lazy import np
 from ..matrices.adjoint import adjoint_of
 from ..matrices.blocks import orthonormalize, times
-from ..matrices.dense import scale_exactly
+from ..matrices.tiles import scale_exactly
 from .base import Factorization, dense
 
 if TYPE_CHECKING:

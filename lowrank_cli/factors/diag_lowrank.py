@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..lazy import np
-from ..matrices.dense import scale_exactly
+from ..matrices.tiles import scale_exactly
 from .base import Approximation
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from ..matrices.dense import scale_exactly
+from ..matrices.tiles import scale_exactly
 from .base import Factorization
 
 if TYPE_CHECKING:

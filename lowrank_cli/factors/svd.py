@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .base import Factorization
+from .base import Factorization, columns_scaled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,5 +25,21 @@ class SVD(Factorization):
     s: np.ndarray
     Vh: np.ndarray
 
-    def pair(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.U * self.s, self.Vh
+    def pair(self) -> tuple[Any, np.ndarray]:
+        return columns_scaled(self.U, self.s), self.Vh
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.U.shape[0], self.Vh.shape[1]
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.U.dtype
+
+    @property
+    def rank(self) -> int:
+        return len(self.s)
+
+    @property
+    def apply_flops(self) -> int:
+        return 2 * (self.U.size + self.Vh.size)

@@ -7,6 +7,7 @@ attribute ``report``. The same arrays and reports give the same bytes.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,9 @@ def _hdf5(named: Named) -> list[Any]:
         raise ResourceError(
             f"an HDF5 file of {nbytes:,} bytes is built in memory", hint="write .npz, which needs no copy"
         )
-    with h5py.File("arrays.h5", "w", driver="core", backing_store=False, libver=LIBVER) as file:
+    # the library takes two open files of one name for the same, in memory too
+    name = f"arrays.{threading.get_ident()}.h5"
+    with h5py.File(name, "w", driver="core", backing_store=False, libver=LIBVER) as file:
         file.attrs["schema"] = np.bytes_(SCHEMA.encode())
         for name, (array, report) in named.items():
             dataset = _group(file, name.strip("/").split("/")[:-1]).create_dataset(

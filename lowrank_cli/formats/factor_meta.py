@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DamagedError, InputError
 from ..lazy import np
-from .npy_writer import raw, stored
+from .npy_writer import raw, stored, views
 
 if TYPE_CHECKING:
     import numpy
@@ -37,7 +37,8 @@ def digest(array: Any) -> str:
     """sha256 over item type, shape and values in C order, little-endian: the same for every way to hold them."""
     plain = stored(array)
     state = hashlib.sha256(f"{plain.dtype.str}{plain.shape}".encode())
-    state.update(raw(plain))
+    for view in views([raw(plain)]):
+        state.update(view)
     return f"sha256:{state.hexdigest()}"
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import OutputError, UsageError
 from . import atomic, temporaries
+from .npy_writer import size_of, views
 from .os_errors import explained
 
 #: Says of the names in a folder, and its path, whether they are those of a folder that may be replaced.
@@ -60,7 +61,7 @@ def commit(target: str, files: Mapping[str, list[Any]], ours: Ours, no_clobber: 
             with explained(target):
                 fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             try:
-                atomic.fill(fd, chunks, sum(memoryview(chunk).nbytes for chunk in chunks), target)
+                atomic.fill(fd, views(chunks), size_of(chunks), target)
             finally:
                 with contextlib.suppress(OSError):
                     os.close(fd)

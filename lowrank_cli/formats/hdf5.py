@@ -27,9 +27,10 @@ from .hdf5_read import (
     value_problem,
     values_elsewhere,
 )
-from .hdf5_sparse import describe, is_sparse, load_group
+from .hdf5_sparse import describe, is_sparse, leave_group, load_group
 from .hdf5_walk import H5_ERRORS, guarded, opened, resolve, walk
 from .loaded import Format, Item, Loaded
+from .sparse_parts import room
 from .working import Conversion, allocate, matrix_shape
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -74,9 +75,10 @@ def load(path: str, item: str | None = None) -> Loaded:
 
 
 def filed(path: str, item: str | None, most: int) -> Loaded | None:
-    """A dense dataset left in its file, if its values would take more than ``most`` bytes of memory; else None.
+    """A dataset or sparse group left in its file, if it would take more than ``most`` bytes of memory, a sparse one
+    with its transposed copy; else None.
 
-    Raises InputError and ResourceError as ``load`` does. Cost: headers.
+    Raises InputError and ResourceError as ``load`` does. Cost: headers; of a sparse group one read of the indices.
     """
     import h5py
 
@@ -90,6 +92,10 @@ def filed(path: str, item: str | None, most: int) -> Loaded | None:
                 item = _only(file, path)
             notes = (f"using {path}:{item}", *notes)
         found = resolve(file, item, path)
+        with guarded(path, "cannot be examined"):
+            sparse = found is not None and is_sparse(found)
+        if sparse:
+            return _group_filed(found, file, path, item, most, notes[:-1], open_file)
         if not isinstance(found, h5py.Dataset) or found.shape is None or value_problem(found) is not None:
             return None
         kind = matlab_class(found)
@@ -102,6 +108,20 @@ def filed(path: str, item: str | None, most: int) -> Loaded | None:
         full = "/" + "/".join(part for part in item.split("/") if part not in ("", "."))
         array = leave(found, conversion, kind is not None, open_file.pop_all(), path, where, most // 8)
         return Loaded(array, path, "hdf5", _dataset_item(full, found), (*notes, *read_notes(found)))
+
+
+def _group_filed(
+    found: Any, file: Any, path: str, item: str, most: int, notes: tuple[str, ...], open_file: contextlib.ExitStack
+) -> Loaded | None:
+    full = "/" + "/".join(part for part in item.split("/") if part not in ("", "."))
+    where = f"{path}:{full}"
+    about = describe(found, where)
+    if room(about.nnz, about.shape) <= 2 * most:
+        return None
+    names = names_of(file, full, about.shape, path)
+    lines, said = leave_group(found, open_file.pop_all(), path, where, most // 8)
+    stored = Item(full, about.shape, about.dtype, about.nnz, about.bytes, about.detail)
+    return Loaded(lines, path, "hdf5", stored, (*notes, *said), names)
 
 
 def _load(found: Any, file: Any, path: str, item: str) -> Loaded:

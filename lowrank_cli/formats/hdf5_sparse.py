@@ -17,10 +17,12 @@ from .hdf5_layouts import matlab_class, text
 from .hdf5_read import check, dtype_name, number_dtype, read
 from .hdf5_walk import guarded, wrap
 from .sparse_parts import compressed, require_room
-from .working import Conversion, matrix_shape, supported
+from .working import Conversion, matrix_shape, require_memory, supported
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from ..matrices.lines import Lines
 
 PARTS = ("data", "indices", "indptr")
 #: MATLAB's attribute with the number of rows.
@@ -123,8 +125,7 @@ def load_group(group: Any, where: str) -> tuple[Any, tuple[str, ...]]:
     require_room(about.nnz, about.shape, where)
     with guarded(where, "the sparse group cannot be read"):
         parts = _parts(group)
-        stored = np.dtype("f8") if "data" not in parts else number_dtype(parts["data"])
-        conversion = Conversion(np.dtype("?") if about.dtype == "bool" and stored.itemsize == 1 else stored)
+        conversion = _conversion(about, parts)
         data = np.empty(about.nnz, conversion.target)
         if "data" in parts:
             read(parts["data"], data, conversion, f"{where}/data")
@@ -133,11 +134,41 @@ def load_group(group: Any, where: str) -> tuple[Any, tuple[str, ...]]:
     return array, (*conversion.notes(), *notes)
 
 
+def leave_group(group: Any, open_file: Any, path: str, where: str, buffer: int) -> tuple[Lines, tuple[str, ...]]:
+    """The matrix left in its file, which open_file closes, and notes. Raises as ``load_group``; reads the indices."""
+    from .sparse_filed import columns_of_group, lines_of
+    from .unchanged import Unchanged
+
+    about = describe(group, where)
+    with guarded(where, "the sparse group cannot be read"):
+        parts = _parts(group)
+        for name in ("indices", "indptr"):
+            _require_integers(parts[name], name, where)
+        require_memory(2 * 8 * parts["indptr"].shape[0], where, "the pointer of the sparse matrix")
+        conversion = _conversion(about, parts)
+        pointer = _integers(parts["indptr"], "indptr", where)
+        data, indices = columns_of_group(parts["data"], parts["indices"], open_file, where)
+        counts = parts["data"].shape[0], parts["indices"].shape[0]
+    lines, notes = lines_of(
+        about.layout, about.shape, pointer, data, indices, counts, conversion, Unchanged(path), where, buffer
+    )
+    return lines, (*conversion.notes(), *notes)
+
+
+def _conversion(about: SparseGroup, parts: dict[str, Any]) -> Conversion:
+    stored = np.dtype("f8") if "data" not in parts else number_dtype(parts["data"])
+    return Conversion(np.dtype("?") if about.dtype == "bool" and stored.itemsize == 1 else stored)
+
+
 def _integers(part: Any, name: str, where: str) -> npt.NDArray:
     if part is None:
         return np.empty(0, np.int64)
-    if part.dtype.kind not in "iu" or not supported(part.dtype):
-        raise InputError(f"{name} of the sparse matrix are not integers ({dtype_name(part)})", where=where)
+    _require_integers(part, name, where)
     values = np.empty(part.shape, part.dtype.newbyteorder("="))
     part.read_direct(values) if values.size else None
     return values
+
+
+def _require_integers(part: Any, name: str, where: str) -> None:
+    if part.dtype.kind not in "iu" or not supported(part.dtype):
+        raise InputError(f"{name} of the sparse matrix are not integers ({dtype_name(part)})", where=where)

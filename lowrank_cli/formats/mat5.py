@@ -33,11 +33,11 @@ def variables(file: BinaryIO, size: int, where: str) -> Iterator[Variable]:
     order = "<" if header[126:128] == b"IM" else ">"
     cursor, count = Cursor(file, size - 128, where), 0
     while cursor.left:
-        kind, length, _ = _tag(cursor, order)
+        kind, length, _ = tag(cursor, order)
         element = cursor.sub(length)
         if kind == _COMPRESSED:
             inner = Inflated(element)
-            kind, length, _ = _tag(inner, order)
+            kind, length, _ = tag(inner, order)
             inner.left = min(inner.left, length)
             yield from _matrix(inner, kind, order, None, 0)
             inner.finish()
@@ -49,7 +49,7 @@ def variables(file: BinaryIO, size: int, where: str) -> Iterator[Variable]:
             return
 
 
-def _tag(cursor: Cursor, order: str) -> tuple[int, int, bytes]:
+def tag(cursor: Cursor, order: str) -> tuple[int, int, bytes]:
     """Type, length and, of a small element, the data of the next element."""
     raw = cursor.read(8)
     kind, length = (int(value) for value in np.frombuffer(raw, order + "u4"))
@@ -62,7 +62,7 @@ def _tag(cursor: Cursor, order: str) -> tuple[int, int, bytes]:
 
 def _element(cursor: Cursor, order: str) -> tuple[int, Cursor, int]:
     """Type and bytes of the next element, and the padding behind it."""
-    kind, length, small = _tag(cursor, order)
+    kind, length, small = tag(cursor, order)
     if small:
         return kind, _Small(small, cursor.where), 0
     return kind, cursor.sub(length), -length % 8
@@ -81,7 +81,7 @@ class _Small(Cursor):
         return data
 
 
-def _whole(cursor: Cursor, order: str, cap: int) -> tuple[int, bytes]:
+def whole(cursor: Cursor, order: str, cap: int) -> tuple[int, bytes]:
     """Type and all bytes of a short element."""
     kind, part, padding = _element(cursor, order)
     if part.left > cap:
@@ -98,7 +98,7 @@ def _matrix(cursor: Cursor, kind: int, order: str, path: str | None, depth: int)
     if not cursor.left:
         yield unreadable(path or "", (0, 0), "empty", "is empty")
         return
-    _, raw = _whole(cursor, order, 8)
+    _, raw = whole(cursor, order, 8)
     if len(raw) != 8:
         cursor.refuse("array flags that are not 8 bytes")
     flags, room = (int(value) for value in np.frombuffer(raw, order + "u4"))
@@ -107,12 +107,12 @@ def _matrix(cursor: Cursor, kind: int, order: str, path: str | None, depth: int)
         # objects of classdef: another layout follows
         yield unreadable(path or "(object)", (), "object", "holds an object, not numbers")
         return
-    kind, raw = _whole(cursor, order, 4 * MAX_DIMS)
+    kind, raw = whole(cursor, order, 4 * MAX_DIMS)
     if kind != _INT32 or len(raw) % 4 or len(raw) < 8:
         cursor.refuse("dimensions that are not two integers or more")
     shape = tuple(int(value) for value in np.frombuffer(raw, order + "i4"))
     count = checked_count(shape, cursor.where)
-    _, raw = _whole(cursor, order, 4096)
+    _, raw = whole(cursor, order, 4096)
     name = raw.decode("utf-8", "replace")
     if path is None and not name:
         return  # what MATLAB keeps for itself beside functions and objects
@@ -139,9 +139,9 @@ def _struct(
         what = f"is an array of {count} structs" if count != 1 else "is a struct nested too deep"
         yield unreadable(path, shape, "struct", f"{what}, not numbers")
         return
-    _, raw = _whole(cursor, order, 4)
+    _, raw = whole(cursor, order, 4)
     width = int.from_bytes(raw, "little" if order == "<" else "big")
-    _, raw = _whole(cursor, order, 1 << 20)
+    _, raw = whole(cursor, order, 1 << 20)
     if len(raw) and (not 0 < width <= len(raw) or len(raw) % width):
         cursor.refuse(f"field names of {len(raw)} bytes in pieces of {width}")
     names = [raw[at : at + width].split(b"\0")[0].decode("utf-8", "replace") for at in range(0, len(raw), width or 1)]

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from .sparse_filed import Column
+
 MEMBER_CAP = 1000
 #: No deflate stream expands more than this.
 EXPANSION = 1032
@@ -45,7 +47,7 @@ def matches(head: bytes, name: str) -> bool:
 
 def items(path: str) -> list[Item]:
     """Every array and sparse matrix of the archive, from the headers of its members."""
-    with _opened(path) as archive:
+    with opened(path) as archive:
         return listed(archive.entries())
 
 
@@ -55,7 +57,7 @@ def load(path: str, item: str | None = None) -> Loaded:
     Raises InputError listing the candidates when the item is missing or there are several, and for what is no matrix
     of numbers; ResourceError when it does not fit in memory. Cost: the members read, once, with their checksums.
     """
-    with _opened(path) as archive:
+    with opened(path) as archive:
         if item is None and archive.is_factors:
             raise InputError("this file holds factors, not a matrix", where=path, hint="use lowrank reconstruct")
         entry, notes = choose(archive.entries(), item, path)
@@ -70,7 +72,14 @@ def load(path: str, item: str | None = None) -> Loaded:
         return Loaded(loaded.array, path, "npz", entry.item, (*notes, *loaded.notes))
 
 
-class _Archive:
+def filed(path: str, item: str | None, most: int) -> Loaded | None:
+    """A csr or csc matrix left in its file; see ``npz_filed``."""
+    from .npz_filed import filed as leave
+
+    return leave(path, item, most)
+
+
+class Archive:
     """An archive whose directory has been checked: its arrays by name, and which of them make sparse matrices."""
 
     def __init__(self, archive: zipfile.ZipFile, path: str):
@@ -118,6 +127,26 @@ class _Archive:
         shaped = flat.reshape(header.shape, order="F" if header.fortran else "C")
         return shaped.astype(header.dtype.newbyteorder("="), copy=False)
 
+    def packed(self, name: str | None) -> bool:
+        """Whether the values or indices of a sparse matrix are compressed."""
+        parts = self.sparse[name].parts
+        return any(self._members[f"{parts[part]}.npy"].compress_type for part in ("data", "indices"))
+
+    def column(self, name: str) -> Column:
+        """The numbers of a 1-D array, left in the file: read by position where its member is stored, else forwards."""
+        from .sparse_filed import Packed, Stored
+
+        header, info, path = self.header(name), self._members[f"{name}.npy"], self.path
+        if info.compress_type:
+            return Packed(lambda: _unpacked(path, info.filename), path, header.dtype)
+        file = open(path, "rb", buffering=0)
+        file.seek(info.header_offset)
+        local = file.read(30)
+        if len(local) < 30 or not local.startswith(b"PK\x03\x04"):
+            raise InputError("is not a readable archive (a member has no header)", where=path, hint=_DAMAGED)
+        behind = sum(int.from_bytes(local[at : at + 2], "little") for at in (26, 28))
+        return Stored(file, path, info.header_offset + len(local) + behind + header.start, header.dtype)
+
     def text(self, name: str) -> str:
         """A member that holds one short text, as SciPy stores the name of a layout."""
         with self.member(f"{name}.npy") as stream:
@@ -148,14 +177,23 @@ class _Archive:
         return Entry(item, len(header.shape) == 2 and 0 not in header.shape)
 
 
+def _unpacked(path: str, member: str) -> Any:
+    """A stream of the data of a member, behind its header."""
+    import zipfile
+
+    stream: Any = zipfile.ZipFile(path).open(member)
+    npy_header.read_header(stream, path)
+    return stream
+
+
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[_Archive]:
+def opened(path: str) -> Iterator[Archive]:
     """The archive, its limits checked; whatever zipfile raises becomes InputError."""
     import zipfile
 
     try:
         with zipfile.ZipFile(path) as archive:
-            yield _Archive(archive, path)
+            yield Archive(archive, path)
     except LowrankError:
         raise
     except OSError as error:
@@ -197,4 +235,4 @@ def _is_factors(path: str) -> bool:
     return CONTAINER.holds(path)
 
 
-FORMAT = Format("npz", (".npz",), matches, items, load)
+FORMAT = Format("npz", (".npz",), matches, items, load, filed=filed)

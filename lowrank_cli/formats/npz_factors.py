@@ -19,7 +19,7 @@ from ..errors import DamagedError, InputError, LowrankError
 from ..lazy import np
 from . import factor_meta, npy_header
 from .container import ArrayInfo, Container
-from .npy_writer import STORED, npy_chunks, raw
+from .npy_writer import STORED, npy_chunks, raw, size_of, views
 
 if TYPE_CHECKING:
     import zipfile
@@ -49,10 +49,10 @@ def encode(meta: dict[str, Any], arrays: dict[str, numpy.ndarray]) -> list[Any]:
     directory: list[bytes] = []
     offset = 0
     for name, body in members:
-        size = sum(memoryview(chunk).nbytes for chunk in body)
+        size = size_of(body)
         crc = 0
-        for chunk in body:
-            crc = zlib.crc32(chunk, crc)
+        for view in views(body):
+            crc = zlib.crc32(view, crc)
         local = _local_header(name, crc, size)
         directory.append(_directory_entry(name, crc, size, offset))
         chunks += [local, *body]

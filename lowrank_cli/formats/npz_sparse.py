@@ -45,6 +45,12 @@ class Described:
     shape: tuple[int, int]
     undecided: bool
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was guessed."""
+        said = "nothing says whether it is stored by rows or by columns; taken as by rows"
+        return (said,) if self.undecided else ()
+
 
 class Archive(Protocol):
     """What reads the members of an archive by array name."""
@@ -130,6 +136,4 @@ def assemble(group: SparseArrays, name: str | None, archive: Archive, where: str
         array, notes = blocks(data, first, more[0], shape, where)
     else:
         array, notes = compressed(layout, data, first, more[0], shape, where)
-    if about.undecided:
-        notes = ("nothing says whether it is stored by rows or by columns; taken as by rows", *notes)
-    return array, (*conversion.notes(), *notes)
+    return array, (*about.notes, *conversion.notes(), *notes)

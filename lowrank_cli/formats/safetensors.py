@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 HEADER_CAP = 16 << 20
 TENSOR_CAP = 100_000
 PIECE = 1 << 20
+#: The one entry of the header that is no tensor.
+METADATA = "__metadata__"
 _DAMAGED = "copy or save the file again"
 #: Type -> how NumPy stores it and what it is called here.
-_TYPES = {
+TYPES = {
     "F64": ("<f8", "float64"), "F32": ("<f4", "float32"), "F16": ("<f2", "float16"), "BF16": ("<u2", "bfloat16"),
     "F8_E4M3": ("u1", "float8_e4m3fn"), "F8_E5M2": ("u1", "float8_e5m2"), "C64": ("<c8", "complex64"),
     "I64": ("<i8", "int64"), "I32": ("<i4", "int32"), "I16": ("<i2", "int16"), "I8": ("i1", "int8"),
@@ -49,10 +51,10 @@ class Tensor:
     @property
     def entry(self) -> Entry:
         """As one of a container's matrices."""
-        if self.kind not in _TYPES:
+        if self.kind not in TYPES:
             what = f"holds values of type {self.kind[:20]}, which are not read"
             return Entry(Item(self.name, self.shape, self.kind[:20], None, self.nbytes, what), False)
-        item = Item(self.name, self.shape, _TYPES[self.kind][1], None, self.nbytes, "C order")
+        item = Item(self.name, self.shape, TYPES[self.kind][1], None, self.nbytes, "C order")
         return Entry(item, len(self.shape) == 2 and 0 not in self.shape)
 
 
@@ -64,7 +66,7 @@ def matches(head: bytes, name: str) -> bool:
 def items(path: str) -> list[Item]:
     """Every tensor, from the header."""
     with _opened(path) as file:
-        return listed([tensor.entry for tensor in _tensors(file, path)])
+        return listed([tensor.entry for tensor in read_header(file, path)[0]])
 
 
 def load(path: str, item: str | None = None) -> Loaded:
@@ -74,14 +76,14 @@ def load(path: str, item: str | None = None) -> Loaded:
     not fit in memory. Cost: the bytes of the tensor, once.
     """
     with _opened(path) as file:
-        tensors = {tensor.name: tensor for tensor in _tensors(file, path)}
+        tensors = {tensor.name: tensor for tensor in read_header(file, path)[0]}
         entry, notes = choose([tensor.entry for tensor in tensors.values()], item, path)
         tensor = tensors[entry.item.path or ""]
         where = f"{path}:{tensor.name}"
-        if tensor.kind not in _TYPES:
+        if tensor.kind not in TYPES:
             raise InputError(entry.item.detail, where=where, hint="convert it to float32 and save it again")
         shape = matrix_shape(tensor.shape, where)
-        stored = np.dtype(_TYPES[tensor.kind][0])
+        stored = np.dtype(TYPES[tensor.kind][0])
         decode = _DECODERS.get(tensor.kind)
         conversion = Conversion(stored)
         out = allocate(shape, np.dtype("f4") if decode else conversion.target, False, where)
@@ -129,8 +131,8 @@ def _opened(path: str) -> BinaryIO:
         raise InputError(f"cannot be opened ({error.strerror})", where=path) from error
 
 
-def _tensors(file: BinaryIO, path: str) -> list[Tensor]:
-    """The tensors of the header in the order of their bytes, which they must fill without overlap or hole."""
+def read_header(file: BinaryIO, path: str) -> tuple[list[Tensor], Any]:
+    """The tensors in the order of their bytes, which they must fill without overlap or hole, and the metadata."""
     size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or length > min(size - 8, HEADER_CAP):
@@ -141,7 +143,7 @@ def _tensors(file: BinaryIO, path: str) -> list[Tensor]:
         raise InputError(f"the header is no JSON ({str(error)[:80]})", where=path, hint=_DAMAGED) from error
     if not isinstance(header, dict) or len(header) > TENSOR_CAP:
         raise InputError("the header is no table of tensors", where=path, hint=_DAMAGED)
-    found = [_tensor(name, told, 8 + length, path) for name, told in header.items() if name != "__metadata__"]
+    found = [_tensor(name, told, 8 + length, path) for name, told in header.items() if name != METADATA]
     found.sort(key=lambda tensor: (tensor.start, tensor.nbytes))
     at = 8 + length
     for tensor in found:
@@ -150,7 +152,7 @@ def _tensors(file: BinaryIO, path: str) -> list[Tensor]:
         at += tensor.nbytes
     if at != size:
         raise InputError(f"the tensors end at byte {at} of {size}", where=path, hint=_DAMAGED)
-    return found
+    return found, header.get(METADATA)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -171,7 +173,7 @@ def _tensor(name: str, told: Any, base: int, path: str) -> Tensor:
     if not sane:
         raise InputError(f"tensor {name[:60]!r} is not described as it must be", where=path, hint=_DAMAGED)
     check_dimensions(tuple(shape), path)
-    width = np.dtype(_TYPES[kind][0]).itemsize if kind in _TYPES else None
+    width = np.dtype(TYPES[kind][0]).itemsize if kind in TYPES else None
     if stop < start or (width is not None and stop - start != math.prod(shape) * width):
         what = f"tensor {name[:60]!r}: {stop - start} bytes for shape {tuple(shape)} of {kind}"
         raise InputError(what, where=path, hint=_DAMAGED)

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import factors
 from ..companions import COMPANIONS
@@ -16,7 +16,10 @@ from ..factors.base import Approximation
 from . import NAMED, WRITERS, atomic, factor_meta, folders
 from .container import ArrayInfo, Container
 from .folder_factors import is_replaceable
-from .npy_writer import npy_chunks
+from .npy_writer import npy_chunks, size_of, views
+
+if TYPE_CHECKING:
+    import numpy
 
 STDOUT = "standard output"
 
@@ -69,23 +72,36 @@ def check_target(target: str, inputs: Sequence[str], no_clobber: bool) -> None:
         atomic.check_target(target, inputs, no_clobber)
 
 
+def check_type(target: str, dtype: numpy.dtype) -> None:
+    """Refuse, before any computing, a container that cannot hold values of this type. Raises UsageError."""
+    container = check_suffix(target)
+    if dtype.newbyteorder("<").str not in container.types:
+        raise _unholdable(container, dtype, target)
+
+
+def _unholdable(container: Container, dtype: numpy.dtype, target: str | None) -> UsageError:
+    able = [suffix for suffix, entry in WRITERS.items() if dtype.newbyteorder("<").str in entry.load().types]
+    hint = f"write {', '.join(able)}" if able else None
+    return UsageError(f"a {container.name} file cannot hold values of type {dtype}", where=target, hint=hint)
+
+
 def save(factor: Approximation, report: dict[str, Any], target: str, *, no_clobber: bool = False) -> None:
     """Write factors and their report to a file, or a folder; the suffix decides the container.
 
     The same factors and report give the same bytes: the key ``run`` of the report is left out. The target holds the
     old content or the new one at every moment (``atomic.commit``, ``folders.commit``). Raises UsageError for an
-    unknown suffix, OutputError when it cannot be written, ResourceError when an HDF5 file would not fit the memory.
+    unknown suffix, OutputError when it cannot be written.
     """
-    encoded = _encode(check_suffix(target), factor, report)
+    encoded = _encode(check_suffix(target), factor, report, target)
     if isinstance(encoded, dict):
         folders.commit(target, encoded, is_replaceable, no_clobber)
     else:
-        atomic.commit(target, encoded, _size(encoded), no_clobber)
+        atomic.commit(target, views(encoded), size_of(encoded), no_clobber)
 
 
 def write_factors_to(fd: int, factor: Approximation, report: dict[str, Any]) -> None:
     """Write the bytes of a stored .npz to an open descriptor. Raises BrokenPipeError when nobody reads it."""
-    atomic.write_all(fd, _encode(WRITERS[".npz"].load(), factor, report), STDOUT)
+    atomic.write_all(fd, views(_encode(WRITERS[".npz"].load(), factor, report, STDOUT)), STDOUT)
 
 
 def write_array(array: Any, target: str, *, no_clobber: bool = False) -> None:
@@ -94,12 +110,12 @@ def write_array(array: Any, target: str, *, no_clobber: bool = False) -> None:
     if os.path.splitext(target)[1].lower() != ".npy" and not atomic.is_stream(target):
         raise UsageError("an array is written as .npy", where=target, hint="let the name of the output end in .npy")
     chunks = npy_chunks(array, keep_order=True)
-    atomic.commit(target, chunks, _size(chunks), no_clobber)
+    atomic.commit(target, views(chunks), size_of(chunks), no_clobber)
 
 
 def write_array_to(fd: int, array: Any) -> None:
     """Write one array as .npy to an open descriptor. Raises BrokenPipeError when nobody reads it."""
-    atomic.write_all(fd, npy_chunks(array, keep_order=True), STDOUT)
+    atomic.write_all(fd, views(npy_chunks(array, keep_order=True)), STDOUT)
 
 
 def load_factors(path: str) -> Saved:
@@ -151,12 +167,15 @@ def _damage_of_ours(container: Container, path: str) -> Iterator[None]:
         raise InputError(err.what, where=path, hint=err.hint) from err
 
 
-def _encode(container: Container, factor: Approximation, report: dict[str, Any]) -> Any:
+def _encode(container: Container, factor: Approximation, report: dict[str, Any], target: str) -> Any:
     stored = _of_the_values(report)
     try:
         flat = factor_meta.flatten(factor.arrays())
     except TypeError as err:
         raise OutputError(f"cannot store these factors: {err}", hint="convert them to float32 or float64") from None
+    for array in flat.values():
+        if array.dtype.str not in container.types:
+            raise _unholdable(container, array.dtype, target)
     return container.encode(factor_meta.describe(factor.kind, factor.product, stored, flat), flat)
 
 
@@ -167,10 +186,6 @@ def _of_the_values(report: dict[str, Any]) -> dict[str, Any]:
         if isinstance(kept.get(side), dict):
             kept[side] = {**kept[side], "item": None}
     return kept
-
-
-def _size(chunks: list[Any]) -> int:
-    return sum(memoryview(chunk).nbytes for chunk in chunks)
 
 
 def _container(path: str) -> Container:

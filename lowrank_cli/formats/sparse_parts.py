@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 _PER_ENTRY, _PER_POINTER = 2 * (16 + 8), 8
 
 
+def room(nnz: int, shape: tuple[int, int]) -> int:
+    """Bytes of memory it takes to read a sparse matrix whole; half of it is what it takes with its transposed copy."""
+    return nnz * _PER_ENTRY + _PER_POINTER * (shape[0] + shape[1] + 2)
+
+
 def require_room(nnz: int, shape: tuple[int, int], where: str) -> None:
     """ResourceError when a sparse matrix of this size does not fit the memory that is free now."""
-    need = nnz * _PER_ENTRY + _PER_POINTER * (shape[0] + shape[1] + 2)
-    require_memory(need, where, f"the {shape[0]} x {shape[1]} sparse matrix with {nnz} entries")
+    require_memory(room(nnz, shape), where, f"the {shape[0]} x {shape[1]} sparse matrix with {nnz} entries")
 
 
 def compressed(
@@ -35,7 +39,7 @@ def compressed(
 
     major, minor = shape if layout == "csr" else shape[::-1]
     _check_structure(len(data), indices, indptr, major, minor, where)
-    index = _index_type(len(data), shape)
+    index = index_type(len(data), shape)
     build = sparse.csr_array if layout == "csr" else sparse.csc_array
     return _canonical(build((data, indices.astype(index), indptr.astype(index)), shape=shape))
 
@@ -52,7 +56,7 @@ def triplets(
         )
     for found, limit, what in ((rows, shape[0], "row"), (cols, shape[1], "column")):
         _check_range(found, limit, f"a {what} index", where)
-    index = _index_type(len(data), shape)
+    index = index_type(len(data), shape)
     array = sparse.csr_array(sparse.coo_array((data, (rows.astype(index), cols.astype(index))), shape=shape))
     array.sum_duplicates()
     return array, _summed(len(data) - array.nnz)
@@ -67,7 +71,7 @@ def blocks(
     if data.ndim != 3 or 0 in data.shape[1:] or shape[0] % data.shape[1] or shape[1] % data.shape[2]:
         raise InputError(f"blocks of shape {data.shape[1:]} do not tile {shape[0]} x {shape[1]}", where=where)
     _check_structure(len(data), indices, indptr, shape[0] // data.shape[1], shape[1] // data.shape[2], where)
-    index = _index_type(data.size, shape)
+    index = index_type(data.size, shape)
     return _canonical(sparse.bsr_array((data, indices.astype(index), indptr.astype(index)), shape=shape))
 
 
@@ -94,18 +98,25 @@ def _summed(count: int) -> tuple[str, ...]:
     return (f"{count} duplicate entries were summed",) if count else ()
 
 
-def _index_type(nnz: int, shape: tuple[int, int]) -> type:
+def index_type(nnz: int, shape: tuple[int, int]) -> type:
+    """The type of indices in memory, where a file gives so many entries."""
     return np.int32 if max(nnz, *shape) < 2**31 else np.int64
 
 
 def _check_structure(count: int, indices: npt.NDArray, indptr: npt.NDArray, major: int, minor: int, where: str) -> None:
-    if len(indices) != count:
-        raise InputError(f"the sparse matrix has {count} values and {len(indices)} indices", where=where)
+    check_pointer((count, len(indices)), indptr, major, where)
+    _check_range(indices, minor, "an index", where)
+
+
+def check_pointer(counts: tuple[int, int], indptr: npt.NDArray, major: int, where: str) -> None:
+    """InputError unless there are as many values as indices, and indptr rises from 0 to that number in major steps."""
+    count, indices = counts
+    if indices != count:
+        raise InputError(f"the sparse matrix has {count} values and {indices} indices", where=where)
     if len(indptr) != major + 1:
         raise InputError(f"indptr of the sparse matrix has {len(indptr)} entries, not {major + 1}", where=where)
     if int(indptr[0]) != 0 or int(indptr[-1]) != count or bool((indptr[1:] < indptr[:-1]).any()):
         raise InputError(f"indptr of the sparse matrix does not rise from 0 to {count}", where=where)
-    _check_range(indices, minor, "an index", where)
 
 
 def _check_range(indices: npt.NDArray, limit: int, what: str, where: str) -> None:

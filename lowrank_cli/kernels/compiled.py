@@ -27,6 +27,7 @@ KERNELS = (
     "systematic",
     "gather_columns",
     "csr_rows",
+    "csr_scatter",
     "csr_transpose",
 )
 
@@ -269,8 +270,7 @@ def draw(p, u, last, out):
         cumulative[i] = total
     for t in range(u.shape[0]):
         mark = u[t] * total
-        low = 0
-        high = n
+        low, high = 0, n
         while low < high:
             middle = (low + high) // 2
             if cumulative[middle] <= mark:
@@ -283,9 +283,7 @@ def draw(p, u, last, out):
 @_kernel
 def systematic(p, u, r, out):
     """Positions whose stretch of the cumulative sum holds one of u, u + 1, ..., u + r - 1; returns how many."""
-    count = 0
-    total = 0.0
-    passed = 0.0
+    count, total, passed = 0, 0.0, 0.0
     for i in range(p.shape[0]):
         total += p[i]
         reached = min(max(np.ceil(total - u), 0.0), np.float64(r))
@@ -299,8 +297,7 @@ def systematic(p, u, r, out):
 @_kernel
 def gather_columns(X, index, scale, out):
     """out[i, t] = X[i, index[t]] * scale[t]; an empty scale means a plain copy."""
-    rows = X.shape[0]
-    count = index.shape[0]
+    rows, count = X.shape[0], index.shape[0]
     if scale.shape[0] == 0:
         for i in range(rows):
             for t in range(count):
@@ -319,17 +316,25 @@ def csr_rows(indptr, indices, data, X, out):
         for c in range(width):
             out[i, c] = 0
         for t in range(indptr[i], indptr[i + 1]):
-            a = data[t]
-            j = indices[t]
+            a, j = data[t], indices[t]
             for c in range(width):
                 out[i, c] += a * X[j, c]
 
 
 @_kernel
+def csr_scatter(indptr, indices, data, Y, out, first, last):
+    """Columns first to last of out += A^T Y for the rows that indptr bounds, added in the order of the rows."""
+    for i in range(Y.shape[0]):
+        for t in range(indptr[i], indptr[i + 1]):
+            a, j = data[t], indices[t]
+            for c in range(first, last):
+                out[j, c] += a * Y[i, c]
+
+
+@_kernel
 def csr_transpose(indptr, indices, data, new_indptr, new_indices, new_data):
     """Stable counting sort by column: within a column the rows keep their order."""
-    rows = indptr.shape[0] - 1
-    cols = new_indptr.shape[0] - 1
+    rows, cols = indptr.shape[0] - 1, new_indptr.shape[0] - 1
     for t in range(indptr[0], indptr[rows]):
         new_indptr[indices[t] + 1] += 1
     for c in range(cols):

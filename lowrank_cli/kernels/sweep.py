@@ -49,15 +49,21 @@ def tile_sweep(tile: numpy.ndarray, compiled: bool = False) -> TileFacts:
     else:
         module = None
         squares, max_abs = sweep_numpy(tile, 0)
-    exponent = 0
     if not (math.isfinite(max_abs) and math.isfinite(_sum(squares))):
         bad, first = _locate(tile)
         if bad:
             return TileFacts(math.nan, 0, np.full(cols, math.nan), bad, first)
-    if max_abs > 0 and not 2.0**-WINDOW <= max_abs <= 2.0**WINDOW:
-        exponent = math.frexp(max_abs)[1] - 1
+    exponent = exponent_for(max_abs)
+    if exponent:
         squares, _ = sweep_numpy(tile, exponent) if module is None else _sweep_compiled(module, tile, exponent)
     return TileFacts(max_abs, exponent, squares, 0, None)
+
+
+def exponent_for(max_abs: float) -> int:
+    """0, or floor(log2(max_abs)) where squares of such entries could overflow or vanish."""
+    if max_abs > 0 and not 2.0**-WINDOW <= max_abs <= 2.0**WINDOW:
+        return math.frexp(max_abs)[1] - 1
+    return 0
 
 
 def seconds_saved(rows: int, cols: int) -> float:

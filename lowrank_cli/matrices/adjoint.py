@@ -24,18 +24,20 @@ class Adjoint:
         self.dtype = matrix.dtype
         self.nnz = matrix.nnz
         self.engine: Engine = matrix.engine
+        #: Workers keep rows of A, not of A^H.
+        self.home = None
         self.shape: tuple[int, int] = (matrix.shape[1], matrix.shape[0])
         self.grid: tuple[Sequence[int], Sequence[int]] = (matrix.grid[1], matrix.grid[0])
 
-    def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
-        return self.inner.rmatmat(X)
+    def matmat(self, X: numpy.ndarray, keep: bool = False) -> Any:
+        return self.inner.rmatmat(X, keep)
 
-    def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
-        return self.inner.matmat(Y)
+    def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> Any:
+        return self.inner.matmat(Y, keep)
 
-    def normal_matmat(self, X: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def normal_matmat(self, X: numpy.ndarray, keep: bool = False) -> tuple[Any, numpy.ndarray]:
         """(A^H X, A (A^H X)) in one pass."""
-        return self.inner.adjoint_normal_matmat(X)
+        return self.inner.adjoint_normal_matmat(X, keep)
 
     def gram(self) -> numpy.ndarray:
         """A A^H of a dense matrix, in one pass."""

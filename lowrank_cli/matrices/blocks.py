@@ -1,21 +1,28 @@
 """Arithmetic of tall blocks: Gram matrices, products, orthonormal bases. Fixed row blocks, sums in a fixed tree.
 
-The bits depend on neither the number of threads nor the engine. A block is a C-ordered (m, l) array with l much
-smaller than m.
+The bits depend on neither the number of threads nor the engine, nor on where a block is: a C-ordered (m, l) array with
+l much smaller than m, or a ``Tall`` in a scratch file or on the workers of a cluster.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..engines.threads import Engine
 from ..lazy import np
-from .grid import cuts, ranges, tree_sum
+from ..sketches.gaussian import gaussian
+from .grid import FAN, cuts, ranges, tree_sum
+from .tall import Tall, room
 
 if TYPE_CHECKING:
     import numpy
+
+    from ..streams import Streams
+
+    #: A NumPy array, or a Tall.
+    Block = Any
 
 
 def pieces(m: int) -> list[slice]:
@@ -26,12 +33,12 @@ def pieces(m: int) -> list[slice]:
 class Columns:
     """An (m, l) matrix kept as the C-ordered blocks of columns that it grew by: joining one copies nothing."""
 
-    def __init__(self, m: int, dtype: numpy.dtype, blocks: Sequence[numpy.ndarray] = ()):
+    def __init__(self, m: int, dtype: numpy.dtype, blocks: Sequence[Block] = ()):
         self.blocks = tuple(blocks)
         self.dtype = np.dtype(dtype)
         self.shape = (m, sum(block.shape[1] for block in self.blocks))
 
-    def joined(self, block: numpy.ndarray) -> Columns:
+    def joined(self, block: Block) -> Columns:
         return Columns(self.shape[0], self.dtype, (*self.blocks, block))
 
     def prefix(self, columns: int) -> Columns:
@@ -47,31 +54,75 @@ class Columns:
         return np.hstack(self.blocks) if self.blocks else np.empty(self.shape, self.dtype)
 
 
-def _parts(W: Columns | numpy.ndarray) -> tuple[tuple[numpy.ndarray, ...], list[slice]]:
+def _parts(W: Columns | Block) -> tuple[tuple[Block, ...], list[slice]]:
     """The blocks of W, and which columns of W each of them is."""
     blocks = W.blocks if isinstance(W, Columns) else (W,)
     marks = [0, *itertools.accumulate(block.shape[1] for block in blocks)]
     return blocks, ranges(marks)
 
 
-def cross(V: Columns | numpy.ndarray, Z: numpy.ndarray, engine: Engine, wide: bool = False) -> numpy.ndarray:
+def _total(
+    task: Callable[[int], numpy.ndarray],
+    over: Sequence[Block],
+    engine: Engine,
+    shape: tuple[int, ...],
+    dtype: numpy.dtype,
+) -> numpy.ndarray:
+    """The sum of what task(i) makes, new each time, of piece i of the blocks it is ``over``."""
+    count = len(pieces(over[0].shape[0])) if over else 0
+    home = _home(over)
+    total = tree_sum(task, count, engine) if home is None else home.total(task)
+    return np.zeros(shape, dtype) if total is None else total
+
+
+def _made(
+    task: Callable[[int], numpy.ndarray],
+    over: Sequence[Block],
+    engine: Engine,
+    columns: int,
+    dtype: numpy.dtype,
+    out: Block | None = None,
+) -> Any:
+    """The block whose piece i is task(i), where the blocks are that it is ``over``; in out, where that is given."""
+    m = over[0].shape[0]
+    home = _home(over)
+    if home is not None:
+        return home.made(task, columns, dtype, out)
+    if out is None:
+        out = (room if any(isinstance(block, Tall) for block in over) else np.empty)((m, columns), dtype)
+    made, parts = out, pieces(m)
+
+    def one(i: int) -> None:
+        made[parts[i]] = task(i)
+
+    engine.map(one, len(parts))
+    return made
+
+
+def _home(over: Sequence[Block]) -> Any:
+    """The workers that hold pieces of these blocks; None for this process."""
+    return next((block.home for block in over if isinstance(block, Tall) and block.home is not None), None)
+
+
+def cross(V: Columns | Block, Z: Block, engine: Engine, wide: bool = False) -> numpy.ndarray:
     """V^H Z for V (m, l) and Z (m, b); wide: accumulated and returned in double precision."""
     parts = pieces(V.shape[0])
     dtype = np.result_type(V.dtype, Z.dtype, np.float64) if wide else np.result_type(V.dtype, Z.dtype)
     blocks, columns = _parts(V)
+    shape = V.shape[1], Z.shape[1]
 
     def one(i: int) -> numpy.ndarray:
         # a C-ordered copy of every piece that is not: BLAS paths for small products depend on strides
         right = np.ascontiguousarray(Z[parts[i]], dtype=dtype)
-        product = np.empty((V.shape[1], Z.shape[1]), dtype)
+        product = np.empty(shape, dtype)
         for block, at in zip(blocks, columns, strict=True):
             np.matmul(np.ascontiguousarray(block[parts[i]], dtype=dtype).conj().T, right, out=product[at])
         return product
 
-    return _total(one, len(parts), engine, (V.shape[1], Z.shape[1]), dtype)
+    return _total(one, (*blocks, Z), engine, shape, dtype)
 
 
-def gram(W: numpy.ndarray, engine: Engine) -> numpy.ndarray:
+def gram(W: Block, engine: Engine) -> numpy.ndarray:
     """W^H W, accumulated and returned in double precision."""
     parts = pieces(W.shape[0])
     wide = np.result_type(W.dtype, np.float64)
@@ -80,11 +131,11 @@ def gram(W: numpy.ndarray, engine: Engine) -> numpy.ndarray:
         piece = np.ascontiguousarray(W[parts[i]], dtype=wide)
         return piece.conj().T @ piece
 
-    G = _total(one, len(parts), engine, (W.shape[1], W.shape[1]), wide)
+    G = _total(one, (W,), engine, (W.shape[1], W.shape[1]), wide)
     return 0.5 * (G + G.conj().T)
 
 
-def lengths(Z: numpy.ndarray, engine: Engine) -> numpy.ndarray:
+def lengths(Z: Block, engine: Engine) -> numpy.ndarray:
     """Lengths of the columns of Z, in double precision."""
     parts = pieces(Z.shape[0])
     count = Z.shape[1] * (2 if Z.dtype.kind == "c" else 1)
@@ -94,70 +145,161 @@ def lengths(Z: numpy.ndarray, engine: Engine) -> numpy.ndarray:
         real = piece.view(piece.real.dtype).reshape(len(piece), count).astype(np.float64)
         return np.square(real, out=real).sum(axis=0)
 
-    squares = _total(one, len(parts), engine, (count,), np.dtype(np.float64))
+    squares = _total(one, (Z,), engine, (count,), np.dtype(np.float64))
     return np.sqrt(squares if count == Z.shape[1] else squares[0::2] + squares[1::2])
 
 
 def times(
-    W: Columns | numpy.ndarray,
+    W: Columns | Block,
     T: numpy.ndarray,
     engine: Engine,
     dtype: numpy.dtype | None = None,
-    out: numpy.ndarray | None = None,
-) -> numpy.ndarray:
+    out: Block | None = None,
+) -> Any:
     """W T for W (m, l) and a small T (l, k), computed in the dtype of W. dtype: what the result is kept in. out: where
     it is kept; W itself will do."""
     T = np.ascontiguousarray(T, dtype=W.dtype)
-    made = np.empty((W.shape[0], T.shape[1]), dtype or W.dtype) if out is None else out
     parts = pieces(W.shape[0])
     blocks, columns = _parts(W)
 
-    def one(i: int) -> None:
+    def one(i: int) -> numpy.ndarray:
         total = None
         for block, at in zip(blocks, columns, strict=True):
             product = np.ascontiguousarray(block[parts[i]]) @ T[at]
             total = product if total is None else np.add(total, product, out=total)
-        made[parts[i]] = 0 if total is None else total
+        assert total is not None
+        return total
 
-    engine.map(one, len(parts))
-    return made
+    if not blocks:
+        return np.zeros((W.shape[0], T.shape[1]), dtype or W.dtype)
+    return _made(one, blocks, engine, T.shape[1], dtype or W.dtype, out)
 
 
-def peaks(W: numpy.ndarray, engine: Engine) -> numpy.ndarray:
+def peaks(W: Block, engine: Engine) -> numpy.ndarray:
     """In each column of W (m, l) the first entry of largest modulus."""
     parts = pieces(W.shape[0])
-    highest = np.array(engine.map(lambda i: np.abs(W[parts[i]]).max(axis=0), len(parts)))
-    piece = np.argmax(highest, axis=0)
-    found = np.empty(W.shape[1], W.dtype)
-    for column, i in enumerate(piece):
-        entries = W[parts[i], column]
-        found[column] = entries[np.argmax(np.abs(entries))]
-    return found
+
+    def one(i: int) -> numpy.ndarray:
+        piece = W[parts[i]]
+        return piece[np.argmax(np.abs(piece), axis=0), np.arange(piece.shape[1])]
+
+    found = np.array(_each(one, (W,), engine))
+    return found[np.argmax(np.abs(found), axis=0), np.arange(W.shape[1])]
 
 
-def weighted(W: numpy.ndarray, weights: numpy.ndarray, engine: Engine) -> numpy.ndarray:
+def weighted(W: Block, weights: numpy.ndarray, engine: Engine) -> Any:
     """A C-ordered copy of W with its columns multiplied by the weights."""
-    made = np.empty(W.shape, W.dtype)
     parts = pieces(W.shape[0])
     weights = weights.astype(W.dtype)
-    engine.map(lambda i: np.multiply(W[parts[i]], weights, out=made[parts[i]]), len(parts))
-    return made
+    return _made(lambda i: W[parts[i]] * weights, (W,), engine, W.shape[1], W.dtype)
 
 
-def subtract_product(Z: numpy.ndarray, V: Columns | numpy.ndarray, H: numpy.ndarray, engine: Engine) -> None:
+def subtract_product(Z: Block, V: Columns | Block, H: numpy.ndarray, engine: Engine) -> None:
     """Z -= V H, in place."""
     parts = pieces(Z.shape[0])
     H = np.ascontiguousarray(H)
     blocks, columns = _parts(V)
 
-    def one(i: int) -> None:
+    def one(i: int) -> numpy.ndarray:
+        piece = Z[parts[i]]
         for block, at in zip(blocks, columns, strict=True):
-            Z[parts[i]] -= np.ascontiguousarray(block[parts[i]]) @ H[at]
+            piece -= np.ascontiguousarray(block[parts[i]]) @ H[at]
+        return piece
 
-    engine.map(one, len(parts))
+    if blocks:
+        _made(one, (Z, *blocks), engine, Z.shape[1], Z.dtype, out=Z)
 
 
-def orthonormalize(W: numpy.ndarray, engine: Engine) -> tuple[numpy.ndarray, numpy.ndarray]:
+def combined(terms: Sequence[tuple[float, Block]], engine: Engine) -> Any:
+    """A new block, the sum of factor * block, added in order."""
+    first = terms[0][1]
+    parts = pieces(first.shape[0])
+    real = np.zeros(1, first.dtype).real.dtype.type
+
+    def one(i: int) -> numpy.ndarray:
+        total = None
+        for factor, block in terms:
+            part = real(factor) * block[parts[i]]
+            total = part if total is None else np.add(total, part, out=total)
+        assert total is not None
+        return total
+
+    return _made(one, [block for _, block in terms], engine, first.shape[1], first.dtype)
+
+
+def beside(blocks: Sequence[Block], engine: Engine) -> Any:
+    """The columns of all the blocks in one."""
+    if not any(isinstance(block, Tall) for block in blocks):
+        return np.hstack(blocks)
+    parts = pieces(blocks[0].shape[0])
+    width = sum(block.shape[1] for block in blocks)
+    return _made(lambda i: np.hstack([b[parts[i]] for b in blocks]), blocks, engine, width, blocks[0].dtype)
+
+
+def columns_of(W: Block, start: int, stop: int, engine: Engine) -> Any:
+    """W[:, start:stop]; of an array, a view."""
+    if not isinstance(W, Tall):
+        return W[:, start:stop]
+    if (start, stop) == (0, W.shape[1]):
+        return W
+    parts = pieces(W.shape[0])
+    return _made(lambda i: W[parts[i]][:, start:stop], (W,), engine, stop - start, W.dtype)
+
+
+def cast(W: Block, dtype: numpy.dtype, engine: Engine) -> Any:
+    """W in that dtype: itself where it has it."""
+    if W.dtype == dtype:
+        return W
+    parts = pieces(W.shape[0])
+    return _made(lambda i: W[parts[i]].astype(dtype), (W,), engine, W.shape[1], dtype)
+
+
+def drawn(streams: Streams, purpose: str, m: int, l: int, dtype: numpy.dtype, engine: Engine, home: Any) -> Any:
+    """The Gaussian block of that purpose, kept by the workers of home, if that is not None."""
+    if home is not None:
+        return home.drawn(streams, purpose, l, dtype)
+    return gaussian(streams, purpose, m, l, dtype, engine, room((m, l), dtype))
+
+
+def _each(task: Callable[[int], Any], over: Sequence[Block], engine: Engine) -> list[Any]:
+    """task(i) for every piece of the blocks it is ``over``."""
+    home = _home(over)
+    return engine.map(task, len(pieces(over[0].shape[0]))) if home is None else home.each(task)
+
+
+def householder(W: Columns | Block, engine: Engine, dtype: numpy.dtype | None = None) -> tuple[Any, numpy.ndarray]:
+    """(Q, R) with W = Q R and Q^H Q = I to a few eps whatever the rank of W, for l <= m; in that dtype.
+
+    Householder QR of each piece, then of eight triangles on one another, and so on up the tree (TSQR: Demmel, Grigori,
+    Hoemmen and Langou 2012). The pieces are factored again for Q, which spares keeping it. Cost: 8 m l^2 flops.
+    """
+    parts = pieces(W.shape[0])
+    blocks, _ = _parts(W)
+
+    def piece(i: int) -> numpy.ndarray:
+        return np.hstack([block[parts[i]] for block in blocks]).astype(dtype or W.dtype, copy=False)
+
+    triangles: list[Any] = _each(lambda i: np.linalg.qr(piece(i), mode="r"), blocks, engine)
+    R, T = _tree_qr(triangles)
+    made = _made(lambda i: np.linalg.qr(piece(i))[0] @ T[i], blocks, engine, W.shape[1], dtype or W.dtype)
+    return made, R
+
+
+def _tree_qr(triangles: list[numpy.ndarray]) -> tuple[numpy.ndarray, list[numpy.ndarray]]:
+    """(R, T) of triangles R_i below one another: R_i = T_i R, and the T_i below one another are orthonormal."""
+    if len(triangles) == 1:
+        return triangles[0], [np.eye(len(triangles[0]), dtype=triangles[0].dtype)]
+    groups = [triangles[i : i + FAN] for i in range(0, len(triangles), FAN)]
+    factored = [np.linalg.qr(np.vstack(group)) for group in groups]
+    R, above = _tree_qr([R for _, R in factored])
+    T = []
+    for group, (Q, _), right in zip(groups, factored, above, strict=True):
+        ends = list(itertools.accumulate(map(len, group)))
+        T += [part @ right for part in np.split(Q, ends[:-1])]
+    return R, T
+
+
+def orthonormalize(W: Block, engine: Engine) -> tuple[Any, numpy.ndarray]:
     """(Q, R) with W = Q R, Q^H Q = I to a few eps, R (l, l); for l <= m, whatever the rank of W.
 
     CholeskyQR repeated (Yamamoto et al. 2015), the first time with a shift when the Gram matrix is not numerically
@@ -190,7 +332,7 @@ def orthonormalize(W: numpy.ndarray, engine: Engine) -> tuple[numpy.ndarray, num
         if not np.all(np.isfinite(T)):
             break
         diagonal = S.diagonal().real / lengths
-        if diagonal.min() < (1e-4 if shifted or W.real.itemsize == 4 else 1e-7):
+        if diagonal.min() < (1e-4 if shifted or eps > 1e-8 else 1e-7):
             # (nearly) dependent columns: R would carry the rounding of Q, divided by this
             break
         Q = times(Q, T, engine, out=None if Q is W else Q)
@@ -198,12 +340,4 @@ def orthonormalize(W: numpy.ndarray, engine: Engine) -> tuple[numpy.ndarray, num
         # the next Gram matrix would be I to rounding: CholeskyQR of a block this well conditioned is exact
         if not shifted and diagonal.min() > 0.9 and np.abs(G - np.eye(l)).max() < 0.01:
             return Q, R.astype(W.dtype)
-    Q, R = np.linalg.qr(W)
-    return np.ascontiguousarray(Q), R
-
-
-def _total(
-    task: Callable[[int], numpy.ndarray], count: int, engine: Engine, shape: tuple[int, ...], dtype: numpy.dtype
-) -> numpy.ndarray:
-    total = tree_sum(task, count, engine)
-    return np.zeros(shape, dtype) if total is None else total
+    return householder(W, engine)

@@ -11,8 +11,10 @@ from ..engines.threads import Engine, SerialEngine
 from ..lazy import np
 from .facts import MatrixFacts, looking
 from .grid import FAN, TreeSum, cuts, ranges, waves
-from .passes import AdjointMultiplied, Chained, Fused, Multiplied, Pass, Visited, row_contiguous, together
+from .passes import AdjointMultiplied, Chained, Fused, Multiplied, Pass, Visited, together
 from .slabs import InMemory, Slab, Source
+from .tall import Tall, contiguous
+from .tiles import row_contiguous, scale_exactly
 from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
@@ -144,25 +146,25 @@ class TiledMatrix:
             self._kept[place] = out
         return out
 
-    def together(self, asks: Sequence[tuple[TiledMatrix, str, Any]]) -> list[Any]:
+    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
         """From one reading, if all of them are of one source."""
-        return together([_PASSES[name](matrix, argument) for matrix, name, argument in asks])
+        return together([_PASSES[name](matrix, *arguments) for matrix, name, *arguments in asks])
 
-    def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
-        return self.together([(self, "matmat", X)])[0]
+    def matmat(self, X: numpy.ndarray, keep: bool = False) -> Any:
+        return self.together([(self, "matmat", X, keep)])[0]
 
-    def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
-        return self.together([(self, "rmatmat", Y)])[0]
+    def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> Any:
+        return self.together([(self, "rmatmat", Y, keep)])[0]
 
-    def normal_matmat(self, X: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def normal_matmat(self, X: numpy.ndarray, keep: bool = False) -> tuple[Any, Any]:
         """(A X, A^H (A X)), the bits of ``matmat`` and ``rmatmat`` after one another; one reading where the source
         gives whole rows."""
-        return self.together([(self, "normal_matmat", X)])[0]
+        return self.together([(self, "normal_matmat", X, keep)])[0]
 
-    def adjoint_normal_matmat(self, Y: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def adjoint_normal_matmat(self, Y: numpy.ndarray, keep: bool = False) -> tuple[Any, Any]:
         """(A^H Y, A (A^H Y)), the bits of ``rmatmat`` and ``matmat`` after one another; one reading where the source
         gives whole columns."""
-        return self.together([(self, "adjoint_normal_matmat", Y)])[0]
+        return self.together([(self, "adjoint_normal_matmat", Y, keep)])[0]
 
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
         return self.together([(self, "tiles", visit)])[0]
@@ -231,13 +233,13 @@ class TiledMatrix:
         return row_contiguous(self._part(rows, cols))
 
 
-def _fused(matrix: TiledMatrix, X: numpy.ndarray, axis: int) -> Pass:
+def _fused(matrix: TiledMatrix, X: Any, keep: bool = False, *, axis: int) -> Pass:
     """The two products of a fused pass: from one reading, or the second from another."""
-    if matrix.source.gives(axis, *matrix.grid):
-        return Fused(matrix, X, axis)
-    return (
-        Chained(AdjointMultiplied(matrix, X), matrix.matmat) if axis else Chained(Multiplied(matrix, X), matrix.rmatmat)
-    )
+    X = contiguous(X)
+    if matrix.source.gives(axis, *matrix.grid) and not isinstance(X, Tall):
+        return Fused(matrix, X, axis, keep)
+    first, second = (AdjointMultiplied, matrix.matmat) if axis else (Multiplied, matrix.rmatmat)
+    return Chained(first(matrix, X, keep), lambda Y: second(Y, isinstance(X, Tall)))
 
 
 def _sweeping(matrix: TiledMatrix, transposed: bool) -> Pass:
@@ -253,13 +255,3 @@ _PASSES: dict[str, Callable[[TiledMatrix, Any], Pass]] = {
     "tiles": Visited,
     "sweep": _sweeping,
 }
-
-
-def scale_exactly(array: numpy.ndarray, exponent: int) -> numpy.ndarray:
-    """array * 2**exponent, exact but for underflow; works where 2**exponent itself would overflow."""
-    if exponent == 0:
-        return array
-    if np.iscomplexobj(array):
-        parts = np.ascontiguousarray(array).view(array.real.dtype)
-        return np.ldexp(parts, exponent).view(array.dtype)
-    return np.ldexp(array, exponent)

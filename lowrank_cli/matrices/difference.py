@@ -24,14 +24,15 @@ class Difference:
         self.dtype = np.result_type(matrix.dtype, factor.dtype)
         self.engine: Engine = matrix.engine
         self.ledger = matrix.ledger
+        self.home = None
 
-    def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
+    def matmat(self, X: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         return self.matrix.matmat(X) - self.factor.matmat(X)
 
-    def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
+    def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         return self.matrix.rmatmat(Y) - self.factor.rmatmat(Y)
 
-    def normal_matmat(self, X: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def normal_matmat(self, X: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, numpy.ndarray]:
         """(E X, E^H (E X)) for E = A - F; two passes, since F comes between the two products."""
         Y = self.matmat(X)
         return Y, self.rmatmat(Y)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ResourceError
 from ..lazy import np
+from .ahead import Ahead
 from .slabs import Slab
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Filed:
         #: Bytes of values that were asked of the file so far.
         self.bytes_read = 0
         self._buffers: list[numpy.ndarray] = []
-        self._reader: ThreadPoolExecutor | None = None
+        self._ahead = Ahead()
 
     def gives(self, strips: int, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> bool:
         """Whether whole lines of four blocks fit; where they lie apart in the file, with pieces long enough to read."""
@@ -77,22 +77,11 @@ class Filed:
             # those of the old size and those of the new would be too much
             self._buffers = []
             self._buffers = [np.empty(largest, self.dtype) for _ in range(count)]
-        if self._reader is None:
-            self._reader = ThreadPoolExecutor(1, thread_name_prefix="lowrank-read")
-        waiting: Future[Slab] | None = None
-        try:
-            for number, blocks in enumerate([*plan[first:], None]):
-                ready, waiting = waiting, None
-                slab = None if ready is None else ready.result()
-                if blocks is not None:
-                    buffer = self._buffers[number % len(self._buffers)]
-                    waiting = self._reader.submit(self._fill, *blocks, row_cuts, col_cuts, buffer)
-                if slab is not None:
-                    yield slab
-        finally:
-            # the buffer of a slab that nobody waits for must not be written when the next pass begins
-            if waiting is not None and not waiting.cancel():
-                waiting.exception()
+
+        def fill(blocks: tuple[range, range], slot: int) -> Slab:
+            return self._fill(*blocks, row_cuts, col_cuts, self._buffers[slot])
+
+        yield from self._ahead.pieces(plan[first:], fill)
         self._check()
 
     def __array__(self, *_: Any, **__: Any) -> numpy.ndarray:

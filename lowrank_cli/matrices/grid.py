@@ -21,6 +21,8 @@ FAN = 8
 #: Stored entries of a sparse row block, and its most rows.
 BLOCK_ENTRIES = 1 << 17
 BLOCK_ROWS = 4096
+#: Entries of the dense tiles that a sparse matrix is expanded into when its entries are visited.
+_DENSE_TILE = 1 << 21
 
 
 def cuts(length: int, side: int = TILE) -> tuple[int, ...]:
@@ -41,6 +43,13 @@ def sparse_row_cuts(indptr: numpy.ndarray) -> tuple[int, ...]:
     by_entries = np.searchsorted(indptr, targets, side="left")
     marks = np.unique(np.concatenate([by_entries, np.arange(0, m, BLOCK_ROWS), [0, m]]))
     return tuple(int(c) for c in marks if c <= m)
+
+
+def sparse_grid(indptr: numpy.ndarray, columns: int) -> tuple[Sequence[int], Sequence[int]]:
+    """Row cuts and column cuts of a sparse matrix; a dense tile of any row block is not too large."""
+    down = sparse_row_cuts(indptr)
+    tallest = max((b - a for a, b in itertools.pairwise(down)), default=1)
+    return down, cuts(columns, max(512, _DENSE_TILE // tallest))
 
 
 def ranges(marks: Sequence[int]) -> list[slice]:
@@ -138,9 +147,9 @@ def tree_sum(task: Callable[[int], numpy.ndarray], count: int, engine: Engine) -
     return tree.total()
 
 
-def one_by_one(asks: Sequence[tuple[Any, str, Any]]) -> list[Any]:
+def one_by_one(asks: Sequence[tuple[Any, ...]]) -> list[Any]:
     """``Matrix.together`` where nothing is saved by it."""
-    return [getattr(matrix, name)(argument) for matrix, name, argument in asks]
+    return [getattr(matrix, name)(*arguments) for matrix, name, *arguments in asks]
 
 
 def visit_tiles(matrix: Matrix, engine: Engine, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:

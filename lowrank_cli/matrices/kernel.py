@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ..engines.threads import Engine, SerialEngine
 from ..errors import InputError, UsageError
 from ..lazy import np
-from .dense import SINGLE, scale_exactly
+from .dense import SINGLE
 from .facts import MatrixFacts, sweep
 from .grid import TILE, cuts, one_by_one, ranges, row_blocks, visit_tiles
+from .tiles import scale_exactly
 from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class KernelMatrix:
         total = self._exponent + exponent
         return KernelMatrix(self.points, self.kernel, self.engine, total, self.name, dtype, self.watch)
 
-    def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
+    def matmat(self, X: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         X = np.ascontiguousarray(X)
         out = np.empty((self.shape[0], X.shape[1]), np.result_type(self.dtype, X.dtype))
         parts = ranges(self.grid[0])
@@ -122,14 +123,14 @@ class KernelMatrix:
             self.engine.map(lambda i, some=some: strip(some[i]), len(some))  # type: ignore[misc]
         return out
 
-    def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
+    def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         return self.matmat(Y)
 
-    def normal_matmat(self, X: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def normal_matmat(self, X: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, numpy.ndarray]:
         Y = self.matmat(X)
         return Y, self.matmat(Y)
 
-    def adjoint_normal_matmat(self, Y: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def adjoint_normal_matmat(self, Y: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, numpy.ndarray]:
         return self.normal_matmat(Y)
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
@@ -166,7 +167,7 @@ class KernelMatrix:
                 out[piece[0].start - a : piece[0].stop - a, piece[1].start - c : piece[1].stop - c] = self.block(*piece)
         return out
 
-    def together(self, asks: Sequence[tuple[Any, str, Any]]) -> list[Any]:
+    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
         return one_by_one(asks)
 
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:

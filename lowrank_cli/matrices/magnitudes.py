@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..lazy import np
 from .metered import Metered
@@ -48,14 +48,14 @@ def magnitudes(matrix: Metered) -> Magnitudes:
 
 def _of_stored(matrix: Metered) -> Magnitudes:
     """From the stored entries of a sparse matrix alone, in stored order."""
-    from .sparse import SparseMatrix
-
-    inner = matrix.inner
-    assert isinstance(inner, SparseMatrix)
+    stored: Any = matrix.inner
     matrix.ledger.passes += 1
-    matrix.ledger.flops += 2 * int(inner.array.nnz)
-    size = np.abs(inner.array.data).astype(np.float64)
+    matrix.ledger.flops += 2 * int(matrix.nnz or 0)
     m, n = matrix.shape
-    columns = np.bincount(inner.array.indices, weights=size, minlength=n)
-    rows = np.bincount(np.repeat(np.arange(m), np.diff(inner.array.indptr)), weights=size, minlength=m)
-    return Magnitudes(float(size.max(initial=0.0)), columns, rows)
+    columns, rows, largest = np.zeros(n), np.zeros(m), 0.0
+    for piece in stored.entries():
+        size = np.abs(piece.data).astype(np.float64)
+        largest = max(largest, float(size.max(initial=0.0)))
+        np.add.at(columns, piece.cols, size)
+        np.add.at(rows, piece.rows, size)
+    return Magnitudes(largest, columns, rows)

@@ -93,35 +93,40 @@ class Metered:
         self.ledger.products += products
         self.ledger.flops += 2 * entries * columns * products
 
-    def matmat(self, X: np.ndarray) -> np.ndarray:
+    @property
+    def home(self) -> Any:
+        """The workers that keep what A X makes; None for this process."""
+        return getattr(self.inner, "home", None)
+
+    def matmat(self, X: np.ndarray, keep: bool = False) -> Any:
         with self._passing(1, X.shape[1]):
-            return self.inner.matmat(X)
+            return self.inner.matmat(X, keep)
 
     def matmat_in_sweep(self, X: np.ndarray) -> np.ndarray:
         """A X on the pass that swept the matrix: one read serves both, so it is a product but not a pass."""
         self._charge(1, X.shape[1])
         return self.inner.matmat(X)
 
-    def rmatmat(self, Y: np.ndarray) -> np.ndarray:
+    def rmatmat(self, Y: np.ndarray, keep: bool = False) -> Any:
         with self._passing(1, Y.shape[1]):
-            return self.inner.rmatmat(Y)
+            return self.inner.rmatmat(Y, keep)
 
-    def normal_matmat(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def normal_matmat(self, X: np.ndarray, keep: bool = False) -> tuple[Any, Any]:
         with self._passing(2, X.shape[1]):
-            return self.inner.normal_matmat(X)
+            return self.inner.normal_matmat(X, keep)
 
-    def adjoint_normal_matmat(self, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def adjoint_normal_matmat(self, Y: np.ndarray, keep: bool = False) -> tuple[Any, Any]:
         with self._passing(2, Y.shape[1]):
-            return self.inner.adjoint_normal_matmat(Y)
+            return self.inner.adjoint_normal_matmat(Y, keep)
 
-    def together(self, *asks: tuple[Metered, str, Any]) -> list[Any]:
-        """What each (matrix, name, argument) gives, in one pass; the matrices are this one, scaled or in single
+    def together(self, *asks: Any) -> list[Any]:
+        """What each (matrix, name, argument, ...) gives, in one pass; the matrices are this one, scaled or in single
         precision perhaps."""
         with self._passing():
-            for _, name, argument in asks:
+            for _, name, argument, *_ in asks:
                 if name in PRODUCTS:
                     self._charge(PRODUCTS[name], argument.shape[1])
-            return self.inner.together([(matrix.inner, name, argument) for matrix, name, argument in asks])
+            return self.inner.together([(matrix.inner, *rest) for matrix, *rest in asks])
 
     def gram(self) -> np.ndarray:
         """A^H A of a dense matrix, in one pass."""
@@ -160,6 +165,15 @@ class Metered:
     def sweep(self, transposed: bool = False) -> MatrixFacts:
         with self._passing():
             return self.inner.sweep(transposed)
+
+    def lines(self, most: int, widths: Sequence[int] = ()) -> Iterator[tuple[int, np.ndarray]]:
+        """The one pass over a matrix that is seen once, see ``Once.passing``, multiplied with blocks of these widths;
+        charged when it is over, as the number of rows may not be known before."""
+        stored: Any = self.inner
+        with self._passing():
+            yield from stored.passing(most)
+        for columns in widths:
+            self._charge(1, columns)
 
     def tiles(self, visit: Callable[[int, slice, slice, np.ndarray], Any], flops: int = 0) -> list[Any]:
         self.ledger.flops += flops

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..lazy import np
 from .grid import TreeSum, waves
+from .tall import Tall, contiguous, room
+from .tiles import row_contiguous, sum_products
 
 if TYPE_CHECKING:
     import numpy
@@ -58,9 +60,11 @@ class Multiplied:
 
     what, strips = "matmat", None
 
-    def __init__(self, matrix: TiledMatrix, X: numpy.ndarray):
-        self.matrix, self.X = matrix, np.ascontiguousarray(X)
-        self.out = np.empty((matrix.shape[0], X.shape[1]), np.result_type(matrix.dtype, X.dtype))
+    def __init__(self, matrix: TiledMatrix, X: Any, keep: bool = False):
+        self.matrix, self.X = matrix, contiguous(X)
+        self.out: Any = (room if keep else np.empty)(
+            (matrix.shape[0], X.shape[1]), np.result_type(matrix.dtype, X.dtype)
+        )
         self.operands, self.state = (self.X,), {"out": self.out}
 
     def take(self, slab: Slab) -> None:
@@ -70,7 +74,10 @@ class Multiplied:
             rows = matrix.row_blocks[i]
             pieces = [matrix.col_blocks[j] for j in slab.col_blocks]
             pairs = ((matrix.operand(slab, rows, cols, X.shape[1]), X[cols]) for cols in pieces)
-            _sum_products(self.out[rows], pairs, slab.col_blocks.start == 0)
+            total = self.out[rows]
+            sum_products(total, pairs, slab.col_blocks.start == 0)
+            if isinstance(self.out, Tall):
+                self.out[rows] = total
 
         matrix.each(slab, 0, block)
 
@@ -83,9 +90,11 @@ class AdjointMultiplied:
 
     what, strips = "rmatmat", None
 
-    def __init__(self, matrix: TiledMatrix, Y: numpy.ndarray):
-        self.matrix, self.Y = matrix, np.ascontiguousarray(Y)
-        self.out = np.empty((matrix.shape[1], Y.shape[1]), np.result_type(matrix.dtype, Y.dtype))
+    def __init__(self, matrix: TiledMatrix, Y: Any, keep: bool = False):
+        self.matrix, self.Y = matrix, contiguous(Y)
+        self.out: Any = (room if keep else np.empty)(
+            (matrix.shape[1], Y.shape[1]), np.result_type(matrix.dtype, Y.dtype)
+        )
         self.sums = [TreeSum() for _ in matrix.col_blocks]
         self.operands, self.state = (self.Y,), {"out": self.out, "sums": [tree.state for tree in self.sums]}
 
@@ -116,13 +125,13 @@ class Fused:
     """(A X, A^H (A X)) from whole rows, or, axis 1, (A^H X, A (A^H X)) from whole columns: the bits of the two products
     after one another. What the strips add to the second product is summed in its order, a wave of them at a time."""
 
-    def __init__(self, matrix: TiledMatrix, X: numpy.ndarray, axis: int):
-        self.matrix, self.X, self.axis, self.strips = matrix, np.ascontiguousarray(X), axis, axis
+    def __init__(self, matrix: TiledMatrix, X: numpy.ndarray, axis: int, keep: bool = False):
+        self.matrix, self.X, self.axis, self.strips = matrix, X, axis, axis
         self.what = f"fused {axis}"
         self._lines = matrix.col_blocks if axis else matrix.row_blocks
         self._pieces = matrix.row_blocks if axis else matrix.col_blocks
         b, dtype = X.shape[1], np.result_type(matrix.dtype, X.dtype)
-        self.out = np.empty((self._lines[-1].stop, b), dtype)
+        self.out: Any = (room if keep else np.empty)((self._lines[-1].stop, b), dtype)
         self.back = np.empty((self._pieces[-1].stop, b), dtype)
         self.sums = [TreeSum() for _ in self._pieces]
         self.operands = (self.X,)
@@ -135,7 +144,10 @@ class Fused:
             parts = np.empty((len(wave), *self.back.shape), self.back.dtype)
 
             def one(i: int, wave: range = wave, parts: numpy.ndarray = parts) -> None:
-                strip(slab, self._lines[i], self.out[self._lines[i]], parts[i - wave.start])
+                total = self.out[self._lines[i]]
+                strip(slab, self._lines[i], total, parts[i - wave.start])
+                if isinstance(self.out, Tall):
+                    self.out[self._lines[i]] = total
 
             def add(j: int, wave: range = wave, parts: numpy.ndarray = parts) -> None:
                 for i in range(len(wave)):
@@ -150,7 +162,7 @@ class Fused:
     def _rows(self, slab: Slab, rows: slice, total: numpy.ndarray, parts: numpy.ndarray) -> None:
         pieces, X = self._pieces, self.X
         tile = self._tiles(slab, [(rows, cols) for cols in pieces])
-        _sum_products(total, ((tile(j), X[cols]) for j, cols in enumerate(pieces)))
+        sum_products(total, ((tile(j), X[cols]) for j, cols in enumerate(pieces)))
         for j, cols in enumerate(pieces):
             if self.matrix.turns(cols, total):
                 parts[cols] = np.matmul(total.T, tile(j)).T
@@ -175,19 +187,19 @@ class Fused:
         tiles = [matrix.operand(slab, *place, width, j) for j, place in enumerate(places)]
         return lambda j: tiles[j]
 
-    def result(self) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def result(self) -> tuple[Any, Any]:
         return self.out, self.back
 
 
 class Chained:
     """Two products of which the second needs all of the first, and another reading."""
 
-    def __init__(self, first: Multiplied | AdjointMultiplied, second: Callable[[numpy.ndarray], numpy.ndarray]):
+    def __init__(self, first: Multiplied | AdjointMultiplied, second: Callable[[Any], Any]):
         self._first, self._second = first, second
         self.matrix, self.what, self.operands = first.matrix, first.what, first.operands
         self.state, self.strips, self.take = first.state, first.strips, first.take
 
-    def result(self) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def result(self) -> tuple[Any, Any]:
         return self._first.out, self._second(self._first.out)
 
 
@@ -231,28 +243,11 @@ def _sum_adjoint(
 ) -> None:
     """To total is added A[:, cols]^H Y, or its transpose where products are turned, over the slab's rows; tile(i) is
     A[rows i, cols]."""
-    turns, scratch = matrix.turns(cols, Y), []
+    turns = matrix.turns(cols, Y)
+    scratch: list[numpy.ndarray] = []
     for i in slab.row_blocks:
         rows = matrix.row_blocks[i]
         if turns:
             total.add_product(Y[rows].T, tile(i), scratch)
         else:
             total.add_product(tile(i).conj().T, Y[rows], scratch)
-
-
-def _sum_products(total: numpy.ndarray, pairs: Iterator[tuple[Any, Any]], first: bool = True) -> None:
-    """total = sum of left @ right over the pairs, added in order; not first: total += that sum."""
-    scratch = None
-    for number, (left, right) in enumerate(pairs):
-        if number == 0 and first:
-            np.matmul(left, right, out=total)
-            continue
-        if scratch is None:
-            scratch = np.empty_like(total)
-        np.matmul(left, right, out=scratch)
-        np.add(total, scratch, out=total)
-
-
-def row_contiguous(tile: numpy.ndarray) -> numpy.ndarray:
-    """The tile with its rows contiguous: itself when it is so, else a C-ordered copy."""
-    return tile if tile.strides[1] == tile.itemsize else np.ascontiguousarray(tile)

@@ -46,17 +46,17 @@ class Product:
         """X Y times 2**exponent, X carrying it."""
         return Product(self.X.scaled(exponent), self.Y, self.engine)
 
-    def matmat(self, Z: numpy.ndarray) -> numpy.ndarray:
+    def matmat(self, Z: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         return self.X.matmat(self.Y.matmat(Z))
 
-    def rmatmat(self, Z: numpy.ndarray) -> numpy.ndarray:
+    def rmatmat(self, Z: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         return self.Y.rmatmat(self.X.rmatmat(Z))
 
-    def normal_matmat(self, Z: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def normal_matmat(self, Z: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, numpy.ndarray]:
         W = self.matmat(Z)
         return W, self.rmatmat(W)
 
-    def adjoint_normal_matmat(self, Z: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def adjoint_normal_matmat(self, Z: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, numpy.ndarray]:
         W = self.rmatmat(Z)
         return W, self.matmat(W)
 
@@ -76,7 +76,7 @@ class Product:
             total += np.ascontiguousarray(self.X.block(rows, inner)) @ np.ascontiguousarray(self.Y.block(inner, cols))
         return total
 
-    def together(self, asks: Sequence[tuple[Any, str, Any]]) -> list[Any]:
+    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
         return one_by_one(asks)
 
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:

@@ -61,17 +61,23 @@ class Matrix(Operator, Protocol):
         a sparse matrix, its row pointer."""
         ...
 
-    def normal_matmat(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def matmat(self, X: np.ndarray, keep: bool = False) -> Any:
+        """A X as an array; keep: where it is large perhaps as a ``Tall``, which stays where it was made."""
+        ...
+
+    def rmatmat(self, Y: np.ndarray, keep: bool = False) -> Any: ...
+
+    def normal_matmat(self, X: np.ndarray, keep: bool = False) -> tuple[Any, Any]:
         """(A X, A^H (A X)) in one pass."""
         ...
 
-    def adjoint_normal_matmat(self, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def adjoint_normal_matmat(self, Y: np.ndarray, keep: bool = False) -> tuple[Any, Any]:
         """(A^H Y, A (A^H Y)) in one pass."""
         ...
 
-    def together(self, asks: Sequence[tuple[Matrix, str, Any]]) -> list[Any]:
-        """What each (matrix, name, argument) gives, such as (A, "sweep", False) and (A.single(0), "matmat", X), in one
-        pass: the matrices are this one or have been made of it by ``scaled`` or ``single``."""
+    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """What each (matrix, name, argument, ...) gives, such as (A, "sweep", False) and (A.single(0), "matmat", X), in
+        one pass: the matrices are this one or have been made of it by ``scaled`` or ``single``."""
         ...
 
     def rows(self, index: np.ndarray, scale: np.ndarray | None = None) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..engines.threads import Engine, SerialEngine
@@ -11,9 +11,10 @@ from ..kernels import csr as kernel
 from ..kernels import jit
 from ..kernels.sweep import TileFacts, tile_sweep
 from ..lazy import np
-from .dense import SINGLE, scale_exactly
+from .dense import SINGLE
 from .facts import MatrixFacts, combine, refuse_not_finite
-from .grid import cuts, one_by_one, ranges, sparse_row_cuts, visit_tiles
+from .grid import one_by_one, ranges, sparse_grid, sparse_row_cuts, visit_tiles
+from .tiles import scale_exactly
 from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
@@ -21,8 +22,20 @@ if TYPE_CHECKING:
 
 #: Columns of products a run is expected to take, for the estimate whether compiled kernels pay.
 _USUAL_COLUMNS = 512
-#: Side of the dense tiles that a sparse matrix is expanded into when its entries are visited.
-_DENSE_TILE = 1 << 21
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Piece:
+    """Some entries of a sparse matrix."""
+
+    rows: numpy.ndarray
+    cols: numpy.ndarray
+    data: numpy.ndarray
+
+
+def compiled_for(nnz: int, dtype: numpy.dtype) -> bool:
+    """Whether compiled kernels pay for a matrix of so many entries."""
+    return jit.pays(kernel.seconds_saved(nnz, _USUAL_COLUMNS)) and dtype.kind == "f"
 
 
 class SparseMatrix:
@@ -38,13 +51,9 @@ class SparseMatrix:
         self.shape: tuple[int, int] = (int(array.shape[0]), int(array.shape[1]))
         self.dtype = array.dtype
         self.nnz: int | None = int(array.nnz)
-        row_cuts = sparse_row_cuts(array.indptr)
-        tallest = max((b - a for a, b in itertools.pairwise(row_cuts)), default=1)
-        self.grid: tuple[Sequence[int], Sequence[int]] = (
-            row_cuts,
-            cuts(self.shape[1], max(512, _DENSE_TILE // tallest)),
-        )
-        self.compiled = jit.pays(kernel.seconds_saved(int(array.nnz), _USUAL_COLUMNS)) and self.dtype.kind == "f"
+        self.row_pointer = array.indptr
+        self.grid: tuple[Sequence[int], Sequence[int]] = sparse_grid(array.indptr, self.shape[1])
+        self.compiled = compiled_for(int(array.nnz), self.dtype)
         self._adjoint: tuple[Any, Any, Any] | None = None
 
     def scaled(self, exponent: int) -> SparseMatrix:
@@ -78,13 +87,13 @@ class SparseMatrix:
         a = self.array
         return "sparse", *self.shape, a.indptr, a.indices, a.data
 
-    def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
+    def matmat(self, X: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         a = self.array
         return self.watch.result(
             self, "matmat", (X,), lambda: self._multiply(a.indptr, a.indices, a.data, X, self.grid[0])
         )
 
-    def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
+    def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         def make() -> numpy.ndarray:
             indptr, indices, data = self._transposed()
             return self._multiply(indptr, indices, data, Y, sparse_row_cuts(indptr))
@@ -116,22 +125,22 @@ class SparseMatrix:
         self.engine.map(block, len(blocks))
         return out
 
-    def normal_matmat(self, X: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def normal_matmat(self, X: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, numpy.ndarray]:
         Y = self.matmat(X)
         return Y, self.rmatmat(Y)
 
-    def adjoint_normal_matmat(self, Y: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    def adjoint_normal_matmat(self, Y: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, numpy.ndarray]:
         X = self.rmatmat(Y)
         return X, self.matmat(X)
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> Any:
         picked = self.array[index, :]
-        return picked if scale is None else _scaled(picked, scale[:, None])
+        return picked if scale is None else scaled_lines(picked, scale[:, None])
 
     def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> Any:
         picked = self.array[:, index]
         picked.sort_indices()
-        return picked if scale is None else _scaled(picked, scale[None, :])
+        return picked if scale is None else scaled_lines(picked, scale[None, :])
 
     def block(self, rows: slice, cols: slice) -> numpy.ndarray:
         return np.ascontiguousarray(self.array[rows, cols].toarray())
@@ -146,8 +155,17 @@ class SparseMatrix:
         """The matrix of the rows and columns at these indices, on the same engine."""
         return SparseMatrix(self.array[rows][:, cols], self.engine, self.name, self.watch)
 
-    def together(self, asks: Sequence[tuple[Any, str, Any]]) -> list[Any]:
+    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
         return one_by_one(asks)
+
+    def row_parts(self) -> Iterator[tuple[range, Any]]:
+        """(row blocks, their rows as a csr_array): all of them at once."""
+        yield range(len(self.grid[0]) - 1), self.array
+
+    def entries(self) -> Iterator[Piece]:
+        """Rows, columns and values of all entries, by rows."""
+        a = self.array
+        yield Piece(np.repeat(np.arange(self.shape[0]), np.diff(a.indptr)), a.indices, a.data)
 
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
         return visit_tiles(self, self.engine, visit)
@@ -166,5 +184,6 @@ class SparseMatrix:
         return combine([(slice(0, length), seen)], length, "numpy")
 
 
-def _scaled(array: Any, factors: numpy.ndarray) -> Any:
+def scaled_lines(array: Any, factors: numpy.ndarray) -> Any:
+    """Its rows (factors a column) or columns (a row) times real factors."""
     return array.multiply(factors.astype(array.real.dtype)).tocsr()

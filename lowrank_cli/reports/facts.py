@@ -100,6 +100,12 @@ def with_run(
     return {**report, "run": plain({**run, "threads": threads, "memory": memory, "engine": engine, **more})}
 
 
+def batch(command: str, reports: list[dict[str, Any]], count: int) -> dict[str, Any]:
+    """The report of several inputs of one command: theirs, in order, and how many there were to be."""
+    failed = sum("message" in (report.get("error") or {}) for report in reports)
+    return {**started("batch"), "of": command, "inputs": count, "failed": failed, "rows": reports}
+
+
 def _entries(matrix_input: dict[str, Any]) -> int:
     """Stored entries: what one product with a vector reads."""
     if matrix_input["nnz"] is not None:

@@ -28,6 +28,7 @@ _ELSEWHERE = {
     "msign": Entry("lowrank_cli.reports.msign_rows:rows", ""),
     "recompress": Entry("lowrank_cli.reports.recompress_rows:rows", ""),
     "norm": Entry("lowrank_cli.reports.norm_rows:rows", ""),
+    "batch": Entry("lowrank_cli.reports.batch_rows:rows", ""),
     "doctor": Entry("lowrank_cli.reports.doctor_rows:rows", ""),
 }
 
@@ -53,12 +54,15 @@ def rows(report: dict[str, Any], full: bool) -> list[Row]:
     readers = {"verify": _verify, "info": _info, "list": _list, "warmup": _warmup}
     command = report["command"]
     reader = _ELSEWHERE[command].load() if command in _ELSEWHERE else readers.get(command, _approximation)
-    return list(reader(report, full))
+    return [*reader(report, full), *_picture(report.get("run") or {}, full)]
 
 
 def title(report: dict[str, Any]) -> str:
     path = (report.get("run") or {}).get("input_path")
-    return safe(" ".join(["lowrank", report["command"], *([] if path is None else [path])]))
+    words = [report["command"], *([] if path is None else [path])]
+    if report["command"] == "batch":
+        words = [report["of"], "of", str(report["inputs"]), "inputs"]
+    return safe(" ".join(["lowrank", *words]))
 
 
 def matrix_cells(item: dict[str, Any], path: str | None, full: bool) -> tuple[str, str]:
@@ -82,6 +86,11 @@ def _approximation(report: dict[str, Any], full: bool) -> Iterator[Row]:
     yield status(report)
     yield from _error(report["error"], full)
     yield from optimal(report, full)
+    if run.get("singular_values"):
+        from .spectrum_rows import bars
+
+        drawn = bars(run["singular_values"], report["rank"])
+        yield from [] if drawn is None else [drawn]
     yield from _method_facts(report, full)
     yield from compression(report, full)
     yield from cost(report, run, full)
@@ -145,6 +154,8 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
     if facts.get("triplet_residual") is not None:
         residual = number(facts["triplet_residual"], full)
         yield Row("residual", residual, "Largest |A v - s u| of a singular triplet, over s_1, measured.")
+    if facts.get("single_pass") is not None:
+        yield _seen_once(facts["single_pass"], full)
     yield from lines(facts, full)
     yield from structured(facts, full)
     if facts.get("core_growth") is not None:
@@ -171,6 +182,12 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row("shrunk by", number(facts["shrink_factor"], full), "F2 / (F2 + Var): better than zero on average.")
     if facts.get("Z2_over_F2") is not None:
         yield Row("Z2/F2", number(facts["Z2_over_F2"], full), "Sampling needs more pairs the larger this is.")
+
+
+def _seen_once(facts: dict[str, Any], full: bool) -> Row:
+    kept = f", {facts['kept']} of them kept" if facts["kept"] < facts["sketch"] else ""
+    floor = f"Errors below {number(facts['floor_relative'], full)} take a second pass."
+    return Row("seen once", f"by {safe(facts['order'])}, sketch of {facts['sketch']} columns{kept}", floor)
 
 
 def compression(report: dict[str, Any], full: bool) -> Iterator[Row]:
@@ -205,6 +222,13 @@ def cost(report: dict[str, Any], run: dict[str, Any], full: bool) -> Iterator[Ro
         yield Row("output", safe(run["output"]), "" if known is None else size(known, full))
 
 
+def _picture(run: dict[str, Any], full: bool) -> Iterator[Row]:
+    """Where the picture went."""
+    if run.get("plot") is not None:
+        known = run.get("plot_bytes")
+        yield Row("picture", safe(run["plot"]), "" if known is None else size(known, full))
+
+
 def warnings(report: dict[str, Any]) -> Iterator[Row]:
     """What a reader must not miss, in plain words."""
     facts, error, numbers = report["method_facts"], report["error"], report["compression"]
@@ -212,7 +236,8 @@ def warnings(report: dict[str, Any]) -> Iterator[Row]:
     for warning in [said] if isinstance(said, str) else said:
         yield Row("WARNING", "", safe(warning), "warning")
     if error["relative"] is not None and error["relative"] >= 1 and not said:
-        yield Row("WARNING", "", "The error is no smaller than that of the zero matrix.", "warning")
+        what = "The bound of the error" if error["kind"] == "bound" else "The error"
+        yield Row("WARNING", "", f"{what} is no smaller than the error of the zero matrix.", "warning")
     if numbers["bytes_in"] < numbers["bytes_out"]:
         what = "the two matrices they came from" if "times" in report else "the matrix"
         yield Row("WARNING", "", f"The factors are larger than {what}: nothing was compressed.", "warning")

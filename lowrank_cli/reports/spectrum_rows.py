@@ -51,10 +51,9 @@ def spectrum_rows(report: dict[str, Any], full: bool) -> Iterator[Row]:
 
 def _values(report: dict[str, Any], full: bool) -> Iterator[Row]:
     values, radii = report["values"], report["radii"]
-    low, shown = lowest(values), number(values[0], False)
-    if low is not None:
-        bars = Row("log plot", picture(values, _BARS), f"from {shown} down to {number(low, False)}")
-        yield bars.in_ascii(picture(values, _ASCII_BARS))
+    drawn = bars(values)
+    if drawn is not None:
+        yield drawn
     more = ", ..." if len(values) > FIRST else ""
     rest = ", ".join(number(v, full) for v in values[1:FIRST])
     yield Row("s_1", number(values[0], full), f"then {rest}{more}" if rest else "")
@@ -116,16 +115,31 @@ def lowest(values: Sequence[float]) -> float | None:
     return min((v for v in values if v > 0), default=None)
 
 
-def picture(values: Sequence[float], bars: str) -> str:
-    """The values as bars on a log scale from the smallest positive one to the largest, at most WIDTH of them."""
+def bars(values: Sequence[float], cut: int | None = None) -> Row | None:
+    """The values as a picture of one line; None when all are zero. cut: how many are kept."""
+    low = lowest(values)
+    if low is None:
+        return None
+    note = f"from {number(values[0], False)} down to {number(low, False)}"
+    if cut is not None and cut < len(values):
+        note += "; kept | left out, at least"
+    return Row("log plot", picture(values, _BARS, cut), note).in_ascii(picture(values, _ASCII_BARS, cut))
+
+
+def picture(values: Sequence[float], bars: str, cut: int | None = None) -> str:
+    """The values as bars on a log scale from the smallest positive one to the largest, at most WIDTH of them, and a
+    stroke after the first ``cut`` values."""
     low = lowest(values)
     if low is None:
         return ""
     count = min(len(values), WIDTH)
-    chosen = [values[i * len(values) // count] for i in range(count - 1)] + [values[-1]]
+    chosen = [i * len(values) // count for i in range(count - 1)] + [len(values) - 1]
     bottom, span = math.log10(low), math.log10(values[0]) - math.log10(low)
     made = []
-    for value in chosen:
+    for i in chosen:
+        value = values[i]
         height = 0.0 if value <= 0 else (math.log10(value) - bottom) / span if span > 0 else 1.0
         made.append(bars[min(int(height * len(bars)), len(bars) - 1)])
+    if cut is not None and cut < len(values):
+        made.insert(sum(i < cut for i in chosen), "|")
     return "".join(made)

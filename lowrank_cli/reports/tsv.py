@@ -33,6 +33,10 @@ def _cell(value: Any) -> str:
 
 def _lines(report: dict[str, Any]) -> list[dict[str, Any]]:
     command = report["command"]
+    if "message" in (report.get("error") or {}):
+        return [{"file": (report.get("run") or {}).get("input_path"), "status": "failed"}]
+    if command == "batch":
+        return [line for row in report["rows"] for line in _in_batch(row)]
     if command == "info":
         return _info(report)
     if command == "list":
@@ -62,6 +66,12 @@ def _lines(report: dict[str, Any]) -> list[dict[str, Any]]:
         more = {f"total_{name}": total.get(name) for name in ("relative", "absolute", "failure_probability")}
         return [_approximation(report) | more]
     return [_approximation(report)]
+
+
+def _in_batch(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The lines of one input among others: each names its matrix, where a lone one need not."""
+    named = {"file": (report.get("run") or {}).get("input_path"), "item": (report.get("input") or {}).get("item")}
+    return [line if "file" in line else line | named for line in _lines(report)]
 
 
 def _spectrum(report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -165,8 +175,6 @@ def _info(report: dict[str, Any]) -> list[dict[str, Any]]:
     """Saved factors are one line, whatever arrays they have; a container of matrices one line each."""
     path = (report.get("run") or {}).get("input_path")
     first = {"file": path, "item": None, "format": report.get("format"), "kind": None}
-    if "error" in report:
-        return []
     if "factors" in report:
         facts, stored = report["factors"], report.get("stored") or {}
         whole = {"shape": facts["shape"], "dtype": None, "nnz": None, "bytes": facts["bytes"]}

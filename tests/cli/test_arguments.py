@@ -117,7 +117,7 @@ def test_a_mistyped_option_is_answered_with_the_right_one(lowrank, matrix):
     refused(lowrank("approx", matrix, "--rnak", "3"), "did you mean --rank?")
 
 
-@pytest.mark.parametrize("argv", [[], ["approx"], ["approx", "a", "b"], ["approx", "a", "-k"], ["list", "things"]])
+@pytest.mark.parametrize("argv", [[], ["approx"], ["plan", "a", "b"], ["approx", "a", "-k"], ["list", "things"]])
 def test_a_command_line_that_is_incomplete_or_too_long_is_one_line(lowrank, argv):
     refused(lowrank(*argv))
 

@@ -8,7 +8,6 @@ import json
 import re
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
 
 import gallery
 import numpy as np
@@ -16,10 +15,7 @@ import pytest
 
 from lowrank_cli.formats.memory import from_array
 from lowrank_cli.reports import Style, facts, render
-from lowrank_cli.reports.plot import spectrum_svg
 from lowrank_cli.reports.spectrum_rows import picture
-
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 def report_of(A, path="A.npy", **asked):
@@ -120,6 +116,11 @@ def test_bars_of_equal_values_are_equal_and_no_values_have_none():
     assert picture([0.0, 0.0], "01234567") == ""
 
 
+def test_a_cut_stands_after_the_values_that_are_kept():
+    assert picture([1.0, 1e-2, 1e-4, 1e-6], "01234567", 2) == "75|20"
+    assert picture([1.0, 1e-2], "01234567", 2) == "70"
+
+
 @pytest.mark.parametrize("count", [1, 47, 48, 49, 1000])
 def test_the_bars_are_at_most_as_many_as_fit_and_end_with_the_last_value(count):
     bars = picture(list(np.geomspace(1, 1e-9, count)), "01234567")
@@ -127,85 +128,7 @@ def test_the_bars_are_at_most_as_many_as_fit_and_end_with_the_last_value(count):
     assert count == 1 or bars[-1] == "0"
 
 
-# The picture
-
-
-def parsed(text: str) -> ElementTree.Element:
-    return ElementTree.fromstring(text)
-
-
-def test_the_plot_marks_every_value_from_top_to_bottom():
-    root = parsed(spectrum_svg(report_of(gallery.hilbert(8)[0])))
-    marks = root.findall(f"{SVG}circle")
-    assert len(marks) == 8
-    x, y = ([float(m.get(c)) for m in marks] for c in ("cx", "cy"))
-    assert x == sorted(x) and y == sorted(y)
-    # on a log axis: steps as the logarithms of the values
-    s = np.log10(np.linalg.svd(gallery.hilbert(8)[0], compute_uv=False))
-    assert (np.array(y) - y[0]) / (y[-1] - y[0]) == pytest.approx((s - s[0]) / (s[-1] - s[0]), abs=1e-2)
-
-
-def test_the_plot_is_labelled_and_knows_light_and_dark():
-    text = spectrum_svg(report_of(gallery.exact_rank(30, 20, 5)[0]))
-    words = [t.text for t in parsed(text).iter(f"{SVG}text")]
-    for label in ("Singular values of A.npy", "index i", "singular value s_i", "numeric rank 5", "1"):
-        assert label in words
-    assert "prefers-color-scheme: dark" in text
-
-
-def test_many_values_are_a_line_of_bounded_length():
-    report = report_of(np.eye(3))
-    report |= {"values": list(np.geomspace(1, 1e-9, 20_000)), "count": 20_000}
-    root = parsed(spectrum_svg(report))
-    points = root.find(f"{SVG}polyline").get("points").split()
-    assert 1000 <= len(points) <= 2000 and not root.findall(f"{SVG}circle")
-
-
-@pytest.mark.parametrize(
-    "A",
-    [
-        np.zeros((4, 3)),
-        np.eye(5),
-        np.ones((1, 1)),
-        np.diag([1.0, 0.0]),
-        1e-320 * np.eye(3),
-        1e307 * np.eye(3),
-        np.diag(np.geomspace(1e300, 1e-300, 30)),
-        np.diag([1.0, 1 + 1e-13]),
-        np.diag([1.0, 1e-3]),
-    ],
-)
-def test_no_spectrum_leaves_the_paper(A):
-    root = parsed(spectrum_svg(report_of(A)))
-    for mark in root.findall(f"{SVG}circle"):
-        assert 84 <= float(mark.get("cx")) <= 776 and 56 <= float(mark.get("cy")) <= 424
-    labels = [t for t in root.iter(f"{SVG}text") if t.get("text-anchor") == "end"]
-    assert len(labels) <= 16 and (A.any() <= (len(labels) >= 2))
-
-
-def test_zeros_are_counted_where_a_log_axis_cannot_show_them():
-    assert "2 of them zero, not shown" in spectrum_svg(report_of(np.diag([1.0, 0.0, 0.0])))
-
-
-@pytest.mark.parametrize("path", ["<script>.npy", 'a&"b.npy', "\u202eevil.npy", "x\x00y", "n" * 300])
-def test_a_name_cannot_act_in_the_plot(path):
-    text = spectrum_svg(report_of(np.eye(2), path=path))
-    parsed(text)
-    assert "<script" not in text and "\u202e" not in text and "\x00" not in text and "n" * 61 not in text
-
-
-def test_the_same_report_draws_the_same_plot():
-    first, second = (spectrum_svg(report_of(gallery.hilbert(8)[0])) for _ in range(2))
-    assert first == second
-
-
 # The command
-
-
-def test_the_plot_is_written_beside_the_report(lowrank, hilbert, tmp_path):
-    done = lowrank("spectrum", hilbert, "--plot", str(tmp_path / "H.svg"), "--json")
-    assert done.code == 0 and json.loads(done.out)["run"]["output"] == str(tmp_path / "H.svg")
-    parsed((tmp_path / "H.svg").read_text())
 
 
 @pytest.mark.parametrize(
@@ -215,8 +138,6 @@ def test_the_plot_is_written_beside_the_report(lowrank, hilbert, tmp_path):
         (["-k", "11"], 2, "too large"),
         (["-k", "1.5"], 2, "whole number"),
         (["-k", "3", "--all"], 2, "contradict"),
-        (["--plot", "H.png"], 2, ".svg"),
-        (["--plot", "missing/H.svg"], 5, "missing/H.svg"),
         (["--seed", "-1"], 2, "--seed"),
         (["--report", "xml"], 2, "csv"),
         (["-d", "X"], 4, "X"),
@@ -228,12 +149,6 @@ def test_a_request_that_cannot_be_met_is_one_line(lowrank, hilbert, argv, code, 
     assert done.code == code
     assert what in done.err and done.err.count("\n") == 1 and not done.out
     assert sorted(p.name for p in tmp_path.iterdir()) == ["H.npy"]
-
-
-def test_no_clobber_keeps_a_plot(lowrank, hilbert, tmp_path):
-    (tmp_path / "H.svg").write_text("mine")
-    done = lowrank("spectrum", hilbert, "--plot", str(tmp_path / "H.svg"), "--no-clobber")
-    assert done.code == 5 and (tmp_path / "H.svg").read_text() == "mine"
 
 
 def test_values_less_certain_than_intended_are_warned_of(lowrank, hilbert, monkeypatch):
@@ -257,14 +172,6 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path):
     header, first, _, code = done.stdout.splitlines()
     assert header.startswith("index\tvalue") and first.startswith("1\t400") and code in ("0", "141")
     assert done.stderr == ""
-
-
-def test_the_plot_goes_into_a_pipe_and_the_report_to_stderr(tmp_path):
-    np.save(tmp_path / "A.npy", np.eye(3))
-    done = shell("L spectrum A.npy --plot - --json", tmp_path)
-    assert done.returncode == 0
-    parsed(done.stdout)
-    assert json.loads(done.stderr)["values"] == [1.0, 1.0, 1.0]
 
 
 def test_a_matrix_comes_from_a_pipe(tmp_path):

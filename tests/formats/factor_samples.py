@@ -18,7 +18,7 @@ from lowrank_cli.factors.svd import SVD
 from lowrank_cli.factors.vq import Codes, ProductCodes
 from lowrank_cli.formats import WRITERS, factor_meta
 
-SUFFIXES = (".npz", ".h5")
+SUFFIXES = (".npz", ".h5", ".mat", ".safetensors")
 REPORT = {
     "schema": "lowrank.report/1",
     "rank": 2,

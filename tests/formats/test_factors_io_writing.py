@@ -1,14 +1,16 @@
 """What cannot be saved is refused; single arrays and streams of bytes arrive whole."""
 
+import dataclasses
 import io
 import os
 
 import numpy as np
 import pytest
 
-from lowrank_cli.errors import LowrankError, OutputError, ResourceError, UsageError
+from lowrank_cli.errors import LowrankError, OutputError, UsageError
 from lowrank_cli.factors.svd import SVD
-from lowrank_cli.formats import hdf5_factors, saving
+from lowrank_cli.formats import factor_meta, hdf5_factors, saving
+from lowrank_cli.matrices.tall import Scratch
 
 from .factor_samples import REPORT, svd
 
@@ -30,11 +32,25 @@ def test_factors_that_no_file_holds_are_refused_and_nothing_is_written(tmp_path)
     assert os.listdir(tmp_path) == []
 
 
-def test_an_h5_image_that_would_crowd_the_memory_is_refused_with_a_way_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(hdf5_factors, "_memory", lambda: 100)
-    with pytest.raises(ResourceError, match=r"\.npz"):
-        saving.save(svd(), {}, str(tmp_path / "f.h5"))
-    assert os.listdir(tmp_path) == []
+def test_a_factor_that_is_not_in_memory_gives_the_same_bytes(tmp_path):
+    whole = SVD(np.random.default_rng(0).standard_normal((3000, 5)), np.arange(5.0, 0, -1), np.ones((5, 7)))
+    U = Scratch(whole.U.shape, whole.U.dtype)
+    U[0:3000] = whole.U
+    for name in ("f.npz", "f.h5", "f/", "f.safetensors", "f.mat"):
+        target = tmp_path / name.rstrip("/")
+        found = []
+        for factor in (whole, dataclasses.replace(whole, U=U)):
+            saving.save(factor, {"a": 1}, str(tmp_path) + "/" + name)
+            files = sorted(target.iterdir()) if target.is_dir() else [target]
+            found.append([file.read_bytes() for file in files])
+        assert found[0] == found[1]
+
+
+def test_an_h5_file_is_laid_out_without_the_values_in_memory():
+    U = Scratch((1 << 20, 32), np.float64)
+    chunks = hdf5_factors.encode(dict.fromkeys(factor_meta.FIELDS, "x"), {"U": U, "s": np.ones(32)})
+    assert U in chunks
+    assert sum(memoryview(chunk).nbytes for chunk in chunks if chunk is not U) < 64 << 10
 
 
 ARRAYS = [

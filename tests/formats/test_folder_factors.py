@@ -17,7 +17,7 @@ from .factor_samples import CASES, REPORT, STORED, assert_same, content, svd
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_factors_come_back_bit_for_bit_and_equal_factors_give_equal_files(case, tmp_path):
+def test_equal_factors_give_equal_files_and_the_headers_name_each(case, tmp_path):
     for name in ("a/", "b/"):
         saving.save(CASES[case], REPORT, f"{tmp_path}/{name}")
     saved = saving.load_factors(str(tmp_path / "a"))
