@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from ..engines.threads import Engine
+from ..errors import InputError
 from ..kernels.gather import gather_columns, gather_rows, seconds_saved
 from ..kernels.jit import pays
+from ..lazy import np
 
 if TYPE_CHECKING:
     import numpy
@@ -35,11 +39,14 @@ class Slab:
 class Source(Protocol):
     """Entries of an m x n matrix.
 
-    strips: 0 asks for slabs of whole rows, 1 for slabs of whole columns, None for what comes easiest.
+    strips: 0 asks for slabs of whole rows, 1 for slabs of whole columns, None for what comes easiest. sums: the CRC-32
+    of each tile, by row and column block, of those that have been read from a file, else -1; None for an array in
+    memory.
     """
 
     shape: tuple[int, int]
     dtype: numpy.dtype
+    sums: numpy.ndarray | None
 
     def gives(self, strips: int, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> bool:
         """Whether such slabs can be had, at about the price of others."""
@@ -71,8 +78,44 @@ class Source(Protocol):
         ...
 
 
+def entries(plan: Sequence[tuple[range, range]], rows: list[slice], cols: list[slice]) -> int:
+    """How many entries these slabs have."""
+    return sum(
+        (rows[down.stop - 1].stop - rows[down.start].start) * (cols[along.stop - 1].stop - cols[along.start].start)
+        for down, along in plan
+    )
+
+
+def compared(
+    slabs: Iterator[Slab], sums: numpy.ndarray, rows: list[slice], cols: list[slice], engine: Engine, name: str | None
+) -> Iterator[Slab]:
+    """The slabs, each once all its tiles are found to be what they were in an earlier pass.
+
+    Raises InputError when one is not: its file was changed in a way that shows in nothing else.
+    """
+    for slab in slabs:
+
+        def compare(number: int, slab: Slab = slab) -> None:
+            i = slab.row_blocks[number]
+            for j in slab.col_blocks:
+                found = zlib.crc32(np.ascontiguousarray(slab.tile(rows[i], cols[j])).data)
+                if sums[i, j] not in (-1, found):
+                    raise InputError(
+                        f"changed while it was being read, in rows {rows[i].start} to {rows[i].stop - 1}, columns "
+                        f"{cols[j].start} to {cols[j].stop - 1} (counted from 0)",
+                        where=name,
+                        hint="run again when it rests",
+                    )
+                sums[i, j] = found
+
+        engine.map(compare, len(slab.row_blocks))
+        yield slab
+
+
 class InMemory:
     """An array, in either storage order: one slab."""
+
+    sums: numpy.ndarray | None = None
 
     def __init__(self, array: numpy.ndarray):
         # NumPy multiplies misaligned arrays in a loop of its own, which rounds differently
