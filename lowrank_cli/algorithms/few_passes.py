@@ -257,8 +257,9 @@ class Reached:
         self.total = scaled.squares
         self.beyond = max(0.0, self.total - float(np.sum(self.squares())))
 
-    def triplets(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-        return columns_of(self.U, 0, k, self._engine), self.s[:k], self.V[:, :k]
+    def triplets(self, k: int, keep: bool = False) -> tuple[Any, numpy.ndarray, Any]:
+        U, V = (columns_of(block, 0, k, self._engine) for block in (self.U, self.V))
+        return (U, self.s[:k], V) if keep else (np.asarray(U), self.s[:k], np.asarray(V))
 
     def squares(self) -> numpy.ndarray:
         return np.square(self.s.astype(np.float64))
