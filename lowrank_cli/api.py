@@ -243,10 +243,12 @@ def passing(loaded: Loaded, engine: Engine) -> Once:
 
     if loaded.kernel is not None:
         raise UsageError("a kernel matrix does not pass by: its entries are made as they are asked for")
-    if hasattr(loaded.array, "indptr"):
+    if seen_once(loaded):
+        return Once(loaded.array, loaded.item.dtype, engine, _name(loaded), loaded.watch)
+    stored = tiled(loaded, engine)
+    if stored.nnz is not None:
         raise UsageError("one pass is for dense matrices", where=_name(loaded), hint="leave --single-pass out")
-    lines = loaded.array if seen_once(loaded) else Stored(tiled(loaded, engine))
-    return Once(lines, loaded.item.dtype, engine, _name(loaded), loaded.watch)
+    return Once(Stored(stored), loaded.item.dtype, engine, _name(loaded), loaded.watch)
 
 
 def _name(loaded: Loaded) -> str:

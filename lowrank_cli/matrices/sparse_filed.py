@@ -15,7 +15,7 @@ from ..kernels.sweep import TileFacts, exponent_for, sweep_numpy
 from ..lazy import np
 from .dense import SINGLE
 from .facts import MatrixFacts, combine, refuse_not_finite
-from .grid import ranges, sparse_grid, sparse_row_cuts
+from .grid import one_by_one, ranges, sparse_grid, sparse_row_cuts
 from .lines import Lines, Strip
 from .sparse import Piece, compiled_for, scaled_lines
 from .tiles import scale_exactly
@@ -171,7 +171,7 @@ class FiledSparseMatrix:
         from scipy.sparse import csr_array, vstack
 
         if along:
-            read = (self.lines.read(line, line + 1) for line in index.tolist())
+            read = (self.lines.fetch(line, line + 1) for line in index.tolist())
             parts = [self._compressed(strip) for strip in read]
         else:
             parts = [self._compressed(strip)[:, index] for strip in self._strips()]
@@ -192,7 +192,7 @@ class FiledSparseMatrix:
 
     def block(self, rows: slice, cols: slice) -> numpy.ndarray:
         along, across = (rows, cols) if self.lines.by_rows else (cols, rows)
-        found = self._compressed(self.lines.read(along.start, along.stop))[:, across].toarray()
+        found = self._compressed(self.lines.fetch(along.start, along.stop))[:, across].toarray()
         return np.ascontiguousarray(found if self.lines.by_rows else found.T)
 
     def row_parts(self) -> Iterator[tuple[range, Any]]:
@@ -207,8 +207,7 @@ class FiledSparseMatrix:
         while first < len(cuts) - 1:
             last = first + 1
             while (
-                last < len(cuts) - 1
-                and self.row_pointer[cuts[last + 1]] - self.row_pointer[cuts[first]] <= 2 * lines.room
+                last < len(cuts) - 1 and self.row_pointer[cuts[last + 1]] - self.row_pointer[cuts[first]] <= lines.room
             ):
                 last += 1
             yield range(first, last), self._rows_of_columns(slice(cuts[first], cuts[last]))
@@ -240,6 +239,9 @@ class FiledSparseMatrix:
             along = np.repeat(np.arange(strip.lines.start, strip.lines.stop), np.diff(strip.pointer))
             rows, cols = (along, strip.indices) if self.lines.by_rows else (strip.indices, along)
             yield Piece(rows, cols, self._values(strip.data))
+
+    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return one_by_one(asks)
 
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
         row_ranges, col_ranges = ranges(self.grid[0]), ranges(self.grid[1])
