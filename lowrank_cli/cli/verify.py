@@ -123,7 +123,7 @@ COMMAND = Command(
     "recomputed. Exit 8 when it does not hold.",
     params=_params,
     run=_run,
-    epilog="""Example:
+    epilog="""Examples:
   lowrank verify A.svd.npz --against A.npy
   lowrank verify A.svd.npz --orthogonality""",
 )
