@@ -161,6 +161,11 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
         return FiledSparseMatrix(loaded.array, engine, _name(loaded), watch=loaded.watch)
     from .matrices.dense import TiledMatrix
 
+    if hasattr(loaded.array, "cluster"):
+        from .matrices.spread import spread_over
+
+        on = loaded.array
+        return spread_over(on.cluster, TiledMatrix(on.filed, engine, name=_name(loaded)), on.read, loaded.watch)
     return TiledMatrix(loaded.array, engine, name=_name(loaded), watch=loaded.watch)
 
 

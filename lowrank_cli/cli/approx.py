@@ -17,6 +17,7 @@ from ..formats import NAMED
 from ..options import flag
 from ..registry import find
 from . import allotted, batch, inputs, pictures, shared
+from . import clusters
 from . import names as labels
 from .command import Command, Param, Values
 from .inputs import Input
@@ -27,6 +28,7 @@ from .terminal import Terminal
 if TYPE_CHECKING:
     from ..algorithms.outcome import Outcome
     from ..api import Job
+    from ..engines.cluster import Cluster
     from ..formats.loaded import Loaded
     from ..matrices.kernel import Kernel
 
@@ -74,6 +76,7 @@ class _Work:
     companions: dict[str, str]
     part: str | None
     kernel: Kernel | None = None
+    cluster: Cluster | None = None
 
 
 def _kernel(text: str | None) -> Kernel | None:
@@ -100,6 +103,7 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
         labels.NAMES,
         shared.SEED,
         *shared.RESOURCES,
+        *clusters.PARAMS,
         *batch.PARAMS,
         *allotted.PARAMS,
         *OUTPUT,
@@ -124,14 +128,18 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
     given = inputs.read(paths, shared.item(values), terminal)
     if len(given) > 1 and shared.STDIN in others:
         raise UsageError("standard input can be read only once, not for each input", hint="save it as a file first")
+    clusters.check(values, [flag(name) for name in ("kernel", *work.companions) if values.get(name) is not None])
     placed = inputs.with_outputs(given, values.get("output"), others, values, terminal)
     placed = pictures.place(placed, others, values, terminal)
 
-    def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
-        return _one(work, matrix, threads, values, terminal)
+    with clusters.opened(values) as cluster:
+        work = dataclasses.replace(work, cluster=cluster)
 
-    if ask is None:
-        return batch.run(how, placed, one, terminal)
+        def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
+            return _one(work, matrix, threads, values, terminal)
+
+        if ask is None:
+            return batch.run(how, placed, one, terminal)
 
     def ranked(matrix: Input, rank: int, threads: int, terminal: Terminal) -> batch.Result:
         job = dataclasses.replace(work.job, budget=Budget(rank))
@@ -147,7 +155,8 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
         from ..api import run
         from ..reports.facts import plain, with_run
 
-        matrix = dataclasses.replace(shared.load(given.path, given.item, terminal), kernel=work.kernel)
+        loaded = shared.load(given.path, given.item, terminal, work.cluster)
+        matrix = dataclasses.replace(loaded, kernel=work.kernel)
         others = {name: shared.load(path, None, terminal) for name, path in work.companions.items()}
         _check_types(work, [matrix, *others.values()])
         named = labels.load(values, work.job.options, matrix.shape)
@@ -269,7 +278,7 @@ def _with_run(
         values,
         terminal,
         bytes_read=sum(getattr(one.array, "bytes_read", one.item.bytes) for one in loaded),
-        engine="threads" if facts["threads"] > 1 else "serial",
+        engine=clusters.name(work.cluster, facts["threads"]),
         **facts,
     )
     facts |= {f"{name}_path": path for name, path in work.companions.items()}

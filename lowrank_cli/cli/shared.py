@@ -15,6 +15,7 @@ from .params import whole
 from .terminal import Terminal
 
 if TYPE_CHECKING:
+    from ..engines.cluster import Cluster
     from ..formats.loaded import Loaded
 
 STDIN = STDOUT = "-"
@@ -144,11 +145,17 @@ def check_array_name(output: str) -> None:
         raise UsageError("an array is written as .npy", where=output, hint="let the name of the output end in .npy")
 
 
-def load(path: str, item: str | None, terminal: Terminal) -> Loaded:
-    """Open a matrix and pass on what the reader has to say."""
+def load(path: str, item: str | None, terminal: Terminal, cluster: Cluster | None = None) -> Loaded:
+    """Open a matrix, for the workers of a cluster if there is one, and pass on what the reader has to say."""
     from ..formats.opening import open_matrix
 
-    loaded = dataclasses.replace(open_matrix(path, item), watch=terminal.watch)
+    if cluster is None:
+        loaded = open_matrix(path, item)
+    else:
+        from ..formats.clustered import open_on
+
+        loaded = open_on(cluster, path, item)
+    loaded = dataclasses.replace(loaded, watch=terminal.watch)
     for note in loaded.notes:
         terminal.note(f"{loaded.source}: {note}")
     rows, cols = loaded.shape

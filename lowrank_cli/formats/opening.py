@@ -54,19 +54,20 @@ _FOREIGN: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
 _COMPRESSED = ((b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"))
 
 
-def open_matrix(path: str, item: str | None = None) -> Loaded:
+def open_matrix(path: str, item: str | None = None, most: int | None = None) -> Loaded:
     """Load the matrix that ``PATH``, ``PATH:ITEM`` or ``-`` names; ``item`` names it inside a container.
 
     The array has the dtype we compute in (see :class:`Loaded`); one that would take more than half of the memory there
-    is stays in its file, where the format can do that. NaN and infinity are not looked for here. Raises
-    InputError (missing, unreadable, not a matrix, ambiguous), ResourceError (does not fit in memory) and UsageError
-    (standard input is a terminal, item named twice).
+    is, or more than ``most`` bytes, stays in its file, where the format can do that. NaN and infinity are not looked
+    for here. Raises InputError (missing, unreadable, not a matrix, ambiguous), ResourceError (does not fit in memory)
+    and UsageError (standard input is a terminal, item named twice).
     """
     path, item = _named(path, item)
     with _opened(path) as source:
         format, source = _choose(source, item)
         if not source.stream:
-            left = None if format.filed is None else format.filed(path, item, available_memory() // 2)
+            most = available_memory() // 2 if most is None else most
+            left = None if format.filed is None else format.filed(path, item, most)
             return left or _ours(format.load(path, item))
         return _ours(dataclasses.replace(_load_stream(format, source, item, path), source=path))
 
