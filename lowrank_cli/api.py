@@ -10,6 +10,7 @@ from . import algorithms, registry
 from .budget import Budget
 from .companions import COMPANIONS
 from .errors import InputError, UsageError
+from .lazy import np
 from .options import flag
 from .streams import Streams
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .engines.threads import Engine
     from .formats.loaded import Loaded
     from .matrices.kernel import Kernel
+    from .matrices.once import Once
     from .matrices.protocols import Matrix
 
 
@@ -63,9 +65,9 @@ def run(
         raise UsageError(
             f"the options are {type(options).__name__}, but --method {job.method} takes {method.options.__name__}"
         )
-    budget = method.completed(job.budget)
+    budget = method.settled(job.budget, seen_once(matrix))
     engine = engine_for(threads)
-    A = tiled(matrix, engine)
+    A = tiled(matrix, engine) if budget.passes != 1 else passing(matrix, engine)
     given = {name: (loaded, tiled(loaded, engine)) for name, loaded in (companions or {}).items()}
     work = operands(method, A, {name: stored for name, (_, stored) in given.items()}, engine, shared)
     with single_threaded(blas_pinned):
@@ -93,8 +95,9 @@ def approx(
     kernel: Kernel | None = None,
     seed: int = 0,
     norm: str = "fro",
-    certify: str = "exact",
+    certify: str | None = None,
     failure_probability: float = 1e-6,
+    passes: int | None = None,
     threads: int | None = None,
 ) -> Outcome:
     """Approximate a matrix; the product A times; with that factor left or right; where weight or its gram are applied.
@@ -105,7 +108,8 @@ def approx(
     options: the method's options, e.g. ``IDOptions(axis="rows")``. kernel: A are points, one a row, and the matrix is
     their kernel matrix, never stored: ``Kernel("gaussian", 2.0)`` of ``lowrank_cli.matrices.kernel``. norm: "fro" or
     "spectral". certify: "exact" measures the error against A, one pass; "probes" bounds it with no further pass, except
-    with failure_probability; "none" does neither. threads: default, the cores this process may run on; no bit of the
+    with failure_probability; "none" does neither. passes: 1 reads A one time only, then probes are the default.
+    threads: default, the cores this process may run on; no bit of the
     result depends on it.
 
     Returns an Outcome: factor, status, certificate, ledger, facts. Raises UsageError for parameters out of range,
@@ -113,26 +117,26 @@ def approx(
     """
     from .engines.threads import available_threads
 
-    budget = Budget(rank, rtol, atol, norm, certify, failure_probability)
+    budget = Budget(rank, rtol, atol, norm, certify, failure_probability, passes)
     second = {"times": times, "left": left, "right": right, "weight": weight, "gram": gram}
     others = {name: other for name, other in second.items() if other is not None}
     called = next((COMPANIONS[name].method for name in others), "svd")
     job = Job("approx", method or called, budget, options, seed)
     loaded, others = (
-        dataclasses.replace(_load(A, item), kernel=kernel),
+        dataclasses.replace(_load(A, item, budget.passes == 1), kernel=kernel),
         {name: _load(other, None) for name, other in others.items()},
     )
     return run(job, loaded, others, threads=available_threads() if threads is None else threads, digests=False)[0]
 
 
-def _load(A: Any, item: str | None) -> Loaded:
+def _load(A: Any, item: str | None, once: bool = False) -> Loaded:
     import os
 
     from .formats.memory import from_array
     from .formats.opening import open_matrix
 
     if isinstance(A, (str, os.PathLike)):
-        return open_matrix(os.fspath(A), item)
+        return open_matrix(os.fspath(A), item, once=0 if once else None)
     if item is not None:
         raise UsageError("an item names a dataset inside a file, but an array was given")
     return from_array(A)
@@ -149,6 +153,11 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
         n, d = points.shape
         values = points.block(slice(0, n), slice(0, d))
         return KernelMatrix(values, loaded.kernel, engine, name=_name(loaded), watch=loaded.watch)
+    if hasattr(loaded.array, "cluster"):
+        from .matrices.spread import spread_over
+
+        on: Any = loaded.array
+        return spread_over(on.cluster, tiled(dataclasses.replace(loaded, array=on.filed), engine), on.reader)
     if hasattr(loaded.array, "indptr"):
         from .matrices.sparse import SparseMatrix
 
@@ -161,12 +170,25 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
         return FiledSparseMatrix(loaded.array, engine, _name(loaded), watch=loaded.watch)
     from .matrices.dense import TiledMatrix
 
-    if hasattr(loaded.array, "cluster"):
-        from .matrices.spread import spread_over
-
-        on = loaded.array
-        return spread_over(on.cluster, TiledMatrix(on.filed, engine, name=_name(loaded)), on.read, loaded.watch)
     return TiledMatrix(loaded.array, engine, name=_name(loaded), watch=loaded.watch)
+
+
+def seen_once(loaded: Loaded) -> bool:
+    """Whether the matrix is still on its way, and passes by one time."""
+    return hasattr(loaded.array, "read")
+
+
+def passing(loaded: Loaded, engine: Engine) -> Once:
+    """A loaded matrix, or one on its way, as one that is seen once. Raises UsageError for one that is not dense."""
+    from .matrices.forwards import Stored
+    from .matrices.once import Once
+
+    if loaded.kernel is not None:
+        raise UsageError("a kernel matrix does not pass by: its entries are made as they are asked for")
+    if hasattr(loaded.array, "indptr"):
+        raise UsageError("one pass is for dense matrices", where=_name(loaded), hint="leave --single-pass out")
+    lines = loaded.array if seen_once(loaded) else Stored(tiled(loaded, engine))
+    return Once(lines, loaded.item.dtype, engine, _name(loaded), loaded.watch)
 
 
 def _name(loaded: Loaded) -> str:
@@ -207,6 +229,7 @@ def refuse_companions(method: Method, given: Sequence[str]) -> None:
 def described(loaded: Loaded, matrix: Matrix, digests: bool) -> dict[str, Any]:
     """The ``input`` block of a report: what the matrix is, nothing of where it lay."""
     from .matrices.digest import digest
+    from .matrices.once import Once
 
     item, kernel = loaded.item, loaded.kernel
     about = {
@@ -216,6 +239,10 @@ def described(loaded: Loaded, matrix: Matrix, digests: bool) -> dict[str, Any]:
         "nnz": matrix.nnz,
         "bytes": item.bytes,
     }
+    if isinstance(matrix, Once):
+        m, n = matrix.shape
+        size = item.bytes or m * n * np.dtype(item.dtype).itemsize  # nobody knew before how many rows would come
+        return about | {"bytes": size, "digest": matrix.digest if digests else None}
     if kernel is None:
         return about | {"digest": digest(matrix, item.dtype) if digests else None}
     # of the points; bytes are what the matrix would take

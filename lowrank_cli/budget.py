@@ -18,7 +18,8 @@ class Budget:
     rank: number of stored columns (cr: sampled pairs; kron: terms; vq: codewords). rtol, atol: error in ``norm``,
     relative to the norm of the matrix or absolute. certify: how the reported error is obtained; "exact" measures it
     against the matrix in one pass, "probes" bounds it from Gaussian probes, "none" measures nothing and reports no
-    error. failure_probability: how often a bound may be wrong.
+    error; None: "exact", or "probes" where the matrix is read once. failure_probability: how often a bound may be
+    wrong. passes: 1 where the matrix may be read once only; None: as often as it takes.
     """
 
     rank: int | None = opt(
@@ -38,14 +39,16 @@ class Budget:
     )
     atol: float | None = opt(None, "Largest absolute error.", above=0.0, panel="Accuracy")
     norm: str = opt("fro", "Norm of the tolerance and of the report.", choices=("fro", "spectral"), panel="Accuracy")
-    certify: str = opt(
-        "exact",
+    certify: str | None = opt(
+        None,
         "How the error is obtained: measured against the matrix (spectral norm of a large one: a two-sided bound), "
-        "bounded by stored Gaussian probes with no further pass, or not at all.",
+        "bounded by stored Gaussian probes with no further pass, or not at all.  [default: exact; probes where the "
+        "matrix is seen once]",
         choices=("exact", "probes", "none"),
         panel="Accuracy",
     )
     failure_probability: float = opt(1e-6, "How often a bound may be wrong.", above=0.0, max=0.1, panel="Accuracy")
+    passes: int | None = None
 
     def __post_init__(self) -> None:
         if self.rank is not None:
@@ -67,6 +70,25 @@ class Budget:
     @property
     def has_tolerance(self) -> bool:
         return self.rtol is not None or self.atol is not None
+
+    def settled(self) -> Budget:
+        """The budget with its way of knowing the error filled in.
+
+        Raises UsageError for what one pass cannot give: an exact error, or a rank that follows from a tolerance.
+        """
+        if self.passes != 1:
+            return self if self.certify else dataclasses.replace(self, certify="exact")
+        if self.certify == "exact":
+            raise UsageError(
+                "an exact error takes a second pass, and the matrix is seen once",
+                hint="leave --certify out for a bound from probes, or keep a stream with --spool DIR",
+            )
+        if self.rank is None:
+            raise UsageError(
+                "a matrix that is seen once needs --rank: what to keep of it is decided before it comes",
+                hint="such as --rank 20; a tolerance may stand beside it. --spool DIR keeps a stream instead",
+            )
+        return self if self.certify else dataclasses.replace(self, certify="probes")
 
     def with_defaults(self) -> Budget:
         """The budget with the default tolerance filled in when nothing was asked for."""

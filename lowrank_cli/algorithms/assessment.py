@@ -79,18 +79,28 @@ class Probed:
     """A bound of the Frobenius or the spectral error from probes stored before; no pass.
 
     A relative spectral error is that over a lower bound of the spectral norm of the matrix, |A^H Q|_2 for Q a basis
-    of A times other probes: always true, and one more pass.
+    of A times other probes: always true, and one more pass. stored and leading: probes that were taken already, and a
+    lower bound of the spectral norm that has not seen them.
     """
 
     trust = 0.5
 
-    def __init__(self, scaled: Scaled, budget: Budget, streams: Streams):
+    def __init__(
+        self,
+        scaled: Scaled,
+        budget: Budget,
+        streams: Streams,
+        stored: probes.StoredProbes | None = None,
+        leading: float | None = None,
+    ):
         self.scaled, self.kind = scaled, budget.norm
         self.delta = self.left = budget.failure_probability
-        self.stored = probes.store(scaled.matrix, streams)
+        self.stored = stored or probes.store(scaled.matrix, streams)
         self.complex = self.stored.G.dtype.kind == "c"
         self.norm = math.sqrt(scaled.squares)
-        if budget.norm == "spectral":
+        if budget.norm == "spectral" and leading is not None:
+            self.norm = leading
+        elif budget.norm == "spectral":
             # other probes: the factor depends on this norm, and must not have seen those that judge it
             self.norm = probes.store(scaled.matrix, streams, "norm").spectral_lower(scaled.matrix)
         # as if this were the fourth call: each has half the probability of the one before

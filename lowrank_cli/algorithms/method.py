@@ -20,9 +20,9 @@ class Method:
     companions: names in ``companions.COMPANIONS`` of second matrices, of which it takes exactly one; run then has a
     fifth argument, a dict of that name and the matrix as a ``Metered`` with the ledger of the first. limited: a request
     with neither rank nor tolerance gets the default tolerance. rank: the only one its results have, for a method
-    without a choice. spectrum: its outcomes hold singular values of the matrix. cost says in words what the ledger is
-    held to in the tests; guarantee what is known of the error, choose when to take this one: they make its row in
-    docs/methods.md.
+    without a choice. spectrum: its outcomes hold singular values of the matrix. single_pass: it can do with a
+    ``matrices.once.Once``, when the budget allows one pass. cost says in words what the ledger is held to in the tests;
+    guarantee what is known of the error, choose when to take this one: they make its row in docs/methods.md.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Method:
     limited: bool = True
     rank: int | None = None
     spectrum: bool = False
+    single_pass: bool = False
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def completed(self, budget: Budget) -> Budget:
@@ -50,6 +51,20 @@ class Method:
         if budget.rank not in (None, self.rank):
             raise UsageError(f"--method {self.name} has rank {self.rank}, not {budget.rank}", hint="leave --rank out")
         return budget if budget.has_tolerance else dataclasses.replace(budget, rank=self.rank)
+
+    def settled(self, budget: Budget, once: bool) -> Budget:
+        """The completed budget with nothing left open; once: the matrix can be read one time.
+
+        Raises UsageError when this method, or what is asked of it, takes more passes than there are.
+        """
+        if once:
+            budget = dataclasses.replace(budget, passes=1)
+        if budget.passes == 1 and not self.single_pass:
+            raise UsageError(
+                f"--method {self.name} reads the matrix more than once",
+                hint="svd, qb and fd need one pass; --spool DIR keeps a stream for the others",
+            )
+        return self.completed(budget).settled()
 
     def within(self, budget: Budget) -> Budget:
         """The budget with the rank lowered to that of a method without a choice."""

@@ -15,10 +15,12 @@ from ..matrices.metered import Metered
 from ..matrices.tall import contiguous
 from ..matrices.tiles import scale_exactly
 from ..streams import Streams
+from . import one_pass
 from .assessment import Assessor, assessor
 from .bases import LAPACK_ENTRIES, Grown, tall, to_tolerance
 from .completion import Ordered, complete, seen
 from .method import Method
+from .one_pass import OnePass
 from .outcome import Outcome, Status
 from .scaling import Scaled, bring_to_scale, check_rank
 from .svd import SVDOptions, basis_for
@@ -49,6 +51,9 @@ def run(matrix: Metered, budget: Budget, options: QBOptions, streams: Streams) -
     Martinsson and Voronin 2016; Yu, Gu and Li 2018. We differ: a block Krylov basis, and an error that is measured,
     not found as a difference of squares.
     """
+    if budget.passes == 1:
+        seen, scaled, assess, target = one_pass.see(matrix, budget, None, streams)
+        return _finish(_Whole(seen, matrix.shape[0] < matrix.shape[1]), scaled, budget, target, assess)
     m, n = matrix.shape
     check_rank(budget.rank, min(m, n), f"a {m}x{n} matrix")
     check_tolerance(budget, matrix.dtype)
@@ -56,34 +61,36 @@ def run(matrix: Metered, budget: Budget, options: QBOptions, streams: Streams) -
     assess = assessor(scaled, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
     grown = basis_for(scaled, budget, SVDOptions(), assess, target, streams)
-    source = _Whole(scaled) if grown is None else _Projected(scaled, grown, target)
+    source = _whole(scaled) if grown is None else _Projected(scaled, grown, target)
     outcome = _finish(source, scaled, budget, target, assess)
     if outcome.status is Status.STAGNATED and not source.complete and target is not None and assess is not None:
         # the basis promised more than it held: one that reaches deeper, or all there is
         deeper = None
         if m * n > LAPACK_ENTRIES:
             deeper = to_tolerance(scaled, assess, target / 16, budget.rank, streams)
-        source = _Whole(scaled) if deeper is None else _Projected(scaled, deeper, target)
+        source = _whole(scaled) if deeper is None else _Projected(scaled, deeper, target)
         outcome = _finish(source, scaled, budget, target, assess)
     return outcome
 
 
+def _whole(scaled: Scaled) -> _Whole:
+    return _Whole(Full(tall(scaled.matrix)), scaled.matrix.shape[0] < scaled.matrix.shape[1])
+
+
 class _Whole:
-    """All pairs, from LAPACK's SVD."""
+    """All pairs, from the triplets of LAPACK's SVD or of a single pass."""
 
-    complete, beyond = True, 0.0
+    complete = True
 
-    def __init__(self, scaled: Scaled):
-        self.full = Full(tall(scaled.matrix))
-        self.transposed = scaled.matrix.shape[0] < scaled.matrix.shape[1]
-        self.kernels = self.full.kernels
-        self.facts: dict[str, Any] = {}
+    def __init__(self, triplets: Full | OnePass, transposed: bool):
+        self.source, self.transposed = triplets, transposed
+        self.kernels, self.facts, self.beyond = triplets.kernels, triplets.facts, triplets.beyond
 
     def gains(self) -> numpy.ndarray:
-        return self.full.squares()
+        return self.source.squares()
 
     def pair(self, k: int) -> tuple[numpy.ndarray, numpy.ndarray]:
-        U, s, V = self.full.triplets(k)
+        U, s, V = self.source.triplets(k)
         Q, X = (V, U) if self.transposed else (U, V)
         return np.ascontiguousarray(Q), np.ascontiguousarray((X * s).conj().T)
 
@@ -165,4 +172,5 @@ METHOD = Method(
     guarantee="error^2 = |A|^2 - |B|^2, within a fraction of a percent of the smallest there is",
     choose="a basis of the columns and coordinates in it, when singular values are not wanted",
     spectrum=True,
+    single_pass=True,
 )

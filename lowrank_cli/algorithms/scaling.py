@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from ..errors import NumericalError, UsageError
 from ..factors.base import Approximation
@@ -10,6 +11,9 @@ from ..lazy import np
 from ..matrices.dense import SINGLE
 from ..matrices.facts import MatrixFacts
 from ..matrices.metered import Metered
+
+if TYPE_CHECKING:
+    import numpy
 
 #: Beyond 2**-W .. 2**W fourth powers of entries, or LAPACK's own thresholds, come into reach.
 _WINDOW = {"float32": 16, "complex64": 16, "float64": 100, "complex128": 100}
@@ -45,8 +49,13 @@ def bring_to_scale(matrix: Metered, transposed: bool = False) -> Scaled:
         matrix.shared["facts", transposed] = facts = matrix.sweep(transposed)
     else:
         matrix.ledger.passes += 1
-    exponent = facts.binade if abs(facts.binade) > _WINDOW[str(np.dtype(matrix.dtype))] else 0
+    exponent = exponent_for(facts.binade, matrix.dtype)
     return Scaled(matrix.scaled(-exponent) if exponent else matrix, facts, exponent)
+
+
+def exponent_for(binade: int, dtype: numpy.dtype) -> int:
+    """The exponent to take out of a matrix of that binade; 0 where nothing is in reach of overflow or underflow."""
+    return binade if abs(binade) > _WINDOW[str(np.dtype(dtype))] else 0
 
 
 def lowered(scaled: Scaled) -> tuple[Metered, int] | None:

@@ -15,6 +15,7 @@ from ..lazy import np
 from ..matrices.metered import Metered
 from ..options import check, opt
 from ..streams import Streams
+from . import one_pass
 from .assessment import Assessor, assessor
 from .bases import (
     FULL_SHARE,
@@ -45,11 +46,13 @@ _SMALL_ENTRIES, _SMALL_SIDE = 1_000_000, 500
 
 @dataclasses.dataclass(frozen=True)
 class SVDOptions:
-    """block: width of a Krylov block; default the rank over two plus ten, rounded up to a multiple of 32."""
+    """block: width of a Krylov block; default the rank over two plus ten, rounded up to a multiple of 32. Of the sketch
+    of a single pass; default twice the rank plus 32, rounded up in the same way."""
 
     block: int | None = opt(
         None,
-        "Columns of a Krylov block (svd); the fourth and later ones are wider. Default from the rank.",
+        "Columns of a Krylov block (svd), the fourth and later ones are wider; or of the sketch of a single pass. "
+        "Default from the rank.",
         min=1,
         max=4096,
     )
@@ -78,8 +81,14 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
     double. Cost with q blocks of b columns: 4 q m n b flops and 2 m n (k + 12) for the last product, in q + 4 passes
     over the first four blocks, two more for each further one, plus one for the exact error. Memory (m + n) q b.
 
+    A matrix that is seen once gives two sketches of l columns, by default 2 k + 32 in steps of 32, and a bound from
+    probes (Yu et al. 2017; we leave out the directions that rounding has taken). The mean of the squared error is at
+    most 2 + k / (l - k - 1) times the smallest, and no error is much below sqrt(u) |A|_2. Cost: 4 m n l flops.
+
     Raises UsageError (rank too large, tolerance below eps), InputError (NaN, Inf), NumericalError, ResourceError.
     """
+    if budget.passes == 1:
+        return _once(matrix, budget, options, streams)
     m, n = matrix.shape
     check_rank(budget.rank, min(m, n), f"a {m}x{n} matrix")
     check_tolerance(budget, matrix.dtype)
@@ -107,6 +116,17 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
             said = f"the residual of the triplets is {found:.2g} of s_1, above the {options.residual:g} asked for"
             outcome.facts["warnings"] = [f"{said}: rounding, or --max-blocks, allows no less"]
     return outcome
+
+
+def _once(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) -> Outcome:
+    """The SVD of a matrix that is seen one time: see ``one_pass``."""
+    if options.residual is not None or options.max_blocks != MOST_BLOCKS:
+        raise UsageError(
+            "--residual and --max-blocks speak of further passes, and the matrix is seen once",
+            hint="--block sets the columns of the one sketch",
+        )
+    source, scaled, assess, target = one_pass.see(matrix, budget, options.block, streams)
+    return _finish(source, scaled, budget, target, assess, streams)
 
 
 def _source(
@@ -197,9 +217,12 @@ METHOD = Method(
     options=SVDOptions,
     run=run,
     identity="A ~ U diag(s) Vh",
-    cost="4 q m n b + 2 m n k flops in q + 4 passes (q blocks of b columns); LAPACK when small or nearly full rank",
-    reference="Musco and Musco 2015; Tropp and Webber 2023",
-    guarantee="LAPACK: the smallest error there is; else within a fraction of a percent, and the report encloses it",
+    cost="4 q m n b + 2 m n k flops in q + 4 passes (q blocks of b columns); LAPACK when small or nearly full rank; "
+    "4 m n (2 k + 32) in one pass",
+    reference="Musco and Musco 2015; Tropp and Webber 2023; one pass: Yu et al. 2017",
+    guarantee="LAPACK: the smallest error there is; else within a fraction of a percent, and the report encloses it; "
+    "one pass: its mean square at most 2 + k / (k + 31) times the smallest",
     choose="the smallest error for a rank; singular values; the yardstick of all others",
     spectrum=True,
+    single_pass=True,
 )

@@ -38,8 +38,7 @@ def structures() -> list[Structure]:
     A method whose options have a field ``axis`` has one form for each of its choices.
     """
     found = []
-    for name, entry in sorted(algorithms.TABLE.items(), key=lambda pair: pair[0] != BEST):
-        method = entry.load()
+    for name, method in sorted(algorithms.TABLE.loaded(), key=lambda pair: pair[0] != BEST):
         if method.of_product or method.companions:
             continue
         axis = described(method.options).get("axis")
@@ -68,7 +67,7 @@ def compare(
     from ..engines.threads import engine_for
 
     budget = budget.with_defaults()
-    if budget.certify != "exact":
+    if budget.certify not in (None, "exact"):
         raise UsageError(f"--certify {budget.certify} gives no errors to compare", hint="leave --certify out")
     if budget.norm != "fro":
         raise UsageError("structures are compared by their Frobenius errors", hint="leave --norm out")

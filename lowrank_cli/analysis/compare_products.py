@@ -44,7 +44,7 @@ def compare_products(
         raise UsageError(
             "a comparison of products needs --rank, the number of pairs, or a tolerance", hint="such as --rank 100"
         )
-    if budget.certify != "exact" or budget.norm != "fro":
+    if budget.certify not in (None, "exact") or budget.norm != "fro":
         raise UsageError("products are compared by their exact Frobenius errors", hint="leave --certify and --norm out")
     table = _Table(X, Y, budget, seed, threads, blas_pinned)
     for name in TABLE:

@@ -58,7 +58,7 @@ def recompress(
     from ..certificates import inherited
     from ..engines.blas import single_threaded
 
-    if budget.certify != "exact":
+    if budget.certify not in (None, "exact"):
         raise UsageError("the error of recompressed factors is always measured", hint="leave --certify out")
     budget = budget.with_defaults()
     with single_threaded(blas_pinned):

@@ -16,8 +16,7 @@ from ..factors import TABLE as FACTORS
 from ..formats import NAMED
 from ..options import flag
 from ..registry import find
-from . import allotted, batch, inputs, pictures, shared
-from . import clusters
+from . import allotted, batch, clusters, inputs, pictures, shared
 from . import names as labels
 from .command import Command, Param, Values
 from .inputs import Input
@@ -33,11 +32,17 @@ if TYPE_CHECKING:
     from ..matrices.kernel import Kernel
 
 DEFAULT_METHOD = "svd"
+#: What the workers of a cluster know nothing of.
+_ALONE = ("kernel", "single_pass", "spool", "checkpoint")
 #: Part of a factorization that is none of its arrays: the dense product of all.
 PRODUCT = "product"
 
 METHOD = Param(
-    "method", f"How to factor: {', '.join(METHODS)}.  [default: {DEFAULT_METHOD}]", ("--method", "-m"), "NAME", "Method"
+    "method",
+    lambda: f"How to factor: {', '.join(METHODS)}.  [default: {DEFAULT_METHOD}]",
+    ("--method", "-m"),
+    "NAME",
+    "Method",
 )
 KERNEL = Param(
     "kernel",
@@ -46,6 +51,15 @@ KERNEL = Param(
     ("--kernel",),
     "NAME:S",
     "Input",
+)
+ONCE = Param(
+    "single_pass",
+    "Read the matrix one time only, as a pipe that does not fit into memory is read anyway; needs --rank, and bounds "
+    "the error without a further look (svd, qb).",
+    ("--single-pass",),
+    None,
+    "Accuracy",
+    "switch",
 )
 _COMPANIONS = tuple(Param(name, c.help, (flag(name),), c.metavar, "Input") for name, c in COMPANIONS.items())
 OUTPUT = (
@@ -91,15 +105,10 @@ def _kernel(text: str | None) -> Kernel | None:
     return Kernel(name, real(scale, "kernel"))
 
 
-def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
-    return (
-        inputs.MATRICES,
-        *shared.INPUT,
-        KERNEL,
-        *_COMPANIONS,
-        *budget_params(),
-        METHOD,
-        *method_params(names),
+def _params(names: tuple[str, ...] | None = None) -> tuple[Param, ...]:
+    """With the options of all methods, or of those named."""
+    before = (inputs.MATRICES, *shared.INPUT, shared.SPOOL, KERNEL, *_COMPANIONS, *budget_params(), ONCE, METHOD)
+    after = (
         labels.NAMES,
         shared.SEED,
         *shared.RESOURCES,
@@ -111,6 +120,8 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
         *shared.REPORT,
         *shared.TALK,
     )
+    taken = frozenset(param.name for param in (*before, *after))
+    return (*before, *method_params(names, taken), *after)
 
 
 def _others() -> frozenset[str]:
@@ -124,11 +135,11 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
     how = batch.plan(command, values, threads=shared.threads(values))
     paths = [values["matrix"]] if isinstance(values["matrix"], str) else list(values["matrix"])
     others = [*work.companions.values(), *([values["names"]] if values.get("names") else [])]
-    shared.check_inputs([*paths, *others])
+    shared.check_inputs([*paths, *others], values.get("spool"))
     given = inputs.read(paths, shared.item(values), terminal)
     if len(given) > 1 and shared.STDIN in others:
         raise UsageError("standard input can be read only once, not for each input", hint="save it as a file first")
-    clusters.check(values, [flag(name) for name in ("kernel", *work.companions) if values.get(name) is not None])
+    clusters.check(values, [*work.companions, *_ALONE, *(param.name for param in allotted.PARAMS)])
     placed = inputs.with_outputs(given, values.get("output"), others, values, terminal)
     placed = pictures.place(placed, others, values, terminal)
 
@@ -152,20 +163,23 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
     """Approximate one matrix and write what is asked for."""
     started = time.perf_counter()
     with patience(terminal, f"{work.job.command} {given.name}"):
-        from ..api import run
+        from ..api import run, seen_once
         from ..reports.facts import plain, with_run
 
-        loaded = shared.load(given.path, given.item, terminal, work.cluster)
-        matrix = dataclasses.replace(loaded, kernel=work.kernel)
-        others = {name: shared.load(path, None, terminal) for name, path in work.companions.items()}
-        _check_types(work, [matrix, *others.values()])
+        spool = values.get("spool")
+        matrix = shared.load(given.path, given.item, terminal, work.cluster, once=_most(work), spool=spool)
+        matrix = dataclasses.replace(matrix, kernel=work.kernel)
+        others = {name: shared.load(path, None, terminal, spool=spool) for name, path in work.companions.items()}
+        shared.check_types(None if work.part else given.output, [matrix, *others.values()])
         named = labels.load(values, work.job.options, matrix.shape)
         job = work.job if named is None else named.resolved(work.job)
         terminal.detail(f"method {job.method}, {threads} threads, seed {job.seed}")
         outcome, report = run(job, matrix, others, threads=threads, blas_pinned=terminal.blas_pinned)
         report = report if named is None else named.told(report, outcome.factor)
+        if seen_once(matrix):
+            shared.say_notes(matrix, matrix.array.notes(), terminal)
         _write(work, given.output, outcome, report, values, terminal)
-        seen = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
+        seen: dict[str, Any] = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
         seen |= pictures.draw(given.plot, with_run(report, input_path=given.path, **seen), values, terminal)
     facts = {"input_path": given.path, "output": given.output, "seconds": shared.since(started), "threads": threads}
     full = _with_run(work, [matrix, *others.values()], report, facts, values, terminal)
@@ -192,6 +206,11 @@ def _read(command: str, method: str, values: Values) -> _Work:
             hint="leave it out, or use lowrank spectrum --plot",
         )
     budget = loaded_method.completed(read_budget(values))
+    if values.get("single_pass"):
+        if values.get("spool"):
+            raise UsageError("--single-pass and --spool contradict each other", hint="a spooled stream is read again")
+        budget = dataclasses.replace(budget, passes=1)
+    loaded_method.settled(budget, once=False)
     if loaded_method.of_product and budget.rank is None and not budget.has_tolerance:
         # a product has no default: its rank is a number of samples, and few tolerances are worth sampling for
         raise UsageError(
@@ -201,6 +220,16 @@ def _read(command: str, method: str, values: Values) -> _Work:
     job = Job(command, method, budget, read_options(method, values, _others()), seed)
     labels.check(values, method, job.options)
     return _Work(job, companions, part, _kernel(values.get("kernel")))
+
+
+def _most(work: _Work) -> int | None:
+    """Bytes of a stream above which it is not loaded but seen once; None: it is loaded, whatever it takes."""
+    from ..memory import available_memory
+
+    if work.job.budget.passes == 1:
+        return 0
+    method = find(METHODS, work.job.method, "method")
+    return available_memory() // 2 if method.single_pass and work.kernel is None else None
 
 
 def _check_names(kind: str, output: str | None, part: str | None) -> None:
@@ -253,15 +282,6 @@ def _write(
         saving.write_factors_to(terminal.data_descriptor(), outcome.factor, report)
     else:
         saving.save(outcome.factor, report, output, no_clobber=no_clobber)
-
-
-def _check_types(work: _Work, loaded: list[Loaded]) -> None:
-    """Refuse an output that cannot hold factors of these matrices, before they are computed."""
-    if work.output is not None and work.part is None and not shared.to_stdout(work.output):
-        from ..formats.saving import check_type
-
-        for one in loaded:
-            check_type(work.output, one.array.dtype)
 
 
 def _with_run(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from ..engines import TABLE
 from ..errors import UsageError
+from ..options import flag
 from ..registry import find
 from .command import Param, Values
 from .params import whole
@@ -45,8 +46,8 @@ PARAMS = (
 )
 
 
-def check(values: Values, others: Any = ()) -> None:
-    """Refuse contradictions before any work. others: what is read beside the one matrix of a file."""
+def check(values: Values, others: Iterable[str]) -> None:
+    """Refuse contradictions before any work. others: names of parameters that do not go with a cluster."""
     name = values.get("engine") or "threads"
     find(TABLE, name, "engine")
     given = [flag for flag in ("scheduler", "workers") if values.get(flag) is not None]
@@ -63,7 +64,8 @@ def check(values: Values, others: Any = ()) -> None:
     if values.get("workers") is not None and not 1 <= whole(values["workers"], "workers") <= MAX_WORKERS:
         raise UsageError(f"--workers must be from 1 to {MAX_WORKERS}, not {values['workers']}")
     for other in others:
-        raise UsageError(f"--engine dask works on one matrix, without {other}", hint="leave out --engine dask")
+        if values.get(other):
+            raise UsageError(f"{flag(other)} does not go with --engine dask", hint="leave out one of them")
 
 
 @contextlib.contextmanager

@@ -61,6 +61,7 @@ def _run(values: Values, terminal: Terminal) -> int:
 
         loaded = [shared.load(path, shared.item(values), terminal)]
         loaded += [shared.load(name, None, terminal) for name in inputs[1:]]
+        shared.check_types(None if as_array else output, loaded)
         asked: dict[str, Any] = {"apply": loaded[1] if inputs[1:] else None, "seed": seed, "threads": threads}
         factor, X, report = pinv(loaded[0], options, **asked, blas_pinned=terminal.blas_pinned)
         if output is not None:

@@ -99,6 +99,6 @@ def leave(number: int) -> None:
 
 def clean_up() -> None:
     """Remove unfinished files of this process; loads nothing."""
-    atomic = sys.modules.get("lowrank_cli.formats.atomic")
-    if atomic is not None:
-        atomic.abort_pending()
+    temporaries = sys.modules.get("lowrank_cli.formats.temporaries")
+    if temporaries is not None:
+        temporaries.abort_pending()

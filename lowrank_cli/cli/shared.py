@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
@@ -54,9 +55,22 @@ RESOURCES = (
         "Resources",
     ),
 )
+SPOOL = Param(
+    "spool",
+    "Keep what comes through a pipe as a temporary file in this folder, and treat it as a file; removed in the end.",
+    ("--spool",),
+    "DIR",
+    "Input",
+)
 SEED = Param("seed", "Seed of the random numbers.  [from 0 to 2**64 - 1; default: 0]", ("--seed",), "N", "Method")
 REPORT = (
-    Param("report", f"Face of the report: {', '.join(FACES)}.  [default: table]", ("--report",), "FACE", "Output"),
+    Param(
+        "report",
+        lambda: f"Face of the report: {', '.join(FACES)}.  [default: table]",
+        ("--report",),
+        "FACE",
+        "Output",
+    ),
     Param("json", "Short for --report json.", ("--json",), None, "Output", "switch"),
 )
 TALK = (
@@ -113,8 +127,12 @@ def to_stdout(output: str | None) -> bool:
     return output in _STDOUT_NAMES
 
 
-def check_inputs(paths: list[str]) -> None:
-    """Refuse two inputs from one stream, and a terminal as a matrix."""
+def check_inputs(paths: list[str], spool: str | None = None) -> None:
+    """Refuse two inputs from one stream, a terminal as a matrix, and a folder for copies of streams without streams."""
+    if spool is not None and not any(map(_is_stream, paths)):
+        raise UsageError(
+            "--spool is for what comes through a pipe, and every input is a file", hint="leave --spool out"
+        )
     if paths.count(STDIN) > 1:
         raise UsageError("standard input can be read only once", hint="give one of the matrices as a file")
     if STDIN in paths and os.isatty(0):
@@ -137,6 +155,15 @@ def check_output(output: str | None, inputs: list[str], values: Values, terminal
     check_target(output, files, bool(values.get("no_clobber")))
 
 
+def check_types(output: str | None, loaded: list[Loaded]) -> None:
+    """Refuse an output that cannot hold factors of these matrices, before they are computed."""
+    if output is not None and not to_stdout(output):
+        from ..formats.saving import check_type
+
+        for one in loaded:
+            check_type(output, one.array.dtype)
+
+
 def check_array_name(output: str) -> None:
     """Raise UsageError when an array cannot be written under this name."""
     from ..formats.atomic import is_stream
@@ -145,24 +172,43 @@ def check_array_name(output: str) -> None:
         raise UsageError("an array is written as .npy", where=output, hint="let the name of the output end in .npy")
 
 
-def load(path: str, item: str | None, terminal: Terminal, cluster: Cluster | None = None) -> Loaded:
-    """Open a matrix, for the workers of a cluster if there is one, and pass on what the reader has to say."""
-    from ..formats.opening import open_matrix
-
+def load(
+    path: str,
+    item: str | None,
+    terminal: Terminal,
+    cluster: Cluster | None = None,
+    *,
+    once: int | None = None,
+    spool: str | None = None,
+) -> Loaded:
+    """Open a matrix, for the workers of a cluster if there is one, and pass on what the reader has to say; once, spool:
+    see ``open_matrix``, of streams."""
     if cluster is None:
-        loaded = open_matrix(path, item)
+        from ..formats.opening import open_matrix
+
+        loaded = open_matrix(path, item, once=once, spool=spool if _is_stream(path) else None)
     else:
         from ..formats.clustered import open_on
 
         loaded = open_on(cluster, path, item)
     loaded = dataclasses.replace(loaded, watch=terminal.watch)
-    for note in loaded.notes:
-        terminal.note(f"{loaded.source}: {note}")
+    say_notes(loaded, loaded.notes, terminal)
     rows, cols = loaded.shape
-    terminal.detail(
-        f"{loaded.source}: {loaded.format}, {rows} x {cols}, {loaded.item.dtype} stored, {loaded.array.dtype} computed"
-    )
+    dtypes = f"{loaded.item.dtype} stored, {loaded.array.dtype} computed"
+    terminal.detail(f"{loaded.source}: {loaded.format}, {rows or 'any number of'} x {cols}, {dtypes}")
     return loaded
+
+
+def say_notes(loaded: Loaded, notes: Sequence[str], terminal: Terminal) -> None:
+    """Pass on what a reader has to say of a matrix."""
+    for note in notes:
+        terminal.note(f"{loaded.source}: {note}")
+
+
+def _is_stream(path: str) -> bool:
+    from ..formats.opening import split_item
+
+    return path == STDIN or not os.path.isfile(split_item(path)[0])
 
 
 def since(started: float) -> float:

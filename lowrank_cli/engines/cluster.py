@@ -11,13 +11,16 @@ import contextlib
 import itertools
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..errors import ClusterError, DependencyError, LowrankError, UsageError
 
 #: Seconds for a scheduler to answer, and for its first worker to appear.
-PATIENCE = 10
+PATIENCE = 8
+#: tcp://host:port, or without the protocol.
+_ADDRESS = re.compile(r"(?:[a-z]+://)?(?:[^\s/:]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}")
 #: What has to be the same everywhere for the bits to be.
 COMPARED = ("python", "lowrank", "numpy", "scipy", "numba", "blas", "cpu")
 
@@ -93,12 +96,12 @@ class Cluster:
 def connected(address: str) -> Iterator[Cluster]:
     """The cluster of the scheduler at that address. Raises ClusterError when it does not answer, DependencyError
     without Dask."""
+    if not _ADDRESS.fullmatch(address):
+        raise UsageError(f"--scheduler {address!r} is no address", hint="such as tcp://host:8786")
     Client, _ = _library()
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"--scheduler {address!r} is no address", hint="such as tcp://host:8786") from error
-    except (OSError, TimeoutError) as error:
+    except (OSError, ValueError, TimeoutError) as error:
         raise ClusterError(
             f"cannot be reached within {PATIENCE} seconds", where=f"scheduler {address}", hint="is it running?"
         ) from error

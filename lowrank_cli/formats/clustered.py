@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ClusterError, InputError, UsageError
 from ..matrices.filed import Filed
 from .loaded import Loaded
-from .opening import STDIN, open_matrix, split_item
+from .opening import STDIN, open_filed, split_item
 
 if TYPE_CHECKING:
     import numpy
@@ -32,16 +32,16 @@ class Rows:
     def __call__(self, rows: slice) -> numpy.ndarray:
         if (found := mark(self.path)) != self.mark:
             raise _other(self.path, found)
-        filed = _filed(self.path, self.item).array
+        _, filed = _filed(self.path, self.item)
         return filed.part(rows, slice(0, filed.shape[1]))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class OnWorkers:
-    """Stands for the array of a ``Loaded``: filed as this process sees it, and who reads it."""
+    """Stands for the array of a ``Loaded``: filed as this process sees it, and how workers read it."""
 
     filed: Filed
-    read: Rows
+    reader: Rows
     cluster: Cluster
 
     @property
@@ -61,23 +61,25 @@ def open_on(cluster: Cluster, path: str, item: str | None) -> Loaded:
     where, inside = split_item(path)
     item = inside if item is None else item
     where = os.path.abspath(where)
-    loaded = _filed(where, item)
-    read = Rows(where, item, mark(where))
+    loaded, filed = _filed(where, item)
+    reader = Rows(where, item, mark(where))
     for worker, found in cluster.everywhere(mark, where).items():
-        if found != read.mark:
+        if found != reader.mark:
             raise _other(where, found, worker)
-    return dataclasses.replace(loaded, source=path, array=OnWorkers(loaded.array, read, cluster))
+    # what the reader says of one process means nothing here
+    return dataclasses.replace(loaded, source=path, notes=(), array=OnWorkers(filed, reader, cluster))
 
 
-def _filed(path: str, item: str | None) -> Loaded:
-    loaded = open_matrix(path, item, most=0)
-    if not isinstance(loaded.array, Filed):
+def _filed(path: str, item: str | None) -> tuple[Loaded, Filed]:
+    loaded = open_filed(path, item)
+    filed: Any = loaded.array
+    if not isinstance(filed, Filed):
         raise UsageError(
             f"--engine dask reads dense matrices of .npy, raw and HDF5 files, not this ({loaded.format})",
             where=path,
             hint="write it as .npy with lowrank convert",
         )
-    return loaded
+    return loaded, filed
 
 
 def mark(path: str) -> tuple[int, ...]:

@@ -43,10 +43,11 @@ class Loaded:
     """A matrix in the dtype we compute in, and what is known of where it came from.
 
     array: float32, float64, complex64 or complex128 in native byte order: a 2-D ndarray in its stored order (C or
-    Fortran), a canonical SciPy csr_array (sorted indices, duplicates summed, int64 or int32 indices), or a
-    ``matrices.filed.Filed``, which leaves the values in their file. dtype is the stored dtype in native byte order
-    ("float16", "int32", "float64"). notes are sentences for stderr. names are those the file gives its rows and
-    columns. kernel: the rows are points, and what is meant is their kernel matrix. watch: is told of passes over it.
+    Fortran), a canonical SciPy csr_array (sorted indices, duplicates summed, int64 or int32 indices), a
+    ``matrices.filed.Filed``, which leaves the values in their file, or a ``formats.arriving.Arriving``, which is read
+    once. dtype is the stored dtype in native byte order ("float16", "int32", "float64"). notes are sentences for
+    stderr. names are those the file gives its rows and columns. kernel: the rows are points, and what is meant is their
+    kernel matrix. watch: is told of passes over it.
     """
 
     array: np.ndarray | Any
@@ -67,10 +68,13 @@ class Loaded:
 class Format:
     """A way to read matrices. matches(head: bytes, name: str) looks at the first bytes (at most 512) and the file
     name; items(path) reads headers only; load(path, item) reads one matrix. filed(path, item, most), if there is one:
-    the same matrix left in its file where its values would take more than ``most`` bytes, else None.
+    the same matrix left in its file where its values would take more than ``most`` bytes, else None. guessed: no magic
+    number tells it from all others, so formats of other packages are asked before it unless the name is its own.
 
     A format that can be read once, forwards, also has stream(source, where, item) and stream_items(source, where):
-    the source has read and readinto, which may give less than asked for; where stands in messages.
+    the source has read and readinto, which may give less than asked for; where stands in messages. once(source, where,
+    item, most), if there is one: as stream, but what takes more than ``most`` bytes is a ``formats.arriving.Arriving``,
+    which reads the source later.
     """
 
     name: str
@@ -81,3 +85,5 @@ class Format:
     stream: Callable[[Any, str, str | None], Loaded] | None = None
     stream_items: Callable[[Any, str], list[Item]] | None = None
     filed: Callable[[str, str | None, int], Loaded | None] | None = None
+    once: Callable[[Any, str, str | None, int], Loaded] | None = None
+    guessed: bool = False

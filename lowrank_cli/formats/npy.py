@@ -72,6 +72,19 @@ def load_stream(source: Source, where: str, item: str | None = None, name: str =
     return load_values(source, read_header(source, where), where, name)
 
 
+def once(source: Source, where: str, item: str | None, most: int) -> Loaded:
+    """The array of a pipe as ``load_stream`` gives it; where it would take more than ``most`` bytes, one that arrives
+    while it is read."""
+    from .arriving import arriving, too_large
+
+    _refuse_item(item, where)
+    header = read_header(source, where)
+    matrix_shape(header.shape, where)
+    if too_large(header, most):
+        return arriving(source, header, where, "npy", _item(header), most)
+    return load_values(source, header, where, where)
+
+
 def stream_items(source: Source, where: str) -> list[Item]:
     """The array a pipe announces; reads the header only."""
     return [_item(read_header(source, where))]
@@ -120,7 +133,7 @@ def load_values(source: Source, header: Header, where: str, name: str) -> Loaded
     out = allocate(shape, conversion.target, header.fortran, where)
     flat = (out.T if header.fortran else out).reshape(-1)
     try:
-        got = _read_values(source, flat, conversion)
+        got = read_values(source, flat, conversion)
         extra = b"" if got < header.nbytes else source.read(1)
     except OSError as error:
         raise InputError(f"reading failed ({error.strerror or error})", where=where) from error
@@ -131,8 +144,8 @@ def load_values(source: Source, header: Header, where: str, name: str) -> Loaded
     return Loaded(out, name, "npy", _item(header), conversion.notes())
 
 
-def _read_values(source: Source, flat: npt.NDArray, conversion: Conversion) -> int:
-    """Fill ``flat`` (1-D, contiguous) and return the number of bytes that came."""
+def read_values(source: Source, flat: npt.NDArray, conversion: Conversion) -> int:
+    """Fill ``flat`` (1-D, contiguous) with values in the dtype that is computed in; the number of bytes that came."""
     if conversion.direct:
         return _fill(source, flat.view(np.uint8).data)
     width = conversion.stored.itemsize
@@ -159,4 +172,4 @@ def _fill(source: Source, view: memoryview) -> int:
     return done
 
 
-FORMAT = Format("npy", (".npy",), matches, items, load, load_stream, stream_items, filed)
+FORMAT = Format("npy", (".npy",), matches, items, load, load_stream, stream_items, filed, once)

@@ -31,7 +31,8 @@ class Source(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What the header says: dtype as stored, shape, storage order, and where the data begin."""
+    """What the header says: dtype as stored, shape, storage order, and where the data begin. No .npy header says that
+    the number of rows is None, a raw stream may."""
 
     dtype: np.dtype
     shape: tuple[int, ...]

@@ -15,12 +15,12 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import InputError, LowrankError, UsageError
+from ..errors import InputError, LowrankError, ResourceError, UsageError
 from ..memory import available_memory
 from . import TABLE, raw
 from .loaded import Format, Item, Loaded
 from .sources import Source
-from .spooling import spooled
+from .spooling import kept, spooled
 
 STDIN = "-"
 
@@ -54,22 +54,47 @@ _FOREIGN: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
 _COMPRESSED = ((b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"))
 
 
-def open_matrix(path: str, item: str | None = None, most: int | None = None) -> Loaded:
+def open_matrix(path: str, item: str | None = None, *, once: int | None = None, spool: str | None = None) -> Loaded:
     """Load the matrix that ``PATH``, ``PATH:ITEM`` or ``-`` names; ``item`` names it inside a container.
 
     The array has the dtype we compute in (see :class:`Loaded`); one that would take more than half of the memory there
-    is, or more than ``most`` bytes, stays in its file, where the format can do that. NaN and infinity are not looked
-    for here. Raises InputError (missing, unreadable, not a matrix, ambiguous), ResourceError (does not fit in memory)
-    and UsageError (standard input is a terminal, item named twice).
+    is stays in its file, where the format can do that. NaN and infinity are not looked for here. once: a stream of more
+    bytes is left to be read one time, where the format can do that. spool: a folder for a copy of the stream, which
+    then is a file. Raises InputError (missing, unreadable, not a matrix, ambiguous), ResourceError (does not fit in
+    memory) and UsageError (standard input is a terminal, item named twice).
     """
     path, item = _named(path, item)
-    with _opened(path) as source:
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(_opened(path))
         format, source = _choose(source, item)
         if not source.stream:
-            most = available_memory() // 2 if most is None else most
-            left = None if format.filed is None else format.filed(path, item, most)
-            return left or _ours(format.load(path, item))
-        return _ours(dataclasses.replace(_load_stream(format, source, item, path), source=path))
+            if spool is not None:
+                raise UsageError("--spool is for streams, and this is a file", where=path, hint="leave --spool out")
+            return _from_file(format, path, item)
+        if spool is not None:
+            loaded = kept(source, spool, path, lambda copy: _from_file(format, copy, item))
+        elif once is not None and format.once is not None:
+            loaded = format.once(source, source.where, item, once)
+            if hasattr(loaded.array, "release"):
+                # the stream stays open until its last line has come
+                loaded.array.release = stack.pop_all().close
+        else:
+            loaded = _load_stream(format, source, item, path)
+        return _ours(dataclasses.replace(loaded, source=path))
+
+
+def open_filed(path: str, item: str | None = None) -> Loaded:
+    """The matrix in a file, which keeps it where the format can do that, however small. Raises errors like
+    ``open_matrix``."""
+    path, item = _named(path, item)
+    with _opened(path) as source:
+        return _from_file(_choose(source, item)[0], path, item, 0)
+
+
+def _from_file(format: Format, path: str, item: str | None, most: int | None = None) -> Loaded:
+    most = available_memory() // 2 if most is None else most
+    left = None if format.filed is None else format.filed(path, item, most)
+    return left or _ours(format.load(path, item))
 
 
 def list_items(path: str, item: str | None = None) -> tuple[str, list[Item]]:
@@ -78,7 +103,7 @@ def list_items(path: str, item: str | None = None) -> tuple[str, list[Item]]:
     with _opened(path) as source:
         format, source = _choose(source, item)
         if raw.is_spec(item):
-            return format.name, [raw.described(item or "")]
+            return format.name, [raw.described(item or "", None if source.stream else path)]
         if not source.stream:
             found = format.items(path)
         elif format.stream_items is not None:
@@ -187,12 +212,15 @@ def _choose(source: Source, item: str | None) -> tuple[Format, Source]:
         return raw.FORMAT, source
     for pattern, what, hint in _FOREIGN:
         if pattern.match(head):
+            added = _matching(head, name, added=True)
+            if added is not None:
+                return added, source
             raise InputError(f"is {what}", where=source.where, hint=hint)
-    # one after another: a reader that is not needed is not loaded
-    for entry in TABLE.values():
-        format: Format = entry.load()
-        if format.matches(head, name):
-            return format, source
+    found = _matching(head, name)
+    if found is not None and found.guessed and not name.lower().endswith(found.suffixes):
+        found = _matching(head, name, added=True) or found
+    if found is not None:
+        return found, source
     if source.packer is not None:
         inner = source.expanded()
         if inner.packer is not None:
@@ -204,7 +232,7 @@ def _choose(source: Source, item: str | None) -> tuple[Format, Source]:
         if head.startswith(magic):
             hint = "gzip and bzip2 are read; decompress it first"
             raise InputError(f"is compressed with {packer}", where=source.where, hint=hint)
-    formats = [entry.load() for entry in TABLE.values()]
+    formats: list[Format] = [format for _, format in TABLE.loaded()]
     for format in formats:
         if name.lower().endswith(format.suffixes):
             return format, source
@@ -214,6 +242,12 @@ def _choose(source: Source, item: str | None) -> tuple[Format, Source]:
     raise InputError(f"is {what}", where=source.where, hint=hint)
 
 
+def _matching(head: bytes, name: str, *, added: bool = False) -> Format | None:
+    """The first format, of all or of those of other packages, that knows the first bytes or the name. One after
+    another: a reader that is not needed is not loaded."""
+    return next((format for _, format in TABLE.loaded(added=added) if format.matches(head, name)), None)
+
+
 def _is_text(head: bytes) -> bool:
     return not re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", head)
 
@@ -221,7 +255,12 @@ def _is_text(head: bytes) -> bool:
 def _load_stream(format: Format, source: Source, item: str | None, path: str) -> Loaded:
     """Read forwards what can be, and by way of a temporary file what cannot."""
     if format.stream is not None:
-        return format.stream(source, source.where, item)
+        try:
+            return format.stream(source, source.where, item)
+        except ResourceError as error:
+            raise ResourceError(
+                error.what, where=error.where, hint="approx keeps a stream in a folder with --spool DIR"
+            ) from error
     with spooled(source, path) as copy:
         loaded = format.load(copy, item)
         return dataclasses.replace(loaded, notes=tuple(note.replace(copy, path) for note in loaded.notes))

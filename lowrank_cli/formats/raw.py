@@ -1,11 +1,13 @@
 """Raw arrays: numbers in a row, of a shape and a dtype that the user says, since nothing in the file does.
 
 An item "1000x200:float32" names the array; ``--raw`` of the command line takes the same. By rows (C order), and
-little-endian unless the dtype says otherwise (``>f4``); the size must be that of the array exactly.
+little-endian unless the dtype says otherwise (``>f4``); the size must be that of the array exactly. "x200:float32" has
+as many rows as there are.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import re
@@ -16,13 +18,14 @@ from ..lazy import np
 from .loaded import Format, Item, Loaded
 from .npy import check_size, load_values
 from .npy_header import Header
+from .spooling import spooled
 from .working import Conversion, check_dimensions, native_name, supported
 
 if TYPE_CHECKING:
     import numpy
 
-_SPEC = re.compile(r"(\d{1,15})x(\d{1,15}):([<>=|]?\w{1,12})", re.ASCII)
-_HINT = "such as 1000x200:float32, 50x50:>f8, 64x64:uint8"
+_SPEC = re.compile(r"(\d{0,15})x(\d{1,15}):([<>=|]?\w{1,12})", re.ASCII)
+_HINT = "such as 1000x200:float32, 50x50:>f8, 64x64:uint8, x200:float32 for as many rows as there are"
 
 
 def is_spec(item: str | None) -> bool:
@@ -33,7 +36,7 @@ def is_spec(item: str | None) -> bool:
 def spec(text: str) -> str:
     """The text, when it is a shape and a dtype as NumPy spells it. UsageError when it is none."""
     match = _SPEC.fullmatch(text)
-    if match is None or not int(match[1]) or not int(match[2]):
+    if match is None or not int(match[1] or 1) or not int(match[2]):
         raise UsageError(f"--raw must be ROWSxCOLUMNS:DTYPE, not {text[:40]!r}", hint=_HINT)
     _dtype(match[3])
     return text
@@ -49,57 +52,83 @@ def _dtype(text: str) -> numpy.dtype:
     return dtype.newbyteorder("<") if text[0] not in "<>=|" else dtype
 
 
-def _header(item: str | None, where: str) -> Header:
+def _header(item: str | None, where: str, size: int | None = None) -> Header:
+    """What a spec says of a file of that many bytes; of a stream, with None, the number of rows may be None."""
     match = _SPEC.fullmatch(item or "")
     if match is None:
         raise InputError("a raw array has no shape of its own", where=where, hint="give --raw MxN:DTYPE")
-    shape = (int(match[1]), int(match[2]))
-    check_dimensions(shape, where)
-    return Header(_dtype(match[3]), shape, False, 0)
+    cols, dtype = int(match[2]), _dtype(match[3])
+    rows = int(match[1]) if match[1] else None if size is None else size // (cols * dtype.itemsize)
+    check_dimensions((rows or 1, cols), where)
+    header = Header(dtype, (rows, cols), False, 0)
+    if size is not None:
+        check_size(header, size, where)
+    return header
 
 
-def described(item: str) -> Item:
-    """The array that a spec stands for."""
-    header = _header(item, item)
+def _item(header: Header) -> Item:
     order = "C order" if header.dtype.isnative else "C order, byte-swapped"
-    return Item(None, header.shape, native_name(header.dtype), None, header.nbytes, order)
+    size = 0 if header.shape[0] is None else header.nbytes
+    return Item(None, header.shape, native_name(header.dtype), None, size, order)
+
+
+def described(item: str, path: str | None) -> Item:
+    """The array that a spec stands for in the file at path; None: in a stream."""
+    header = _header(item, path or "standard input")
+    if header.shape[0] is None and path is None:
+        raise InputError("a stream does not say how many rows it has", hint="give --raw MxN:DTYPE")
+    return _item(header if header.shape[0] or path is None else _header(item, path, os.stat(path).st_size))
 
 
 def load(path: str, item: str | None = None) -> Loaded:
     """Read the array that ``item`` says the file is. InputError when the size of the file is another."""
-    header = _header(item, path)
     try:
         file = open(path, "rb", buffering=0)
     except OSError as error:
         raise InputError(f"cannot be opened ({error.strerror})", where=path) from error
     with file:
-        check_size(header, os.fstat(file.fileno()).st_size, path)
-        return _named(load_values(file, header, path, path), item)
+        header = _header(item, path, os.fstat(file.fileno()).st_size)
+        return _named(load_values(file, header, path, path), header)
 
 
 def filed(path: str, item: str | None, most: int) -> Loaded | None:
     """The array left in its file, if its values would take more than ``most`` bytes of memory; else None."""
     from .npy_filed import filed as leave
 
-    header = _header(item, path)
-    check_size(header, os.stat(path).st_size, path)
+    header = _header(item, path, os.stat(path).st_size)
     if math.prod(header.shape) * Conversion(header.dtype).target.itemsize <= most:
         return None
     array = leave(path, header, most // 8)
-    return Loaded(array, path, "raw", described(item or ""), ("left in its file, read in parts",))
+    return Loaded(array, path, "raw", _item(header), ("left in its file, read in parts",))
 
 
 def load_stream(source: Any, where: str, item: str | None = None) -> Loaded:
-    """Read the array from a pipe, to the end: one byte too few or too many is an InputError."""
-    return _named(load_values(source, _header(item, where), where, where), item)
+    """Read the array from a pipe, to the end: one byte too few or too many is an InputError. What does not say how many
+    rows it has goes through a temporary file."""
+    header = _header(item, where)
+    if header.shape[0] is None:
+        with spooled(source, where) as copy:
+            return load(copy, item)
+    return _named(load_values(source, header, where, where), header)
 
 
-def _named(loaded: Loaded, item: str | None) -> Loaded:
-    return Loaded(loaded.array, loaded.source, "raw", described(item or ""), loaded.notes)
+def once(source: Any, where: str, item: str | None, most: int) -> Loaded:
+    """The array of a pipe, loaded up to ``most`` bytes; a larger one, or one of which nobody knows how large it is, is
+    to be read once."""
+    from .arriving import arriving, too_large
+
+    header = _header(item, where)
+    if too_large(header, most):
+        return arriving(source, header, where, "raw", _item(header), most)
+    return _named(load_values(source, header, where, where), header)
+
+
+def _named(loaded: Loaded, header: Header) -> Loaded:
+    return dataclasses.replace(loaded, format="raw", item=_item(header))
 
 
 def _nothing(*_: Any) -> list[Item]:
     raise InputError("a raw array has no shape of its own", hint="give --raw MxN:DTYPE")
 
 
-FORMAT = Format("raw", (), lambda head, name: False, _nothing, load, load_stream, _nothing, filed)
+FORMAT = Format("raw", (), lambda head, name: False, _nothing, load, load_stream, _nothing, filed, once)

@@ -7,8 +7,12 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from ..lazy import np
+from .grid import cuts, ranges
 
 if TYPE_CHECKING:
+    import numpy
+
+    from ..engines.threads import Engine
     from .protocols import Matrix
 
 
@@ -17,9 +21,53 @@ def digest(matrix: Matrix, dtype: str) -> str:
 
     A sparse matrix hashes its row pointer, indices and values, so it differs from the same values stored dense.
     """
-    checks = _checksums(matrix)
-    text = f"{matrix.shape[0]}x{matrix.shape[1]}|{dtype}|" + ",".join(f"{c:08x}" for c in checks)
-    return "crc32-tiles:" + hashlib.sha256(text.encode()).hexdigest()[:32]
+    hash = _Hash(matrix.shape, dtype)
+    hash.add(_checksums(matrix))
+    return hash.digest()
+
+
+class RowDigest:
+    """The digest of a dense matrix whose rows come a few at a time, in order."""
+
+    def __init__(self, shape: tuple[int, int], dtype: str, engine: Engine):
+        self._hash, self._engine = _Hash(shape, dtype), engine
+        self._cols = ranges(cuts(shape[1]))
+        self._heights = iter([rows.stop - rows.start for rows in ranges(cuts(shape[0]))])
+        self._left = next(self._heights)
+        self._checks = [0] * len(self._cols)
+
+    def add(self, rows: numpy.ndarray) -> None:
+        """The next rows, in the dtype that is computed in."""
+        while len(rows):
+            part, rows = rows[: self._left], rows[self._left :]
+
+            def check(j: int, part: numpy.ndarray = part) -> int:
+                return zlib.crc32(np.ascontiguousarray(part[:, self._cols[j]]).data, self._checks[j])
+
+            self._checks = self._engine.map(check, len(self._cols))
+            self._left -= len(part)
+            if not self._left:
+                self._hash.add(self._checks)
+                self._checks = [0] * len(self._cols)
+                self._left = next(self._heights, 0)
+
+    def digest(self) -> str:
+        """Of all rows that have come, which must be all there are."""
+        return self._hash.digest()
+
+
+class _Hash:
+    """What is made of the checksums, in order."""
+
+    def __init__(self, shape: tuple[int, int], dtype: str):
+        self._hash, self._comma = hashlib.sha256(f"{shape[0]}x{shape[1]}|{dtype}|".encode()), ""
+
+    def add(self, checks: list[int]) -> None:
+        self._hash.update((self._comma + ",".join(f"{c:08x}" for c in checks)).encode())
+        self._comma = ","
+
+    def digest(self) -> str:
+        return "crc32-tiles:" + self._hash.hexdigest()[:32]
 
 
 def _checksums(matrix: Matrix) -> list[int]:

@@ -154,6 +154,15 @@ class Metered:
         with self._passing():
             return self.inner.sweep(transposed)
 
+    def lines(self, most: int, widths: Sequence[int] = ()) -> Iterator[tuple[int, np.ndarray]]:
+        """The one pass over a matrix that is seen once, see ``Once.passing``, multiplied with blocks of these widths;
+        charged when it is over, as the number of rows may not be known before."""
+        stored: Any = self.inner
+        with self._passing():
+            yield from stored.passing(most)
+        for columns in widths:
+            self._charge(1, columns)
+
     def tiles(self, visit: Callable[[int, slice, slice, np.ndarray], Any], flops: int = 0) -> list[Any]:
         self.ledger.flops += flops
         with self._passing():

@@ -24,7 +24,6 @@ from .dense import TiledMatrix
 from .facts import MatrixFacts, sweep
 from .grid import FAN, cuts, ranges, tree_sum
 from .tall import Tall
-from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
     import numpy
@@ -132,16 +131,19 @@ class SpreadMatrix:
 
     nnz: int | None = None
 
-    def __init__(self, local: TiledMatrix, home: Home, read: Reader, exponent: int = 0, watch: Watch = UNWATCHED):
-        self.local, self.home, self._read, self._exponent, self.watch = local, home, read, exponent, watch
+    def __init__(self, local: TiledMatrix, home: Home, read: Reader, exponent: int = 0):
+        self.local, self.home, self._read, self._exponent, self.watch = local, home, read, exponent, local.watch
         self.shape, self.dtype, self.grid, self.name = local.shape, local.dtype, local.grid, local.name
         self.engine: Engine = local.engine
 
+    def identity(self) -> tuple[Any, ...]:
+        return self.local.identity()
+
     def scaled(self, exponent: int) -> SpreadMatrix:
-        return SpreadMatrix(self.local.scaled(exponent), self.home, self._read, self._exponent + exponent, self.watch)
+        return SpreadMatrix(self.local.scaled(exponent), self.home, self._read, self._exponent + exponent)
 
     def single(self, exponent: int) -> SpreadMatrix:
-        return SpreadMatrix(self.local.single(exponent), self.home, self._read, self._exponent + exponent, self.watch)
+        return SpreadMatrix(self.local.single(exponent), self.home, self._read, self._exponent + exponent)
 
     def _run(self, task: Callable[[TiledMatrix, Shard], Any]) -> list[Any]:
         """task(the shard as a matrix, the shard) on the workers, each of which reads its rows for it."""
@@ -162,8 +164,8 @@ class SpreadMatrix:
         return self._block(self._run(lambda A, _: A.matmat(X)), X.shape[1], X.dtype, keep)
 
     def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
-        Y = self._spread(Y)
-        return self.home.summed(self._run(lambda A, shard: A.rmatmat(Y[shard.rows])))
+        there = Y if isinstance(Y, Spread) else self.home.sent(np.asarray(Y))
+        return self.home.summed(self._run(lambda A, shard: A.rmatmat(there[shard.rows])))
 
     def normal_matmat(self, X: numpy.ndarray, keep: bool = False) -> tuple[Any, numpy.ndarray]:
         X = np.ascontiguousarray(X)
@@ -175,10 +177,10 @@ class SpreadMatrix:
         X = self.rmatmat(Y)
         return X, self.matmat(X, keep and isinstance(Y, Tall))
 
-    def _spread(self, Y: Any) -> Spread:
-        return Y if isinstance(Y, Spread) else self.home.sent(np.asarray(Y))
-
     def gram(self) -> numpy.ndarray:
+        if len(self.home.shards[0].pieces) % FAN and len(self.home.shards) > 1:
+            # a product takes the blocks of a whole node, which no shard of these has
+            return self.local.gram()
         return self.home.summed(self._run(lambda A, _: A.gram()))
 
     def adjoint_gram(self) -> numpy.ndarray:
@@ -212,7 +214,7 @@ class SpreadMatrix:
         return sweep(self, transposed)
 
 
-def spread_over(cluster: Cluster, local: TiledMatrix, read: Reader, watch: Watch = UNWATCHED) -> SpreadMatrix:
+def spread_over(cluster: Cluster, local: Any, read: Reader) -> SpreadMatrix:
     """The matrix over the workers of a cluster. Shards are as large as their memory, and their number, allow: no bit
     depends on it. Raises ClusterError where not even the smallest shard fits."""
     m, n = local.shape
@@ -228,7 +230,7 @@ def spread_over(cluster: Cluster, local: TiledMatrix, read: Reader, watch: Watch
     count = len(local.grid[0]) - 1
     while run * FAN * piece <= min(room, SHARD) and run * FAN * LEAST * cluster.threads <= count:
         run *= FAN
-    return SpreadMatrix(local, Home(cluster, m, run), read, watch=watch)
+    return SpreadMatrix(local, Home(cluster, m, run), read)
 
 
 class _Held:

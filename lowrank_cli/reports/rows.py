@@ -154,6 +154,8 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
     if facts.get("triplet_residual") is not None:
         residual = number(facts["triplet_residual"], full)
         yield Row("residual", residual, "Largest |A v - s u| of a singular triplet, over s_1, measured.")
+    if facts.get("single_pass") is not None:
+        yield _seen_once(facts["single_pass"], full)
     yield from lines(facts, full)
     yield from structured(facts, full)
     if facts.get("core_growth") is not None:
@@ -180,6 +182,12 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row("shrunk by", number(facts["shrink_factor"], full), "F2 / (F2 + Var): better than zero on average.")
     if facts.get("Z2_over_F2") is not None:
         yield Row("Z2/F2", number(facts["Z2_over_F2"], full), "Sampling needs more pairs the larger this is.")
+
+
+def _seen_once(facts: dict[str, Any], full: bool) -> Row:
+    kept = f", {facts['kept']} of them kept" if facts["kept"] < facts["sketch"] else ""
+    floor = f"Errors below {number(facts['floor_relative'], full)} take a second pass."
+    return Row("seen once", f"by {safe(facts['order'])}, sketch of {facts['sketch']} columns{kept}", floor)
 
 
 def compression(report: dict[str, Any], full: bool) -> Iterator[Row]:
@@ -228,7 +236,8 @@ def warnings(report: dict[str, Any]) -> Iterator[Row]:
     for warning in [said] if isinstance(said, str) else said:
         yield Row("WARNING", "", safe(warning), "warning")
     if error["relative"] is not None and error["relative"] >= 1 and not said:
-        yield Row("WARNING", "", "The error is no smaller than that of the zero matrix.", "warning")
+        what = "The bound of the error" if error["kind"] == "bound" else "The error"
+        yield Row("WARNING", "", f"{what} is no smaller than the error of the zero matrix.", "warning")
     if numbers["bytes_in"] < numbers["bytes_out"]:
         what = "the two matrices they came from" if "times" in report else "the matrix"
         yield Row("WARNING", "", f"The factors are larger than {what}: nothing was compressed.", "warning")

@@ -19,9 +19,10 @@ WATCH = (
 )
 
 
-def run(*argv: str) -> tuple[int, str, int]:
+def run(*argv: str, stdin: int | None = None) -> tuple[int, str, int]:
     """Exit code, standard error, and the most memory the process had, in bytes."""
-    done = subprocess.run([sys.executable, "-c", WATCH, *COMMAND, *argv], capture_output=True, text=True, check=True)
+    watched = [sys.executable, "-c", WATCH, *COMMAND, *argv]
+    done = subprocess.run(watched, stdin=stdin, capture_output=True, text=True, check=True)
     code, kibibytes = map(int, done.stdout.split())
     return code, done.stderr, kibibytes * 1024
 
