@@ -16,7 +16,7 @@ from ..factors import TABLE as FACTORS
 from ..formats import NAMED
 from ..options import flag
 from ..registry import find
-from . import allotted, batch, clusters, inputs, pictures, shared
+from . import allotted, batch, checkpoint, clusters, inputs, pictures, shared
 from . import names as labels
 from .command import Command, Param, Values
 from .inputs import Input
@@ -43,6 +43,7 @@ METHOD = Param(
     ("--method", "-m"),
     "NAME",
     "Method",
+    choices=lambda: METHODS,
 )
 KERNEL = Param(
     "kernel",
@@ -113,6 +114,7 @@ def _params(names: tuple[str, ...] | None = None) -> tuple[Param, ...]:
         shared.SEED,
         *shared.RESOURCES,
         *clusters.PARAMS,
+        *checkpoint.PARAMS,
         *batch.PARAMS,
         *allotted.PARAMS,
         *OUTPUT,
@@ -137,6 +139,7 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
     others = [*work.companions.values(), *([values["names"]] if values.get("names") else [])]
     shared.check_inputs([*paths, *others], values.get("spool"))
     given = inputs.read(paths, shared.item(values), terminal)
+    checkpoint.check(values, len(given))
     if len(given) > 1 and shared.STDIN in others:
         raise UsageError("standard input can be read only once, not for each input", hint="save it as a file first")
     clusters.check(values, [*work.companions, *_ALONE, *(param.name for param in allotted.PARAMS)])
@@ -162,7 +165,7 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
 def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Terminal) -> batch.Result:
     """Approximate one matrix and write what is asked for."""
     started = time.perf_counter()
-    with patience(terminal, f"{work.job.command} {given.name}"):
+    with patience(terminal, f"{work.job.command} {given.name}"), checkpoint.opened(values, terminal) as kept:
         from ..api import run, seen_once
         from ..reports.facts import plain, with_run
 
@@ -174,13 +177,15 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
         named = labels.load(values, work.job.options, matrix.shape)
         job = work.job if named is None else named.resolved(work.job)
         terminal.detail(f"method {job.method}, {threads} threads, seed {job.seed}")
-        outcome, report = run(job, matrix, others, threads=threads, blas_pinned=terminal.blas_pinned)
+        outcome, report = run(job, matrix, others, threads=threads, blas_pinned=terminal.blas_pinned, checkpoint=kept)
         report = report if named is None else named.told(report, outcome.factor)
         if seen_once(matrix):
             shared.say_notes(matrix, matrix.array.notes(), terminal)
         _write(work, given.output, outcome, report, values, terminal)
         seen: dict[str, Any] = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
         seen |= pictures.draw(given.plot, with_run(report, input_path=given.path, **seen), values, terminal)
+        if kept is not None:
+            kept.finish()
     facts = {"input_path": given.path, "output": given.output, "seconds": shared.since(started), "threads": threads}
     full = _with_run(work, [matrix, *others.values()], report, facts, values, terminal)
     full["run"] |= plain(seen)

@@ -9,8 +9,8 @@ import threading
 import numpy as np
 import pytest
 
+from .conftest import one_error
 from .test_memory import run
-from .test_streams import one_error
 
 #: Writes the array of a file slowly, in odd pieces, and perhaps only so many bytes of it.
 SLOW = (
