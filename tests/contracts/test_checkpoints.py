@@ -22,6 +22,7 @@ RANK = {"rank": 12}
 #: How an error is known, and what ends a run, beside a rank and an exact error.
 VARIANTS = [
     *(("svd", asked) for asked in ({"rtol": 0.2}, {"rank": 12, "certify": "probes"}, {"rank": 12, "certify": "none"})),
+    *((name, {"rank": 12, "passes": 3}) for name in ("svd", "qb")),
     *(("svd", asked) for asked in ({"rtol": 0.3, "certify": "probes"}, {"rtol": 0.1, "norm": "spectral"})),
     *((case, {"rtol": 0.3}) for case in ("id", "cur", "qb", "cr auto", "nystrom sketch", "given left")),
     *((case, {"rank": 9, "norm": "spectral"}) for case in ("id rows", "cur")),
