@@ -64,18 +64,13 @@ class TiledMatrix:
         self._keeps = self.rounds and isinstance(self.source, InMemory) and size <= SINGLE_COPY
         self._kept: dict[tuple[int, int], numpy.ndarray] = {}
         self._scratch = threading.local()
-<<<<<<< HEAD
         first, m = (0, self.shape[0]) if among is None else among
         marks = cuts(m)
         #: Rows of the shortest row block of all.
         self._least = min(marks[1] - marks[0], marks[-1] - marks[-2]) if m else 0
         marks = tuple(mark - first for mark in marks if first <= mark <= first + self.shape[0])
         self.grid: tuple[Sequence[int], Sequence[int]] = (marks, cuts(self.shape[1]))
-        self._row_blocks, self._col_blocks = ranges(self.grid[0]), ranges(self.grid[1])
-=======
-        self.grid: tuple[Sequence[int], Sequence[int]] = (cuts(self.shape[0]), cuts(self.shape[1]))
         self.row_blocks, self.col_blocks = ranges(self.grid[0]), ranges(self.grid[1])
->>>>>>> 70137c6aa98fcc532046455a0ab3fd81ee3642f6
 
     def scaled(self, exponent: int) -> TiledMatrix:
         """This matrix times 2**exponent; nothing is copied, tiles are scaled as they are used."""
@@ -191,12 +186,7 @@ class TiledMatrix:
         """Whether Y^T A stands in for A^T Y: from memory a quarter faster in double precision (bench/tiles.py)."""
         if self.dtype != np.float64 or Y.dtype != np.float64:
             return False
-<<<<<<< HEAD
         return self._least * (cols.stop - cols.start) * Y.shape[1] > _SMALL_PRODUCT
-=======
-        least = min(rows.stop - rows.start for rows in self.row_blocks)
-        return least * (cols.stop - cols.start) * Y.shape[1] > _SMALL_PRODUCT
->>>>>>> 70137c6aa98fcc532046455a0ab3fd81ee3642f6
 
     def gram(self) -> numpy.ndarray:
         """A^H A, products in the precision of the matrix, their sum in double; strips in parallel, added in order."""
