@@ -16,11 +16,11 @@ from ..factors import TABLE as FACTORS
 from ..formats import NAMED
 from ..options import flag
 from ..registry import find
-from . import allotted, batch, checkpoint, clusters, inputs, pictures, shared
+from . import allotted, batch, checkpoint, clusters, inputs, kernels, pictures, shared
 from . import names as labels
 from .command import Command, Param, Values
 from .inputs import Input
-from .params import budget_params, method_params, read_budget, read_options, real, whole
+from .params import budget_params, method_params, read_budget, read_options, whole
 from .progress import patience
 from .terminal import Terminal
 
@@ -44,14 +44,6 @@ METHOD = Param(
     "NAME",
     "Method",
     choices=lambda: METHODS,
-)
-KERNEL = Param(
-    "kernel",
-    "Take A as n points, one a row, and factor their n x n kernel matrix, which is never stored: gaussian:S is "
-    "exp(-|x-y|^2 / 2 S^2), laplace:S is exp(-|x-y|_1 / S).",
-    ("--kernel",),
-    "NAME:S",
-    "Input",
 )
 ONCE = Param(
     "single_pass",
@@ -94,21 +86,9 @@ class _Work:
     cluster: Cluster | None = None
 
 
-def _kernel(text: str | None) -> Kernel | None:
-    """The kernel that NAME:S spells."""
-    if text is None:
-        return None
-    from ..matrices.kernel import Kernel
-
-    name, colon, scale = text.partition(":")
-    if not colon:
-        raise UsageError(f"--kernel {text!r} has no scale", hint="write it like gaussian:1.5")
-    return Kernel(name, real(scale, "kernel"))
-
-
 def _params(names: tuple[str, ...] | None = None) -> tuple[Param, ...]:
     """With the options of all methods, or of those named."""
-    before = (inputs.MATRICES, *shared.INPUT, shared.SPOOL, KERNEL, *_COMPANIONS, *budget_params(), ONCE, METHOD)
+    before = (inputs.MATRICES, *shared.INPUT, shared.SPOOL, kernels.PARAM, *_COMPANIONS, *budget_params(), ONCE, METHOD)
     after = (
         labels.NAMES,
         shared.SEED,
@@ -224,7 +204,7 @@ def _read(command: str, method: str, values: Values) -> _Work:
         )
     job = Job(command, method, budget, read_options(method, values, _others()), seed)
     labels.check(values, method, job.options)
-    return _Work(job, companions, part, _kernel(values.get("kernel")))
+    return _Work(job, companions, part, kernels.read(values.get("kernel")))
 
 
 def _most(work: _Work) -> int | None:
