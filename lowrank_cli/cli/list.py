@@ -39,4 +39,7 @@ COMMAND = Command(
         *shared.TALK,
     ),
     run=_run,
+    epilog="""Examples:
+  lowrank list methods
+  lowrank list formats --json""",
 )
