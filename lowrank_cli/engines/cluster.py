@@ -184,6 +184,7 @@ def traits() -> dict[str, Any]:
     from importlib.metadata import version
 
     import numpy
+    import scipy.linalg  # noqa: F401  it brings a BLAS of its own
     import threadpoolctl
 
     pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
