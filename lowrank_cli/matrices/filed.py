@@ -47,6 +47,17 @@ class Filed:
         self._buffers: list[numpy.ndarray] = []
         self._reader: ThreadPoolExecutor | None = None
 
+    def put(self, rows: slice, cols: slice, out: numpy.ndarray) -> None:
+        """out = A[rows, cols], whatever the order of out."""
+        if out.flags.c_contiguous if self.by_rows else out.flags.f_contiguous:
+            self._read(rows, cols, out)
+        else:
+            out[...] = self.part(rows, cols)
+
+    def check(self) -> None:
+        """Raise if the file has changed."""
+        self._check()
+
     def plan(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> list[tuple[range, range]]:
         return [*self._plan(row_cuts, col_cuts)]
 
