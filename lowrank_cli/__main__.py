@@ -33,6 +33,7 @@ def main() -> None:
 
 def _run(fd: int | None, blas_pinned: bool, signals: process.Signals) -> int:
     from .cli.app import run
+    from .cli.completion import ASKED, answer
     from .cli.terminal import Terminal, text_stream
 
     argv = sys.argv[1:]
@@ -42,6 +43,9 @@ def _run(fd: int | None, blas_pinned: bool, signals: process.Signals) -> int:
         warnings.simplefilter("ignore")
     sys.stdout = text_stream(fd, "standard output", sys.stdout)
     sys.stderr = text_stream(2, "standard error", sys.stderr)
+    asked = os.environ.get(ASKED)
+    if asked is not None:
+        return answer(asked, argv, sys.stdout)
     terminal = Terminal(sys.stdout, sys.stderr, fd, argv, blas_pinned, debug, held=signals.held)
     return run(argv, terminal)
 

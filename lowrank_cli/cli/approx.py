@@ -40,6 +40,7 @@ METHOD = Param(
     ("--method", "-m"),
     "NAME",
     "Method",
+    choices=lambda: METHODS,
 )
 KERNEL = Param(
     "kernel",

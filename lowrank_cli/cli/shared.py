@@ -70,6 +70,7 @@ REPORT = (
         ("--report",),
         "FACE",
         "Output",
+        choices=lambda: FACES,
     ),
     Param("json", "Short for --report json.", ("--json",), None, "Output", "switch"),
 )
