@@ -67,7 +67,7 @@ def run(
         )
     budget = method.settled(job.budget, seen_once(matrix))
     engine = engine_for(threads)
-    A = tiled(matrix, engine) if budget.passes != 1 else passing(matrix, engine)
+    A = tiled(matrix, engine) if budget.passes != 1 else passing(matrix, engine, method.of_gram)
     given = {name: (loaded, tiled(loaded, engine)) for name, loaded in (companions or {}).items()}
     work = operands(method, A, {name: stored for name, (_, stored) in given.items()}, engine, shared)
     with single_threaded(blas_pinned):
@@ -173,8 +173,9 @@ def seen_once(loaded: Loaded) -> bool:
     return hasattr(loaded.array, "read")
 
 
-def passing(loaded: Loaded, engine: Engine) -> Once:
-    """A loaded matrix, or one on its way, as one that is seen once. Raises UsageError for one that is not dense."""
+def passing(loaded: Loaded, engine: Engine, by_rows: bool = False) -> Once:
+    """A loaded matrix, or one on its way, as one that is seen once: by rows, or as it is stored. Raises UsageError for
+    one that is not dense."""
     from .matrices.forwards import Stored
     from .matrices.once import Once
 
@@ -182,7 +183,7 @@ def passing(loaded: Loaded, engine: Engine) -> Once:
         raise UsageError("a kernel matrix does not pass by: its entries are made as they are asked for")
     if hasattr(loaded.array, "indptr"):
         raise UsageError("one pass is for dense matrices", where=_name(loaded), hint="leave --single-pass out")
-    lines = loaded.array if seen_once(loaded) else Stored(tiled(loaded, engine))
+    lines = loaded.array if seen_once(loaded) else Stored(tiled(loaded, engine), by_rows or None)
     return Once(lines, loaded.item.dtype, engine, _name(loaded), loaded.watch)
 
 
