@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from ..plugins import Table
 from ..registry import Entry
 
-TABLE: Mapping[str, Entry] = {
+OURS: dict[str, Entry] = {
     "svd": Entry(
         "lowrank_cli.algorithms.svd:METHOD",
         "truncated singular value decomposition, the best in every unitarily invariant norm",
@@ -48,3 +47,5 @@ TABLE: Mapping[str, Entry] = {
         "nearest on given data: activations, or their Gram matrix, weigh the error",
     ),
 }
+#: these, and those of other packages.
+TABLE = Table(OURS, "lowrank.methods", "lowrank_cli.algorithms.method:Method", "method")

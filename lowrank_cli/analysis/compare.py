@@ -39,8 +39,7 @@ def structures() -> list[Structure]:
     A method whose options have a field ``axis`` has one form for each of its choices.
     """
     found = []
-    for name, entry in sorted(algorithms.TABLE.items(), key=lambda pair: pair[0] != BEST):
-        method = entry.load()
+    for name, method in sorted(algorithms.TABLE.loaded(), key=lambda pair: pair[0] != BEST):
         if method.of_product or method.of_gram or method.companions:
             continue
         axis = described(method.options).get("axis")

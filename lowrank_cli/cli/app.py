@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 
 from ..errors import Exit, LowrankError
+from ..plugins import problems
 from .terminal import ReaderGone, Terminal
 
 BROKEN_PIPE = 141
@@ -13,7 +14,10 @@ BROKEN_PIPE = 141
 def run(argv: list[str], terminal: Terminal) -> int:
     """Carry out a command line. Returns the exit code; raises only what stops the whole process (signals)."""
     try:
-        return _run(argv, terminal)
+        code = _run(argv, terminal)
+        for line in problems():
+            terminal.warn(line)
+        return code
     except ReaderGone:
         return BROKEN_PIPE
 

@@ -35,7 +35,11 @@ DEFAULT_METHOD = "svd"
 PRODUCT = "product"
 
 METHOD = Param(
-    "method", f"How to factor: {', '.join(METHODS)}.  [default: {DEFAULT_METHOD}]", ("--method", "-m"), "NAME", "Method"
+    "method",
+    lambda: f"How to factor: {', '.join(METHODS)}.  [default: {DEFAULT_METHOD}]",
+    ("--method", "-m"),
+    "NAME",
+    "Method",
 )
 KERNEL = Param(
     "kernel",
@@ -97,17 +101,10 @@ def _kernel(text: str | None) -> Kernel | None:
     return Kernel(name, real(scale, "kernel"))
 
 
-def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
-    return (
-        inputs.MATRICES,
-        *shared.INPUT,
-        shared.SPOOL,
-        KERNEL,
-        *_COMPANIONS,
-        *budget_params(),
-        ONCE,
-        METHOD,
-        *method_params(names),
+def _params(names: tuple[str, ...] | None = None) -> tuple[Param, ...]:
+    """With the options of all methods, or of those named."""
+    before = (inputs.MATRICES, *shared.INPUT, shared.SPOOL, KERNEL, *_COMPANIONS, *budget_params(), ONCE, METHOD)
+    after = (
         labels.NAMES,
         shared.SEED,
         *shared.RESOURCES,
@@ -118,6 +115,8 @@ def _params(names: tuple[str, ...] = tuple(METHODS)) -> tuple[Param, ...]:
         *shared.REPORT,
         *shared.TALK,
     )
+    taken = frozenset(param.name for param in (*before, *after))
+    return (*before, *method_params(names, taken), *after)
 
 
 def _others() -> frozenset[str]:
@@ -171,7 +170,7 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
         if seen_once(matrix):
             shared.say_notes(matrix, matrix.array.notes(), terminal)
         _write(work, given.output, outcome, report, values, terminal)
-        seen = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
+        seen: dict[str, Any] = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
         seen |= pictures.draw(given.plot, with_run(report, input_path=given.path, **seen), values, terminal)
     facts = {"input_path": given.path, "output": given.output, "seconds": shared.since(started), "threads": threads}
     full = _with_run(work, [matrix, *others.values()], report, facts, values, terminal)

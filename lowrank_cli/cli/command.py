@@ -15,13 +15,14 @@ Values = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Param:
-    """One argument (no flags) or option. kind: "text", "many" (arguments), "switch" or "count" (options).
+    """One argument (no flags) or option. kind: "text", "many" (arguments), "switch" or "count" (options). help may be a
+    function, where only whoever reads it should pay for it.
 
     Text stays text here: the values are read by ``cli.params``, which knows the dataclass field behind each.
     """
 
     name: str
-    help: str
+    help: str | Callable[[], str]
     flags: tuple[str, ...] = ()
     metavar: str | None = None
     panel: str = "Options"

@@ -113,7 +113,7 @@ class _Verbs(TyperGroup):
         return list(TABLE)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return _build(cmd_name, TABLE[cmd_name].load(), self._rest if ctx.obj else None) if cmd_name in TABLE else None
+        return _build(cmd_name, TABLE[cmd_name].load(), self._rest, ctx.obj) if cmd_name in TABLE else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         self._rest = list(args[1:])
@@ -157,30 +157,33 @@ def _version(asked: bool) -> None:
         raise typer.Exit()
 
 
-def _build(name: str, command: Command, argv: list[str] | None) -> Any:
+def _build(name: str, command: Command, argv: list[str] | None, brief: bool) -> Any:
+    """The parser of a command; brief: of what argv seems to need, without its help."""
+
     def callback(**values: Any) -> Request:
         return Request(name, command, values)
 
-    brief = command.brief if argv is not None else None
-    parameters = [_parameter(p) for p in (command.params() if brief is None or argv is None else brief(argv))]
+    few = command.brief if brief and argv is not None else None
+    parameters = [_parameter(p, brief) for p in (command.params() if few is None else few(argv or []))]
     callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
     app.command(name, cls=_Paneled, context_settings=_CONTEXT, help=command.help, epilog=command.epilog)(callback)
     return typer.main.get_command(app)
 
 
-def _parameter(param: Param) -> inspect.Parameter:
+def _parameter(param: Param, brief: bool) -> inspect.Parameter:
     kind: Any
+    help = "" if brief else param.help if isinstance(param.help, str) else param.help()
     default: Any
     if not param.flags:
         kind, default = (list[str] if param.kind == "many" else str), inspect.Parameter.empty
-        info = typer.Argument(metavar=param.metavar, help=param.help, show_default=False)
+        info = typer.Argument(metavar=param.metavar, help=help, show_default=False)
     else:
         kind, default = {"switch": (bool, False), "count": (int, 0)}.get(param.kind, (str | None, None))
         info = typer.Option(
             *param.flags,
             metavar=None if param.kind in ("switch", "count") else param.metavar or "TEXT",
-            help=param.help,
+            help=help,
             show_default=False,
             count=param.kind == "count",
             rich_help_panel=param.panel,

@@ -15,6 +15,7 @@ from ..algorithms import TABLE as METHODS
 from ..budget import Budget
 from ..errors import UsageError
 from ..options import Opt, described, flag
+from ..plugins import problem
 from ..registry import find
 from .command import Param, Values
 
@@ -114,23 +115,26 @@ def read_budget(values: Values) -> Budget:
     return Budget(**{n: v for n, v in given.items() if v is not None})
 
 
-def owners(names: tuple[str, ...] = tuple(METHODS)) -> dict[str, dict[str, type]]:
-    """option name -> {method: options dataclass}, over the methods called for."""
+def owners(names: tuple[str, ...] | None = None) -> dict[str, dict[str, type]]:
+    """option name -> {method: options dataclass}, over all methods or those called for."""
     found: dict[str, dict[str, type]] = {}
-    for method in names:
-        options = METHODS[method].load().options
-        for name in described(options):
-            found.setdefault(name, {})[method] = options
+    for method, loaded in METHODS.loaded() if names is None else ((n, METHODS[n].load()) for n in names):
+        for name in described(loaded.options):
+            found.setdefault(name, {})[method] = loaded.options
     return found
 
 
-def method_params(names: tuple[str, ...] = tuple(METHODS)) -> list[Param]:
-    """The flags of all methods' own options; one that several methods have appears once."""
+def method_params(names: tuple[str, ...] | None = None, taken: frozenset[str] = frozenset()) -> list[Param]:
+    """The flags of methods' own options, all or those called for; one that several methods have appears once. taken:
+    names that mean something else, which the option of another package's method cannot have."""
     made = []
     for name, methods in owners(names).items():
+        if name in taken:
+            problem(f"option {flag(name)} of method {', '.join(methods)} is left out: lowrank has one of that name")
+            continue
         first = next(iter(methods.values()))
         owned = ", ".join(methods)
-        told = len(names) == 1 or f"({owned})" in described(first)[name][1].help
+        told = (names is not None and len(names) == 1) or f"({owned})" in described(first)[name][1].help
         made.append(field_param(first, name, "" if told else f"{owned}: "))
     return made
 

@@ -63,7 +63,13 @@ SPOOL = Param(
 )
 SEED = Param("seed", "Seed of the random numbers.  [from 0 to 2**64 - 1; default: 0]", ("--seed",), "N", "Method")
 REPORT = (
-    Param("report", f"Face of the report: {', '.join(FACES)}.  [default: table]", ("--report",), "FACE", "Output"),
+    Param(
+        "report",
+        lambda: f"Face of the report: {', '.join(FACES)}.  [default: table]",
+        ("--report",),
+        "FACE",
+        "Output",
+    ),
     Param("json", "Short for --report json.", ("--json",), None, "Output", "switch"),
 )
 TALK = (

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..plugins import Table
 from ..registry import Entry
 
 #: format -> its reader. Told apart by content first, extension second.
-TABLE: Mapping[str, Entry] = {
+OURS: dict[str, Entry] = {
     "npy": Entry("lowrank_cli.formats.npy:FORMAT", "NumPy array file (.npy), also on standard input"),
     "npz": Entry("lowrank_cli.formats.npz:FORMAT", "NumPy archive (.npz), an array of it or a SciPy sparse matrix"),
     "hdf5": Entry(
@@ -22,6 +23,8 @@ TABLE: Mapping[str, Entry] = {
     "raw": Entry("lowrank_cli.formats.raw:FORMAT", "raw array, of the shape and type that --raw says"),
     "text": Entry("lowrank_cli.formats.text:FORMAT", "table of numbers (.csv, .tsv, .txt), also .gz, .bz2"),
 }
+#: these, and those of other packages.
+TABLE = Table(OURS, "lowrank.formats", "lowrank_cli.formats.loaded:Format", "format")
 
 #: suffix -> writer of factors; a name that ends in a slash is that of a folder.
 WRITERS: Mapping[str, Entry] = {

@@ -68,7 +68,8 @@ class Loaded:
 class Format:
     """A way to read matrices. matches(head: bytes, name: str) looks at the first bytes (at most 512) and the file
     name; items(path) reads headers only; load(path, item) reads one matrix. filed(path, item, most), if there is one:
-    the same matrix left in its file where its values would take more than ``most`` bytes, else None.
+    the same matrix left in its file where its values would take more than ``most`` bytes, else None. guessed: no magic
+    number tells it from all others, so formats of other packages are asked before it unless the name is its own.
 
     A format that can be read once, forwards, also has stream(source, where, item) and stream_items(source, where):
     the source has read and readinto, which may give less than asked for; where stands in messages. once(source, where,
@@ -85,3 +86,4 @@ class Format:
     stream_items: Callable[[Any, str], list[Item]] | None = None
     filed: Callable[[str, str | None, int], Loaded | None] | None = None
     once: Callable[[Any, str, str | None, int], Loaded] | None = None
+    guessed: bool = False

@@ -203,12 +203,15 @@ def _choose(source: Source, item: str | None) -> tuple[Format, Source]:
         return raw.FORMAT, source
     for pattern, what, hint in _FOREIGN:
         if pattern.match(head):
+            added = _matching(head, name, added=True)
+            if added is not None:
+                return added, source
             raise InputError(f"is {what}", where=source.where, hint=hint)
-    # one after another: a reader that is not needed is not loaded
-    for entry in TABLE.values():
-        format: Format = entry.load()
-        if format.matches(head, name):
-            return format, source
+    found = _matching(head, name)
+    if found is not None and found.guessed and not name.lower().endswith(found.suffixes):
+        found = _matching(head, name, added=True) or found
+    if found is not None:
+        return found, source
     if source.packer is not None:
         inner = source.expanded()
         if inner.packer is not None:
@@ -220,7 +223,7 @@ def _choose(source: Source, item: str | None) -> tuple[Format, Source]:
         if head.startswith(magic):
             hint = "gzip and bzip2 are read; decompress it first"
             raise InputError(f"is compressed with {packer}", where=source.where, hint=hint)
-    formats = [entry.load() for entry in TABLE.values()]
+    formats: list[Format] = [format for _, format in TABLE.loaded()]
     for format in formats:
         if name.lower().endswith(format.suffixes):
             return format, source
@@ -228,6 +231,12 @@ def _choose(source: Source, item: str | None) -> tuple[Format, Source]:
     what = "text in a format that is not known" if _is_text(head) else "in a format that is not known"
     hint = f"formats read: {known}; a raw array needs --raw MxN:DTYPE"
     raise InputError(f"is {what}", where=source.where, hint=hint)
+
+
+def _matching(head: bytes, name: str, *, added: bool = False) -> Format | None:
+    """The first format, of all or of those of other packages, that knows the first bytes or the name. One after
+    another: a reader that is not needed is not loaded."""
+    return next((format for _, format in TABLE.loaded(added=added) if format.matches(head, name)), None)
 
 
 def _is_text(head: bytes) -> bool:

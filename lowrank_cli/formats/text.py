@@ -122,4 +122,4 @@ def _refuse_triplets(array: npt.NDArray, layout: Layout, where: str) -> None:
         )
 
 
-FORMAT = Format("text", _SUFFIXES, matches, items, load, load_stream, stream_items)
+FORMAT = Format("text", _SUFFIXES, matches, items, load, load_stream, stream_items, guessed=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from ..plugins import Table
 from ..registry import Entry, find
 
 #: name of a face -> render(reports, style) -> text that ends in a newline.
-TABLE: Mapping[str, Entry] = {
+OURS: dict[str, Entry] = {
     "table": Entry("lowrank_cli.reports.table:render", "for people"),
     "json": Entry("lowrank_cli.reports.json:render", "one object per input; several inputs, one object a line"),
     "jsonl": Entry("lowrank_cli.reports.json:render_lines", "one object a line"),
@@ -18,6 +19,8 @@ TABLE: Mapping[str, Entry] = {
     "html": Entry("lowrank_cli.reports.html:render", "one page that needs nothing else, with its picture"),
     "md": Entry("lowrank_cli.reports.markdown:render", "a Markdown table"),
 }
+#: these, and those of other packages.
+TABLE = Table(OURS, "lowrank.faces", "", "report face")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -90,6 +90,35 @@ def test_an_input_that_cannot_be_read_stops_make_and_leaves_no_file(tmp_path):
     assert list((folder / "out").iterdir()) == []
 
 
+def test_a_name_with_a_blank_is_refused_at_once_with_what_to_do(tmp_path):
+    folder = copy(tmp_path)
+    shutil.copy(folder / "camera.npy", folder / "my camera.npy")
+    done = make(folder)
+    assert done.returncode == 2 and "make takes no names with blanks" in done.stderr
+    assert not (folder / "out").exists()
+    argv = [str(LOWRANK), "approx", "camera.npy", "my camera.npy", "-k", "2", "-q", "-o", "{stem}.h5"]
+    assert subprocess.run(argv, cwd=folder, timeout=60).returncode == 0
+    assert (folder / "my camera.h5").read_bytes() == (folder / "camera.h5").read_bytes()
+
+
+def test_make_3_81_is_enough():
+    """None of what later versions brought: grouped targets, shell flags, one shell a recipe, other assignments."""
+    text = (ROOT / "samples" / "Makefile").read_text()
+    for new in (
+        "&:",
+        ".SHELLFLAGS",
+        ".ONESHELL",
+        "!=",
+        "::=",
+        ".RECIPEPREFIX",
+        "$(file ",
+        "$(guile ",
+        "undefine",
+        ".WAIT",
+    ):
+        assert new not in text
+
+
 @pytest.mark.parametrize("delay", [0.1, 0.5, 0.9])
 def test_an_interrupt_leaves_whole_files_only_and_the_next_run_goes_on(tmp_path, delay):
     folder = copy(tmp_path)

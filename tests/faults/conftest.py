@@ -1,0 +1,5 @@
+"""Real processes, as in ``tests/shell``."""
+
+from __future__ import annotations
+
+from shell.conftest import matrix, shell  # noqa: F401  fixtures
