@@ -19,9 +19,9 @@ def main() -> None:
     """Run the command line of this process and exit."""
     blas_pinned = process.pin_blas()
     fd = process.separate_stdout()
-    process.Signals()
+    signals = process.Signals()
     try:
-        code = _run(fd, blas_pinned)
+        code = _run(fd, blas_pinned, signals)
     except process.Stopped as stopped:
         process.leave(stopped.number)
     except KeyboardInterrupt:
@@ -31,8 +31,9 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run(fd: int | None, blas_pinned: bool) -> int:
+def _run(fd: int | None, blas_pinned: bool, signals: process.Signals) -> int:
     from .cli.app import run
+    from .cli.completion import ASKED, answer
     from .cli.terminal import Terminal, text_stream
 
     argv = sys.argv[1:]
@@ -42,7 +43,10 @@ def _run(fd: int | None, blas_pinned: bool) -> int:
         warnings.simplefilter("ignore")
     sys.stdout = text_stream(fd, "standard output", sys.stdout)
     sys.stderr = text_stream(2, "standard error", sys.stderr)
-    terminal = Terminal(sys.stdout, sys.stderr, fd, argv, blas_pinned, debug)
+    asked = os.environ.get(ASKED)
+    if asked is not None:
+        return answer(asked, argv, sys.stdout)
+    terminal = Terminal(sys.stdout, sys.stderr, fd, argv, blas_pinned, debug, held=signals.held)
     return run(argv, terminal)
 
 

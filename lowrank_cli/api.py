@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .algorithms.method import Method
     from .algorithms.outcome import Outcome
     from .engines.threads import Engine
+    from .formats.checkpoint import Checkpoint
     from .formats.loaded import Loaded
     from .matrices.kernel import Kernel
     from .matrices.once import Once
@@ -47,13 +48,15 @@ def run(
     blas_pinned: bool = False,
     digests: bool = True,
     shared: dict[Any, Any] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[Outcome, dict[str, Any]]:
     """Carry out a job on loaded matrices: the outcome, and its report without the ``run`` block.
 
     companions: the second matrix of a method that takes one, by its name in ``COMPANIONS``. blas_pinned
     says that the process started with its BLAS at one thread; otherwise it is limited for the duration.
     digests: hash the matrices into the report, one read each. shared: what runs on the same matrix may take from one
-    another, such as a basis; no bit and no ledger depends on it. Raises any LowrankError.
+    another, such as a basis; no bit and no ledger depends on it. checkpoint: keeps the passes, or has kept them; to be
+    finished by who keeps the outcome. Raises any LowrankError.
     """
     from .engines.blas import single_threaded
     from .engines.threads import engine_for
@@ -67,8 +70,20 @@ def run(
         )
     budget = method.settled(job.budget, seen_once(matrix))
     engine = engine_for(threads)
+<<<<<<< HEAD
     A = tiled(matrix, engine) if budget.passes != 1 else passing(matrix, engine, method.of_gram)
     given = {name: (loaded, tiled(loaded, engine)) for name, loaded in (companions or {}).items()}
+=======
+    loaded = {"input": matrix, **(companions or {})}
+    if checkpoint is not None:
+        if budget.passes == 1:
+            raise UsageError(
+                "what is seen once is not begun again", hint="drop --checkpoint, or keep a stream with --spool DIR"
+            )
+        loaded = resumable(checkpoint, dataclasses.replace(job, budget=budget, options=options), loaded, engine)
+    A = tiled(loaded["input"], engine) if budget.passes != 1 else passing(loaded["input"], engine)
+    given = {name: (one, tiled(one, engine)) for name, one in loaded.items() if name != "input"}
+>>>>>>> 73b86dc7e797606556482c5e9ac8a19d91b37819
     work = operands(method, A, {name: stored for name, (_, stored) in given.items()}, engine, shared)
     with single_threaded(blas_pinned):
         outcome = method.run(work[0], budget, options, Streams(job.seed), *work[1:])
@@ -99,6 +114,7 @@ def approx(
     failure_probability: float = 1e-6,
     passes: int | None = None,
     threads: int | None = None,
+    checkpoint: str | None = None,
 ) -> Outcome:
     """Approximate a matrix; the product A times; with that factor left or right; where weight or its gram are applied.
 
@@ -109,8 +125,9 @@ def approx(
     their kernel matrix, never stored: ``Kernel("gaussian", 2.0)`` of ``lowrank_cli.matrices.kernel``. norm: "fro" or
     "spectral". certify: "exact" measures the error against A, one pass; "probes" bounds it with no further pass, except
     with failure_probability; "none" does neither. passes: 1 reads A one time only, then probes are the default.
-    threads: default, the cores this process may run on; no bit of the
-    result depends on it.
+    threads: default, the cores this process may run on; no bit of the result depends on it. checkpoint: a directory
+    that keeps what passes came to until the outcome is returned, so that the same call goes on where an interrupted one
+    stopped.
 
     Returns an Outcome: factor, status, certificate, ledger, facts. Raises UsageError for parameters out of range,
     InputError for a file or an array that is not a finite, numeric matrix, NumericalError when LAPACK fails.
@@ -126,7 +143,15 @@ def approx(
         dataclasses.replace(_load(A, item, budget.passes == 1), kernel=kernel),
         {name: _load(other, None) for name, other in others.items()},
     )
-    return run(job, loaded, others, threads=available_threads() if threads is None else threads, digests=False)[0]
+    count = available_threads() if threads is None else threads
+    if checkpoint is None:
+        return run(job, loaded, others, threads=count, digests=False)[0]
+    from .formats.checkpoint import Checkpoint
+
+    with Checkpoint(checkpoint) as kept:
+        outcome, _ = run(job, loaded, others, threads=count, digests=False, checkpoint=kept)
+        kept.finish()
+    return outcome
 
 
 def _load(A: Any, item: str | None, once: bool = False) -> Loaded:
@@ -140,6 +165,49 @@ def _load(A: Any, item: str | None, once: bool = False) -> Loaded:
     if item is not None:
         raise UsageError("an item names a dataset inside a file, but an array was given")
     return from_array(A)
+
+
+def resumable(checkpoint: Checkpoint, job: Job, inputs: Mapping[str, Loaded], engine: Engine) -> dict[str, Loaded]:
+    """The inputs of a job whose passes the checkpoint keeps. Raises UsageError or InputError when it keeps those of
+    other work."""
+    import os
+    import time
+    from importlib.metadata import version
+
+    from .engines.blas import libraries
+    from .reports.facts import plain, versions
+
+    def compare() -> None:
+        known = checkpoint.known()
+        for name, loaded in inputs.items():
+            if _stays(loaded) and name in known:
+                stored: Any = tiled(loaded, engine)
+                stored.sums[...] = known[name]
+                stored.tiles(lambda *_: None)
+
+    about = {}
+    for name, loaded in inputs.items():
+        about[name] = described(loaded, tiled(loaded, engine), digests=not _stays(loaded))
+        if _stays(loaded):
+            # what has no file of its own is compared each time
+            changed = os.stat(loaded.source).st_mtime_ns if os.path.isfile(loaded.source) else time.time_ns()
+            about[name]["file"] = {"changed": changed}
+    work = {
+        "command": job.command,
+        "method": job.method,
+        "options": {**dataclasses.asdict(job.budget), **dataclasses.asdict(job.options)},
+        "seed": job.seed,
+        # another BLAS, or another kind of processor, rounds differently
+        "versions": versions() | {"scipy": version("scipy"), "numba": version("numba")},
+        "blas": [f"{one['internal_api']} {one['version']} {one.get('architecture')}" for one in libraries()[:1]],
+    }
+    checkpoint.begin(plain(work), plain(about), compare)
+    return {name: checkpoint.over(name, loaded) for name, loaded in inputs.items()}
+
+
+def _stays(loaded: Loaded) -> bool:
+    """Whether the matrix stays in its file."""
+    return hasattr(loaded.array, "bytes_read")
 
 
 def tiled(loaded: Loaded, engine: Engine) -> Matrix:
@@ -181,10 +249,17 @@ def passing(loaded: Loaded, engine: Engine, by_rows: bool = False) -> Once:
 
     if loaded.kernel is not None:
         raise UsageError("a kernel matrix does not pass by: its entries are made as they are asked for")
-    if hasattr(loaded.array, "indptr"):
+    if seen_once(loaded):
+        return Once(loaded.array, loaded.item.dtype, engine, _name(loaded), loaded.watch)
+    stored = tiled(loaded, engine)
+    if stored.nnz is not None:
         raise UsageError("one pass is for dense matrices", where=_name(loaded), hint="leave --single-pass out")
+<<<<<<< HEAD
     lines = loaded.array if seen_once(loaded) else Stored(tiled(loaded, engine), by_rows or None)
     return Once(lines, loaded.item.dtype, engine, _name(loaded), loaded.watch)
+=======
+    return Once(Stored(stored), loaded.item.dtype, engine, _name(loaded), loaded.watch)
+>>>>>>> 73b86dc7e797606556482c5e9ac8a19d91b37819
 
 
 def _name(loaded: Loaded) -> str:

@@ -16,7 +16,7 @@ from ..factors import TABLE as FACTORS
 from ..formats import NAMED
 from ..options import flag
 from ..registry import find
-from . import allotted, batch, inputs, pictures, shared
+from . import allotted, batch, checkpoint, inputs, pictures, shared
 from . import names as labels
 from .command import Command, Param, Values
 from .inputs import Input
@@ -40,6 +40,7 @@ METHOD = Param(
     ("--method", "-m"),
     "NAME",
     "Method",
+    choices=lambda: METHODS,
 )
 KERNEL = Param(
     "kernel",
@@ -108,6 +109,7 @@ def _params(names: tuple[str, ...] | None = None) -> tuple[Param, ...]:
         labels.NAMES,
         shared.SEED,
         *shared.RESOURCES,
+        *checkpoint.PARAMS,
         *batch.PARAMS,
         *allotted.PARAMS,
         *OUTPUT,
@@ -132,6 +134,7 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
     others = [*work.companions.values(), *([values["names"]] if values.get("names") else [])]
     shared.check_inputs([*paths, *others], values.get("spool"))
     given = inputs.read(paths, shared.item(values), terminal)
+    checkpoint.check(values, len(given))
     if len(given) > 1 and shared.STDIN in others:
         raise UsageError("standard input can be read only once, not for each input", hint="save it as a file first")
     placed = inputs.with_outputs(given, values.get("output"), others, values, terminal)
@@ -153,7 +156,7 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
 def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Terminal) -> batch.Result:
     """Approximate one matrix and write what is asked for."""
     started = time.perf_counter()
-    with patience(terminal, f"{work.job.command} {given.name}"):
+    with patience(terminal, f"{work.job.command} {given.name}"), checkpoint.opened(values, terminal) as kept:
         from ..api import run, seen_once
         from ..reports.facts import plain, with_run
 
@@ -165,13 +168,15 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
         named = labels.load(values, work.job.options, matrix.shape)
         job = work.job if named is None else named.resolved(work.job)
         terminal.detail(f"method {job.method}, {threads} threads, seed {job.seed}")
-        outcome, report = run(job, matrix, others, threads=threads, blas_pinned=terminal.blas_pinned)
+        outcome, report = run(job, matrix, others, threads=threads, blas_pinned=terminal.blas_pinned, checkpoint=kept)
         report = report if named is None else named.told(report, outcome.factor)
         if seen_once(matrix):
             shared.say_notes(matrix, matrix.array.notes(), terminal)
         _write(work, given.output, outcome, report, values, terminal)
         seen: dict[str, Any] = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
         seen |= pictures.draw(given.plot, with_run(report, input_path=given.path, **seen), values, terminal)
+        if kept is not None:
+            kept.finish()
     facts = {"input_path": given.path, "output": given.output, "seconds": shared.since(started), "threads": threads}
     full = _with_run(work, [matrix, *others.values()], report, facts, values, terminal)
     full["run"] |= plain(seen)

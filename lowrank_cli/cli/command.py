@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ Values = Mapping[str, Any]
 @dataclasses.dataclass(frozen=True)
 class Param:
     """One argument (no flags) or option. kind: "text", "many" (arguments), "switch" or "count" (options). help may be a
-    function, where only whoever reads it should pay for it.
+    function, where only whoever reads it should pay for it. choices: what completion offers.
 
     Text stays text here: the values are read by ``cli.params``, which knows the dataclass field behind each.
     """
@@ -27,6 +27,7 @@ class Param:
     metavar: str | None = None
     panel: str = "Options"
     kind: str = "text"
+    choices: Iterable[str] | Callable[[], Iterable[str]] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,11 +12,12 @@ from .terminal import Terminal
 
 
 def _params() -> tuple[Param, ...]:
-    target = f"Where it goes: factors to {NAMED}, a matrix to .npy; - for standard output."
+    target = f"Where it goes: factors to {NAMED}, a matrix to .npy, a sparse one to .npz; - for standard output."
     return (
         Param("input", "A file of saved factors, or a matrix: PATH, PATH:ITEM, or - for standard input.", metavar="IN"),
         Param("output", target, metavar="OUT"),
         *shared.INPUT,
+        shared.MEMORY,
         shared.NO_CLOBBER,
         *shared.TALK,
     )
@@ -29,13 +30,14 @@ def _run(values: Values, terminal: Terminal) -> int:
     path, inside = opening.split_item(source)
     # an item names one array of a container, even where the container holds factors
     factors = item is None and inside is None and path != shared.STDIN and saving.is_factors(path)
-    if not shared.to_stdout(output):
-        if not factors and item is None and inside is None and output.lower().endswith((".npz", ".h5", "/")):
+    sparse = not factors and output.lower().endswith(".npz")
+    if not shared.to_stdout(output) and not sparse:
+        if not factors and item is None and inside is None and output.lower().endswith((".h5", "/")):
             saving.load_headers(source)  # says why there are no factors
         _check_name(output, factors)
     shared.check_inputs([source])
     shared.check_output(output, [source], values, terminal)
-    (_factors if factors else _matrix)(values, terminal)
+    (_factors if factors else _sparse if sparse else _matrix)(values, terminal)
     return Exit.DONE
 
 
@@ -67,6 +69,29 @@ def _factors(values: Values, terminal: Terminal) -> None:
         saving.save(saved.factor, saved.report, output, no_clobber=bool(values.get("no_clobber")))
 
 
+def _sparse(values: Values, terminal: Terminal) -> None:
+    """A sparse matrix by rows, a part at a time where it does not fit in memory."""
+    from ..factors.base import is_sparse
+    from ..formats import opening
+    from ..formats.loaded import Loaded
+    from ..formats.sparse_writer import rows_of, write
+    from ..matrices.lines import Lines
+
+    source, output = values["input"], values["output"]
+    found = opening.open_rows(source, shared.item(values), output)
+    if isinstance(found, Loaded):
+        if not is_sparse(found.array) and not isinstance(found.array, Lines):
+            raise UsageError(
+                "a dense matrix is written as .npy", where=output, hint="factors and sparse matrices go to .npz"
+            )
+        found = rows_of(found)
+    write(found, output, bool(values.get("no_clobber")))
+    for note in found.notes:
+        terminal.note(f"{source}: {note}")
+    if str(found.dtype) != found.stored:
+        terminal.note(f"{source}: stored as {found.stored}, written as {found.dtype}")
+
+
 def _matrix(values: Values, terminal: Terminal) -> None:
     from ..factors.base import dense, is_sparse
     from ..formats import saving
@@ -93,5 +118,6 @@ COMMAND = Command(
     epilog="""Examples:
   lowrank convert A.svd.npz A.svd.h5
   lowrank convert data.h5:/X X.npy
-  lowrank convert A.mtx A.npy""",
+  lowrank convert A.mtx A.npy
+  lowrank convert big.mtx big.npz     sparse; read in parts from then on""",
 )

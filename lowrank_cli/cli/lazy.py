@@ -134,6 +134,7 @@ def _root() -> Any:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         invoke_without_command=True,
+        add_completion=False,
         help="Low-rank matrix approximation with certified errors.",
         epilog="lowrank COMMAND --help tells more. Report to stdout, everything else to stderr.",
     )
@@ -144,6 +145,24 @@ def _root() -> Any:
         version: Annotated[
             bool, typer.Option("--version", "-V", is_eager=True, callback=_version, help="Show the version and exit.")
         ] = False,
+        show_completion: Annotated[
+            str | None,
+            typer.Option(
+                metavar="SHELL",
+                is_eager=True,
+                callback=_show_completion,
+                help="Print the completion script of a shell: bash, zsh or fish.",
+            ),
+        ] = None,
+        install_completion: Annotated[
+            str | None,
+            typer.Option(
+                metavar="SHELL",
+                is_eager=True,
+                callback=_install_completion,
+                help="Put that script where the shell finds it.",
+            ),
+        ] = None,
     ) -> None:
         if context.invoked_subcommand is None:
             raise UsageError("no command given", hint=f"choose one of {', '.join(TABLE)}, or see lowrank --help")
@@ -154,6 +173,22 @@ def _root() -> Any:
 def _version(asked: bool) -> None:
     if asked:
         typer.echo(f"lowrank {__version__}")
+        raise typer.Exit()
+
+
+def _show_completion(shell: str | None) -> None:
+    if shell is not None:
+        from .completion import script
+
+        typer.echo(script(shell), nl=False)
+        raise typer.Exit()
+
+
+def _install_completion(shell: str | None) -> None:
+    if shell is not None:
+        from .completion import install
+
+        typer.echo(f"{install(shell)} written; it serves the shells that are started from now on")
         raise typer.Exit()
 
 

@@ -33,6 +33,10 @@ def _run(values: Values, terminal: Terminal) -> int:
 
 COMMAND = Command(
     help="List the methods, or the file formats that are read and written.",
-    params=lambda: (Param("what", f"One of {', '.join(WHAT)}.", metavar="WHAT"), *shared.REPORT, *shared.TALK),
+    params=lambda: (
+        Param("what", f"One of {', '.join(WHAT)}.", metavar="WHAT", choices=WHAT),
+        *shared.REPORT,
+        *shared.TALK,
+    ),
     run=_run,
 )

@@ -87,6 +87,7 @@ def field_param(owner: type, name: str, note: str = "", flags: tuple[str, ...] =
         _METAVARS.get(kind, "TEXT"),
         spec.panel,
         "switch" if kind is bool else "text",
+        spec.choices or (),
     )
 
 

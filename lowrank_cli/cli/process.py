@@ -7,12 +7,14 @@ then ends the process itself.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 #: BLAS threads belong to our pool: inside a tile BLAS has one.
@@ -69,6 +71,7 @@ class Signals:
 
     def __init__(self) -> None:
         self._first: int | None = None
+        self._holds = 0
         self._read, write = os.pipe()
         os.set_blocking(write, False)
         for number in _SIGNALS:
@@ -80,7 +83,19 @@ class Signals:
     def _handle(self, number: int, frame: Any) -> None:
         if self._first is None:
             self._first = number
-            raise Stopped(number)
+            if not self._holds:
+                raise Stopped(number)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """The main thread, which is in here, is stopped when it leaves; if that takes a second, the process ends."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+        if self._first is not None and not self._holds:
+            raise Stopped(self._first)
 
     def _watch(self) -> None:
         first = os.read(self._read, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import shared
+from . import checkpoint, shared
 from .approx import OUTPUT, execute
 from .command import Command, Param, Values
 from .params import budget_params, method_params
@@ -24,6 +24,7 @@ def _params() -> tuple[Param, ...]:
         *method_params((METHOD,)),
         shared.SEED,
         *shared.RESOURCES,
+        *checkpoint.PARAMS,
         *OUTPUT,
         *shared.REPORT,
         *shared.TALK,

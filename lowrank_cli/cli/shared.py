@@ -36,6 +36,14 @@ RAW = Param(
 )
 #: What says which matrix of a file is meant.
 INPUT = (DATASET, RAW)
+MEMORY = Param(
+    "memory",
+    "Memory for everything, such as 2G; a matrix that takes more than half of it stays in its file, and the result "
+    "does not depend on it.  [default: what is free]",
+    ("--memory",),
+    "SIZE",
+    "Resources",
+)
 RESOURCES = (
     Param(
         "threads",
@@ -45,14 +53,7 @@ RESOURCES = (
         "N",
         "Resources",
     ),
-    Param(
-        "memory",
-        "Memory for everything, such as 2G; a matrix that takes more than half of it stays in its file, and the result "
-        "does not depend on it.  [default: what is free]",
-        ("--memory",),
-        "SIZE",
-        "Resources",
-    ),
+    MEMORY,
 )
 SPOOL = Param(
     "spool",
@@ -69,6 +70,7 @@ REPORT = (
         ("--report",),
         "FACE",
         "Output",
+        choices=lambda: FACES,
     ),
     Param("json", "Short for --report json.", ("--json",), None, "Output", "switch"),
 )

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 from ..errors import OutputError
@@ -72,7 +72,7 @@ class Terminal:
     """Where a command's words go. data_fd is where ``-o -`` writes; None when standard output was closed.
 
     blas_pinned: the process started with BLAS at one thread. quiet: errors only. verbose: how many -v. watch: who shows
-    how far passes are.
+    how far passes are. held: a context in which signals wait.
     """
 
     out: TextIO = dataclasses.field(default_factory=lambda: sys.stdout)
@@ -84,6 +84,7 @@ class Terminal:
     quiet: bool = False
     verbose: int = 0
     watch: Watch = UNWATCHED
+    held: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
 
     def line(self, kind: str, text: str) -> None:
         """One line of talk. What cannot be said is dropped: the exit code is the truth, and must not change."""

@@ -30,7 +30,7 @@ from .hdf5_read import (
 from .hdf5_sparse import describe, is_sparse, leave_group, load_group
 from .hdf5_walk import H5_ERRORS, guarded, opened, resolve, walk
 from .loaded import Format, Item, Loaded
-from .sparse_parts import room
+from .sparse_parts import fits, room
 from .working import Conversion, allocate, matrix_shape
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -116,7 +116,7 @@ def _group_filed(
     full = "/" + "/".join(part for part in item.split("/") if part not in ("", "."))
     where = f"{path}:{full}"
     about = describe(found, where)
-    if room(about.nnz, about.shape) <= 2 * most:
+    if fits(room(about.nnz, about.shape), 2 * most):
         return None
     names = names_of(file, full, about.shape, path)
     lines, said = leave_group(found, open_file.pop_all(), path, where, most // 8)

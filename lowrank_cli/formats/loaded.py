@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..matrices.kernel import Kernel
+    from .sparse_writer import SparseRows
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,8 +69,10 @@ class Loaded:
 class Format:
     """A way to read matrices. matches(head: bytes, name: str) looks at the first bytes (at most 512) and the file
     name; items(path) reads headers only; load(path, item) reads one matrix. filed(path, item, most), if there is one:
-    the same matrix left in its file where its values would take more than ``most`` bytes, else None. guessed: no magic
-    number tells it from all others, so formats of other packages are asked before it unless the name is its own.
+    the same matrix left in its file where its values would take more than ``most`` bytes, else None. rows(path, item,
+    most, target): a sparse matrix that neither fits nor can be left in its file, by rows, for converting it to target.
+    guessed: no magic number tells it from all others, so formats of other packages are asked before it unless the name
+    is its own.
 
     A format that can be read once, forwards, also has stream(source, where, item) and stream_items(source, where):
     the source has read and readinto, which may give less than asked for; where stands in messages. once(source, where,
@@ -86,4 +89,5 @@ class Format:
     stream_items: Callable[[Any, str], list[Item]] | None = None
     filed: Callable[[str, str | None, int], Loaded | None] | None = None
     once: Callable[[Any, str, str | None, int], Loaded] | None = None
+    rows: Callable[[str, str | None, int, str], SparseRows | None] | None = None
     guessed: bool = False

@@ -19,12 +19,14 @@ from ..errors import InputError
 from ..lazy import np
 from .loaded import Format, Item, Loaded
 from .mtx_entries import Entries, read_exact, read_fast
-from .mtx_header import DTYPES, Header, check_size, read_header
+from .mtx_header import DTYPES, Header, check_memory, check_promise, read_header
 from .mtx_lines import BOM, GZIP, Lines
 from .sources import Reader
 
 if TYPE_CHECKING:
     import numpy
+
+    from .sparse_writer import SparseRows
 
 #: No deflate stream expands more than this.
 _EXPANSION = 1032
@@ -46,25 +48,25 @@ def _is_banner(head: bytes) -> bool:
 
 def items(path: str) -> list[Item]:
     """The one matrix, from its header alone; nnz is the number of stored entries, before symmetry is expanded."""
-    with _opened(path) as file:
+    with opened(path) as file:
         header = read_header(Lines(file, path))
     return [_item(header, None if header.layout == "array" else header.stored)]
 
 
 def load(path: str, item: str | None = None) -> Loaded:
     """Read the matrix. Raises InputError (with the line), ResourceError. Cost: one pass over the file."""
-    _refuse_item(item, path)
-    with _opened(path) as file:
+    refuse_item(item, path)
+    with opened(path) as file:
         return load_stream(file, path)
 
 
-def _refuse_item(item: str | None, where: str) -> None:
+def refuse_item(item: str | None, where: str) -> None:
     if item is not None:
         raise InputError(f"a Matrix Market file holds one matrix and no item {item!r}", where=where)
 
 
 def _from_source(source: Any, where: str, item: str | None) -> Loaded:
-    _refuse_item(item, where)
+    refuse_item(item, where)
     return load_stream(io.BufferedReader(Reader(source), 2**20), where)
 
 
@@ -77,8 +79,8 @@ def load_stream(fileobj: BinaryIO, name: str) -> Loaded:
     start = fileobj.tell() if fileobj.seekable() else None
     lines = Lines(fileobj, name)
     header = read_header(lines)
-    size = _file_size(fileobj)
-    check_size(header, size if size is None or not lines.gzipped else _EXPANSION * size, name)
+    check_promise(header, most_text(fileobj, lines), name)
+    check_memory(header, name, start is not None)
     # an array without values crashes SciPy's reader
     entries = read_fast(header, lines) if start is not None and header.stored else None
     if entries is None:
@@ -94,7 +96,7 @@ def load_stream(fileobj: BinaryIO, name: str) -> Loaded:
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
+def opened(path: str) -> Iterator[BinaryIO]:
     try:
         file = open(path, "rb")
     except OSError as error:
@@ -112,6 +114,12 @@ def _file_size(fileobj: BinaryIO) -> int | None:
     return (status.st_size or None) if stat.S_ISREG(status.st_mode) else None
 
 
+def most_text(fileobj: BinaryIO, lines: Lines) -> int | None:
+    """Bytes of text that the file can hold; None when that is not known."""
+    size = _file_size(fileobj)
+    return size if size is None or not lines.gzipped else _EXPANSION * size
+
+
 def _item(header: Header, nnz: int | None) -> Item:
     size = header.memory(header.stored if nnz is None else nnz, DTYPES[header.field][1])
     detail = header.detail if header.layout == "array" else f"{header.detail}, {header.stored} stored"
@@ -127,13 +135,13 @@ def _dense(header: Header, entries: Entries, where: str) -> tuple[numpy.ndarray,
     at, skew = 0, int(header.symmetry == "skew-symmetric")
     for j in range(n - skew):
         column = values[at : at + n - j - skew]
-        out[j, j + skew :] = _mirrored(header, column)
+        out[j, j + skew :] = mirrored(header, column)
         out[j + skew :, j] = column
         at += column.size
     return out, None, ()
 
 
-def _mirrored(header: Header, values: numpy.ndarray) -> numpy.ndarray:
+def mirrored(header: Header, values: numpy.ndarray) -> numpy.ndarray:
     if header.symmetry == "skew-symmetric":
         return -values
     return values.conj() if header.symmetry == "hermitian" else values
@@ -147,18 +155,31 @@ def _sparse(header: Header, entries: Entries, where: str) -> tuple[Any, int, tup
     assert rows is not None and cols is not None  # coordinate layout
     if header.symmetry != "general":
         off = rows != cols
-        mirrored = _mirrored(header, values[off])
         rows, cols = np.concatenate([rows, cols[off]]), np.concatenate([cols, rows[off]])
-        values = np.concatenate([values, mirrored])
+        values = np.concatenate([values, mirrored(header, values[off])])
     matrix = scipy.sparse.csr_array(scipy.sparse.coo_array((values, (rows, cols)), shape=(header.rows, header.cols)))
     matrix.sum_duplicates()
     repeats = values.size - matrix.nnz
-    if not repeats:
-        return matrix, matrix.nnz, ()
-    if not np.isfinite(matrix.data).all():
+    check_sums(matrix, repeats, where)
+    return matrix, matrix.nnz, (summed(repeats),) if repeats else ()
+
+
+def check_sums(matrix: Any, repeats: int, where: str) -> None:
+    """InputError where the sum of repeated entries is too large."""
+    if repeats and not np.isfinite(matrix.data).all():
         raise InputError("repeated entries sum to more than the largest float64, 1.8e308", where=where)
+
+
+def summed(repeats: int) -> str:
+    """What is said of entries at the position of another one."""
     verb = "entry repeats" if repeats == 1 else "entries repeat"
-    return matrix, matrix.nnz, (f"{repeats} {verb} the position of another one; they were summed",)
+    return f"{repeats} {verb} the position of another one; they were summed"
 
 
-FORMAT = Format("mtx", _SUFFIXES, matches, items, load, _from_source, _source_items)
+def _rows(path: str, item: str | None, most: int, target: str) -> SparseRows | None:
+    from .mtx_sorted import rows
+
+    return rows(path, item, most, target)
+
+
+FORMAT = Format("mtx", _SUFFIXES, matches, items, load, _from_source, _source_items, rows=_rows)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import InputError
@@ -115,13 +116,24 @@ class _Feed(io.RawIOBase):
 
 def read_exact(header: Header, lines: Lines) -> Entries:
     """All entries, or InputError that names the first line that is wrong. Memory: the entries and one text."""
-    import scipy.io
-
     index = np.int32 if max(header.rows, header.cols) < 2**31 else np.int64
     coordinate = header.layout == "coordinate"
     # memory that is never written is never taken: a false promise of the size line costs nothing
     rows, cols = (np.empty(header.stored, index) if coordinate else None for _ in range(2))
     all_of = Entries(rows, cols, np.empty(header.stored, np.complex128 if header.field == "complex" else np.float64))
+    done = 0
+    for part in parts(header, lines):
+        _copy(part, all_of, done)
+        done += part.values.size
+        all_of.lost += part.lost
+        all_of.upper |= part.upper
+    return all_of
+
+
+def parts(header: Header, lines: Lines) -> Iterator[Entries]:
+    """All entries, those of one text at a time, or InputError that names the first line that is wrong."""
+    import scipy.io
+
     done = 0
     seen = [False, False]
     for text in lines.chunks(header.stored):
@@ -143,15 +155,13 @@ def read_exact(header: Header, lines: Lines) -> Entries:
                 if wrong[1] is None:
                     _blame(text, first, header, lines.where)
                 refuse(lines.where, _line_of(text, first, wrong[0]), wrong[1])
-            _copy(part, all_of, done)
+            part.lost, part.upper = found.lost, seen[1]
+            yield part
         done += found.entries
-        all_of.lost += found.lost
         lines.number += found.lines
     if done < header.stored:
         what = f"the file ends after {done} of the {header.stored} entries that the size line promises"
         refuse(lines.where, lines.number, what, "it is truncated, or its size line is wrong")
-    all_of.upper = seen[1]
-    return all_of
 
 
 def _banner(header: Header, entries: int) -> bytes:

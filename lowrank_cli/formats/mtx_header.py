@@ -45,6 +45,16 @@ class Header:
     def dtype(self) -> str:
         return DTYPES[self.field][0]
 
+    @property
+    def reading(self) -> int:
+        """Bytes that reading all of it takes."""
+        value = 16 if self.field == "complex" else 8
+        if self.layout == "array":
+            return self.memory(self.stored, value)
+        # the triplets as read, the matrix and its transposed copy; a symmetric matrix doubles both
+        full = self.stored * (1 if self.symmetry == "general" else 2)
+        return full * (value + 16) + 2 * full * (value + 8) + 8 * (self.rows + self.cols)
+
     def memory(self, entries: int, value_bytes: int) -> int:
         """Bytes of values and, in coordinate layout, column indices and row pointer."""
         if self.layout == "array":
@@ -115,9 +125,9 @@ def _banner(lines: Lines) -> tuple[str, str, str]:
     return layout, field, symmetry
 
 
-def check_size(header: Header, most_bytes: int | None, where: str) -> None:
-    """Refuse what the file cannot hold (InputError) or memory cannot (ResourceError). most_bytes: length of all text,
-    or the most a compressed file can expand to; None when unknown."""
+def check_promise(header: Header, most_bytes: int | None, where: str) -> None:
+    """Refuse with InputError what the file cannot hold. most_bytes: length of all text, or the most a compressed file
+    can expand to; None when unknown."""
     least = 2 * max(1, len(header.kinds))  # each token and the blank or line end behind it
     if most_bytes is not None and header.stored * least > most_bytes + 1:
         raise InputError(
@@ -126,10 +136,13 @@ def check_size(header: Header, most_bytes: int | None, where: str) -> None:
             where=where,
             hint="it is truncated, or its size line is wrong",
         )
-    value = 16 if header.field == "complex" else 8
-    need = header.memory(header.stored, value)
-    if header.layout == "coordinate":
-        # the triplets as read, the matrix and its transposed copy; a symmetric matrix doubles both
-        full = header.stored * (1 if header.symmetry == "general" else 2)
-        need = full * (value + 16) + 2 * full * (value + 8) + 8 * (header.rows + header.cols)
-    require_memory(need, where, f"a {header.rows} x {header.cols} matrix with {header.stored} stored entries")
+
+
+def check_memory(header: Header, where: str, named: bool) -> None:
+    """Refuse with ResourceError what does not fit in memory. named: where is the path of a file."""
+    what = f"a {header.rows} x {header.cols} matrix with {header.stored} stored entries"
+    if header.layout == "coordinate" and named:
+        hint = "write it as .npz first, which is read in parts: lowrank convert FILE.mtx FILE.npz"
+        require_memory(header.reading, where, what, hint)
+    else:
+        require_memory(header.reading, where, what)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from .sparse_filed import Column
+    from .sparse_writer import SparseRows
 
 MEMBER_CAP = 1000
 #: No deflate stream expands more than this.
@@ -77,6 +78,13 @@ def filed(path: str, item: str | None, most: int) -> Loaded | None:
     from .npz_filed import filed as leave
 
     return leave(path, item, most)
+
+
+def rows(path: str, item: str | None, most: int, target: str) -> SparseRows | None:
+    """The same by rows, packed or not; see ``npz_filed``."""
+    from .npz_filed import rows
+
+    return rows(path, item, most, target)
 
 
 class Archive:
@@ -235,4 +243,4 @@ def _is_factors(path: str) -> bool:
     return CONTAINER.holds(path)
 
 
-FORMAT = Format("npz", (".npz",), matches, items, load, filed=filed)
+FORMAT = Format("npz", (".npz",), matches, items, load, filed=filed, rows=rows)

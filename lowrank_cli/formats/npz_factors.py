@@ -1,17 +1,13 @@
 """Factors as a stored (uncompressed) zip archive of .npy members and ``meta.json``, as numpy.load reads it.
 
-Written by hand: fixed time stamps and attributes, so the same factors give the same bytes. Read through zipfile with
+The same factors give the same bytes (``zip_writer``). Read through zipfile with
 limits of our own, and through our strict .npy header reader.
-
-Layout of a zip archive: PKWARE APPNOTE.TXT 6.3.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import struct
-import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +15,8 @@ from ..errors import DamagedError, InputError, LowrankError
 from ..lazy import np
 from . import factor_meta, npy_header
 from .container import ArrayInfo, Container
-from .npy_writer import STORED, npy_chunks, raw, size_of, views
+from .npy_writer import STORED, npy_chunks, raw
+from .zip_writer import archive, member
 
 if TYPE_CHECKING:
     import zipfile
@@ -31,60 +28,14 @@ MEMBER_CAP = 1000
 #: A compressed member (we write none) may give at most this many times its size.
 EXPANSION_CAP = 100
 
-#: Sizes and offsets from here on need the zip64 fields.
-ZIP64_FROM = 0xFFFFFFFF
-_FULL = 0xFFFFFFFF
-#: 1980-01-01 00:00, the earliest a zip archive can say.
-_DATE = 0x0021
-_UNIX_FILE = 0o100644 << 16
-
 _DAMAGED = "the file is damaged; write it again"
 
 
 def encode(meta: dict[str, Any], arrays: dict[str, numpy.ndarray]) -> list[Any]:
     """The archive as chunks; the values of the arrays are not copied."""
-    members = [(META, [factor_meta.canonical(meta)])]
-    members += [(f"{name}.npy", npy_chunks(array)) for name, array in arrays.items()]
-    chunks: list[Any] = []
-    directory: list[bytes] = []
-    offset = 0
-    for name, body in members:
-        size = size_of(body)
-        crc = 0
-        for view in views(body):
-            crc = zlib.crc32(view, crc)
-        local = _local_header(name, crc, size)
-        directory.append(_directory_entry(name, crc, size, offset))
-        chunks += [local, *body]
-        offset += len(local) + size
-    return [*chunks, b"".join(directory), _end(len(members), sum(map(len, directory)), offset)]
-
-
-def _local_header(name: str, crc: int, size: int) -> bytes:
-    large = size >= ZIP64_FROM
-    extra = struct.pack("<HHQQ", 1, 16, size, size) if large else b""
-    shown = _FULL if large else size
-    fixed = (b"PK\x03\x04", 45 if large else 20, 0, 0, 0, _DATE, crc, shown, shown, len(name), len(extra))
-    return struct.pack("<4s5H3L2H", *fixed) + name.encode("ascii") + extra
-
-
-def _directory_entry(name: str, crc: int, size: int, offset: int) -> bytes:
-    large, far = size >= ZIP64_FROM, offset >= ZIP64_FROM
-    wide = ([size, size] if large else []) + ([offset] if far else [])
-    extra = struct.pack(f"<HH{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
-    version = 45 if wide else 20
-    shown, place = _FULL if large else size, _FULL if far else offset
-    fixed = (b"PK\x01\x02", 3 << 8 | version, version, 0, 0, 0, _DATE, crc, shown, shown, len(name), len(extra))
-    return struct.pack("<4s6H3L5H2L", *fixed, 0, 0, 0, _UNIX_FILE, place) + name.encode("ascii") + extra
-
-
-def _end(count: int, size: int, offset: int) -> bytes:
-    wide = b""
-    if offset + size >= ZIP64_FROM:
-        record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 3 << 8 | 45, 45, 0, 0, count, count, size, offset)
-        wide = record + struct.pack("<4sLQL", b"PK\x06\x07", 0, offset + size, 1)
-    shown = (min(size, _FULL), _FULL if wide else offset)
-    return wide + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, count, count, *shown, 0)
+    members = [member(META, [factor_meta.canonical(meta)])]
+    members += [member(f"{name}.npy", npy_chunks(array)) for name, array in arrays.items()]
+    return [*archive(members)]
 
 
 def decode(path: str) -> tuple[Any, dict[str, numpy.ndarray]]:

@@ -14,7 +14,8 @@ from .loaded import Loaded
 from .npz import Archive, opened
 from .npz_sparse import Described, describe
 from .sparse_filed import lines_of
-from .sparse_parts import room
+from .sparse_parts import fits, room
+from .sparse_writer import SparseRows, rows_of
 from .unchanged import Unchanged
 from .working import Conversion, require_memory
 
@@ -33,6 +34,12 @@ def forwards(path: str, item: str | None, most: int) -> Loaded | None:
     return _filed(path, item, most, forwards=True)
 
 
+def rows(path: str, item: str | None, most: int, target: str) -> SparseRows | None:
+    """A matrix that does not fit, by rows, of packed members too."""
+    loaded = forwards(path, item, most)
+    return None if loaded is None else rows_of(loaded)
+
+
 def _filed(path: str, item: str | None, most: int, forwards: bool) -> Loaded | None:
     with opened(path) as archive:
         if not archive.sparse or (item is None and archive.is_factors):
@@ -42,7 +49,7 @@ def _filed(path: str, item: str | None, most: int, forwards: bool) -> Loaded | N
         if name not in archive.sparse or not entry.candidate:
             return None
         about = describe(archive.sparse[name], name, archive)
-        if about.layout not in ("csr", "csc") or room(about.item.nnz or 0, about.shape) <= 2 * most:
+        if about.layout not in ("csr", "csc") or fits(room(about.item.nnz or 0, about.shape), 2 * most):
             return None
         where = path if name is None else f"{path}:{name}"
         if archive.packed(name) and not forwards:

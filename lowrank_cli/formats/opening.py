@@ -13,7 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, LowrankError, ResourceError, UsageError
 from ..memory import available_memory
@@ -21,6 +21,9 @@ from . import TABLE, raw
 from .loaded import Format, Item, Loaded
 from .sources import Source
 from .spooling import kept, spooled
+
+if TYPE_CHECKING:
+    from .sparse_writer import SparseRows
 
 STDIN = "-"
 
@@ -86,6 +89,21 @@ def open_matrix(path: str, item: str | None = None, *, once: int | None = None, 
 def _from_file(format: Format, path: str, item: str | None) -> Loaded:
     left = None if format.filed is None else format.filed(path, item, available_memory() // 2)
     return left or _ours(format.load(path, item))
+
+
+def open_rows(path: str, item: str | None, target: str) -> SparseRows | Loaded:
+    """A matrix to be written to ``target`` by rows: a sparse one that does not fit in memory a part at a time.
+
+    Any other as ``open_matrix`` gives it, sparse or not. Raises as ``open_matrix``.
+    """
+    path, item = _named(path, item)
+    if path != STDIN:
+        with _opened(path) as source:
+            format, source = _choose(source, item)
+            if format.rows is not None and not source.stream:
+                # what fits is loaded: left in its file it could not be converted from packed members
+                return format.rows(path, item, available_memory() // 2, target) or _ours(format.load(path, item))
+    return open_matrix(path, item)
 
 
 def list_items(path: str, item: str | None = None) -> tuple[str, list[Item]]:

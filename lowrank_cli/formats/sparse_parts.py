@@ -18,9 +18,18 @@ if TYPE_CHECKING:
 _PER_ENTRY, _PER_POINTER = 2 * (16 + 8), 8
 
 
+#: Bytes that SciPy takes once it is loaded.
+_LIBRARIES = 32 << 20
+
+
 def room(nnz: int, shape: tuple[int, int]) -> int:
     """Bytes of memory it takes to read a sparse matrix whole; half of it is what it takes with its transposed copy."""
     return nnz * _PER_ENTRY + _PER_POINTER * (shape[0] + shape[1] + 2)
+
+
+def fits(need: int, have: int) -> bool:
+    """Whether a matrix that needs so much may be read whole: what reads it has to be loaded, too."""
+    return need + _LIBRARIES <= have
 
 
 def require_room(nnz: int, shape: tuple[int, int], where: str) -> None:

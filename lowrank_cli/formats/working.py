@@ -120,14 +120,16 @@ def allocate(shape: tuple[int, int], dtype: np.dtype, fortran: bool, where: str)
         raise ResourceError(f"no memory for a {shape[0]} x {shape[1]} {dtype.name} matrix", where=where) from error
 
 
-def require_memory(need: int, where: str, what: str) -> None:
+def require_memory(
+    need: int, where: str, what: str, hint: str = "use a machine with more memory, or a part of the matrix"
+) -> None:
     """ResourceError when ``need`` bytes are more than :func:`available_memory`."""
     have = available_memory()
     if need > have:
         raise ResourceError(
             f"{what} needs {human(need)} of memory, {human(have)} are available",
             where=where,
-            hint="use a machine with more memory, or a part of the matrix",
+            hint=hint,
         )
 
 

@@ -11,7 +11,7 @@ from ..engines.threads import Engine, SerialEngine
 from ..lazy import np
 from .facts import MatrixFacts, sweep
 from .grid import FAN, TreeSum, cuts, ranges, waves
-from .slabs import InMemory, Slab, Source
+from .slabs import InMemory, Slab, Source, compared, entries
 from .tall import Tall, contiguous, room
 from .tiles import row_contiguous, scale_exactly, sum_products
 from .watch import UNWATCHED, Watch
@@ -79,6 +79,11 @@ class TiledMatrix:
         """What is made of the values of the source: where two matrices of one source agree in it, they are equal."""
         return "dense", *self.shape, str(self.dtype), self._exponent
 
+    @property
+    def sums(self) -> numpy.ndarray | None:
+        """Checksums of the tiles; see ``Source``."""
+        return self.source.sums
+
     def _slabs(self, what: str, operands: Sequence[Any], state: dict[str, Any]) -> Iterator[Slab]:
         """The slabs that a pass has still to work on; see ``Watch.steps``."""
         plan = self.source.plan(*self.grid)
@@ -86,11 +91,9 @@ class TiledMatrix:
         def start(first: int) -> Iterator[Slab]:
             self._tell()
             rows, cols = self._row_blocks, self._col_blocks
-            for down, along in plan[:first]:
-                height = rows[down.stop - 1].stop - rows[down.start].start
-                width = cols[along.stop - 1].stop - cols[along.start].start
-                self.watch.came(height * width * self.source.dtype.itemsize)
-            return self.source.slabs(*self.grid, first)
+            self.watch.came(entries(plan[:first], rows, cols) * self.source.dtype.itemsize)
+            slabs, sums = self.source.slabs(*self.grid, first), self.sums
+            return slabs if sums is None else compared(slabs, sums, rows, cols, self.engine, self.name)
 
         return self.watch.steps(self, what, operands, state, plan, start)
 

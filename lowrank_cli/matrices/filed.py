@@ -41,6 +41,7 @@ class Filed:
         marks, length = (cuts(shape[0]), shape[1]) if by_rows else (cuts(shape[1]), shape[0])
         whole = self._entries >= marks[min(_LEAST, len(marks) - 1)] * length
         self.strips: int | str | None = (0 if by_rows else 1) if whole else None
+        self.sums = np.full((len(cuts(shape[0])) - 1, len(cuts(shape[1])) - 1), -1, np.int64)
         #: Bytes of values that were asked of the file so far.
         self.bytes_read = 0
         self._buffers: list[numpy.ndarray] = []

@@ -151,7 +151,7 @@ def visit_tiles(matrix: Matrix, engine: Engine, visit: Callable[[int, slice, sli
     """The pass behind ``Matrix.tiles``: row blocks in parallel, the tiles of one in order."""
     row_ranges, col_ranges = ranges(matrix.grid[0]), ranges(matrix.grid[1])
     line = matrix.shape[1] * matrix.dtype.itemsize
-    found: list[list[Any]] = [[]] * len(row_ranges)
+    found: list[list[Any]] = [[] for _ in row_ranges]
 
     def strip(i: int) -> None:
         rows = row_ranges[i]

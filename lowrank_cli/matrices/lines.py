@@ -123,7 +123,7 @@ class Lines:
             self._spare += buffers
         self._entries.check()
 
-    def read(self, first: int, last: int) -> Strip:
+    def fetch(self, first: int, last: int) -> Strip:
         """Lines first to last, in memory of their own."""
         return self._strip(first, last, self._buffers(int(self._file_pointer[last] - self._file_pointer[first])))
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from ..engines.threads import Engine
+from ..errors import InputError
 from ..kernels.gather import gather_columns, gather_rows, seconds_saved
 from ..kernels.jit import pays
+from ..lazy import np
 
 if TYPE_CHECKING:
     import numpy
@@ -36,12 +40,14 @@ class Source(Protocol):
     """Entries of an m x n matrix.
 
     strips: 0 when every slab has all columns, 1 when every slab has all rows, None when it may have neither; "both" for
-    the one slab that is the whole matrix.
+    the one slab that is the whole matrix. sums: the CRC-32 of each tile, by row and column block, of those that have
+    been read from a file, else -1; None for an array in memory.
     """
 
     shape: tuple[int, int]
     dtype: numpy.dtype
     strips: int | str | None
+    sums: numpy.ndarray | None
 
     def plan(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> list[tuple[range, range]]:
         """Row blocks and column blocks of each slab. Every tile comes once; the row blocks of one column block come in
@@ -65,10 +71,45 @@ class Source(Protocol):
         ...
 
 
+def entries(plan: Sequence[tuple[range, range]], rows: list[slice], cols: list[slice]) -> int:
+    """How many entries these slabs have."""
+    return sum(
+        (rows[down.stop - 1].stop - rows[down.start].start) * (cols[along.stop - 1].stop - cols[along.start].start)
+        for down, along in plan
+    )
+
+
+def compared(
+    slabs: Iterator[Slab], sums: numpy.ndarray, rows: list[slice], cols: list[slice], engine: Engine, name: str | None
+) -> Iterator[Slab]:
+    """The slabs, each once all its tiles are found to be what they were in an earlier pass.
+
+    Raises InputError when one is not: its file was changed in a way that shows in nothing else.
+    """
+    for slab in slabs:
+
+        def compare(number: int, slab: Slab = slab) -> None:
+            i = slab.row_blocks[number]
+            for j in slab.col_blocks:
+                found = zlib.crc32(np.ascontiguousarray(slab.tile(rows[i], cols[j])).data)
+                if sums[i, j] not in (-1, found):
+                    raise InputError(
+                        f"changed while it was being read, in rows {rows[i].start} to {rows[i].stop - 1}, columns "
+                        f"{cols[j].start} to {cols[j].stop - 1} (counted from 0)",
+                        where=name,
+                        hint="run again when it rests",
+                    )
+                sums[i, j] = found
+
+        engine.map(compare, len(slab.row_blocks))
+        yield slab
+
+
 class InMemory:
     """An array, in either storage order: one slab."""
 
     strips: int | str | None = "both"
+    sums: numpy.ndarray | None = None
 
     def __init__(self, array: numpy.ndarray):
         # NumPy multiplies misaligned arrays in a loop of its own, which rounds differently

@@ -171,7 +171,7 @@ class FiledSparseMatrix:
         from scipy.sparse import csr_array, vstack
 
         if along:
-            read = (self.lines.read(line, line + 1) for line in index.tolist())
+            read = (self.lines.fetch(line, line + 1) for line in index.tolist())
             parts = [self._compressed(strip) for strip in read]
         else:
             parts = [self._compressed(strip)[:, index] for strip in self._strips()]
@@ -192,7 +192,7 @@ class FiledSparseMatrix:
 
     def block(self, rows: slice, cols: slice) -> numpy.ndarray:
         along, across = (rows, cols) if self.lines.by_rows else (cols, rows)
-        found = self._compressed(self.lines.read(along.start, along.stop))[:, across].toarray()
+        found = self._compressed(self.lines.fetch(along.start, along.stop))[:, across].toarray()
         return np.ascontiguousarray(found if self.lines.by_rows else found.T)
 
     def row_parts(self) -> Iterator[tuple[range, Any]]:
@@ -207,8 +207,7 @@ class FiledSparseMatrix:
         while first < len(cuts) - 1:
             last = first + 1
             while (
-                last < len(cuts) - 1
-                and self.row_pointer[cuts[last + 1]] - self.row_pointer[cuts[first]] <= 2 * lines.room
+                last < len(cuts) - 1 and self.row_pointer[cuts[last + 1]] - self.row_pointer[cuts[first]] <= lines.room
             ):
                 last += 1
             yield range(first, last), self._rows_of_columns(slice(cuts[first], cuts[last]))

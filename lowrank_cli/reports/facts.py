@@ -33,6 +33,11 @@ def plain(value: Any) -> Any:
     return value
 
 
+def versions() -> dict[str, str]:
+    """What every report says it was made with."""
+    return {"lowrank": __version__, "numpy": np.__version__, "stream": STREAM}
+
+
 def started(command: str) -> dict[str, Any]:
     """The first two keys of every report."""
     return {"schema": SCHEMA, "command": command}
@@ -77,7 +82,7 @@ def approximation(
         "ledger": dataclasses.asdict(outcome.ledger),
         "options": {**dataclasses.asdict(budget), **({} if options is None else dataclasses.asdict(options))},
         "seed": seed,
-        "versions": {"lowrank": __version__, "numpy": np.__version__, "stream": STREAM},
+        "versions": versions(),
     }
     return plain(report)
 

@@ -61,7 +61,7 @@ def title(report: dict[str, Any]) -> str:
     path = (report.get("run") or {}).get("input_path")
     words = [report["command"], *([] if path is None else [path])]
     if report["command"] == "batch":
-        words = [report["of"], "of", str(report["inputs"]), "inputs"]
+        words = [report["of"], "of", str(report["inputs"]), "input" if report["inputs"] == 1 else "inputs"]
     return safe(" ".join(["lowrank", *words]))
 
 

@@ -55,7 +55,16 @@ class Library:
         self.status = Status.CONVERGED
         self.error: Exception | None = None
 
-    def run(self, job: Any, matrix: Any, companions: Any, *, threads: int = 1, blas_pinned: bool = False) -> Any:
+    def run(
+        self,
+        job: Any,
+        matrix: Any,
+        companions: Any,
+        *,
+        threads: int = 1,
+        blas_pinned: bool = False,
+        checkpoint: Any = None,
+    ) -> Any:
         self.jobs.append((job, matrix, companions.get("times"), threads))
         if self.error is not None:
             raise self.error

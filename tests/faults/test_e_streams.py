@@ -11,16 +11,9 @@ import sys
 
 import numpy as np
 import pytest
-from shell.conftest import COMMAND, STANDIN, environment
+from shell.conftest import COMMAND, STANDIN, environment, one_error
 
 THIRD = repr(1 / 3)
-
-
-def one_error(done, code):
-    assert done.returncode == code, done
-    lines = done.stderr.decode().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("lowrank: error: "), done.stderr
-    return lines[0]
 
 
 @pytest.mark.parametrize("verb", ["L --help", "L list methods", "S approx A.npy", "S approx A.npy --json"])

@@ -14,7 +14,7 @@ from scipy.sparse import csc_array, csr_array
 from lowrank_cli.errors import InputError
 from lowrank_cli.factors.interpolative import ColumnID
 from lowrank_cli.factors.svd import SVD
-from lowrank_cli.formats import npz_factors, saving
+from lowrank_cli.formats import saving, zip_writer
 
 from .factor_samples import CASES, REPORT, STORED, SUFFIXES, assert_same, containers, svd, values
 
@@ -119,7 +119,7 @@ def test_h5_is_read_by_h5py_with_its_metadata_as_text(tmp_path):
 @pytest.mark.parametrize("limit", (0, 300, 700))
 def test_archives_past_four_gigabytes_use_zip64(limit, tmp_path, monkeypatch):
     # the limit is lowered instead of the file being grown
-    monkeypatch.setattr(npz_factors, "ZIP64_FROM", limit)
+    monkeypatch.setattr(zip_writer, "ZIP64_FROM", limit)
     path = str(tmp_path / "f.npz")
     saving.save(svd(), REPORT, path)
     assert_same(svd(), saving.load_factors(path).factor)

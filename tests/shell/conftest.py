@@ -20,6 +20,14 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
+def one_error(done: subprocess.CompletedProcess, code: int) -> str:
+    """The one line of an error that ended with this exit code."""
+    assert done.returncode == code, done
+    lines = done.stderr.decode().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("lowrank: error: "), done.stderr
+    return lines[0]
+
+
 @pytest.fixture
 def matrix(tmp_path) -> str:
     path = tmp_path / "A.npy"

@@ -9,6 +9,7 @@ import threading
 import numpy as np
 import pytest
 
+from .conftest import one_error
 from .test_memory import run
 
 #: Writes the array of a file slowly, in odd pieces, and perhaps only so many bytes of it.

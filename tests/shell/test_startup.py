@@ -56,10 +56,3 @@ def test_importing_the_package_loads_nothing_else():
     code = "import sys, lowrank_cli; print(*[m for m in sys.modules if m.startswith('lowrank_cli.')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
     assert done.stdout.split() == []
-
-
-def test_completion_of_commands_works_and_loads_no_numpy():
-    env = environment(_LOWRANK_COMPLETE="complete_bash", COMP_WORDS="lowrank appro", COMP_CWORD="1")
-    done = subprocess.run([sys.executable, "-X", "importtime", *COMMAND[1:]], env=env, capture_output=True, timeout=60)
-    assert done.stdout.split() == [b"approx"]
-    assert b"numpy" not in done.stderr

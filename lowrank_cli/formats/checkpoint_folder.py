@@ -1,0 +1,228 @@
+"""The folder of a checkpoint: who may use it, whose work it keeps, the passes that are done and the one under way.
+
+``about.json`` says whose work it is. ``passes`` holds a record for every pass that was finished, one after another.
+``state.0`` and ``state.1`` hold the pass under way, written in turn, so that one is whole at any time. ``lock`` is held
+by the run that uses the folder. All is written so that a kill at any moment leaves what was there (``atomic``), or a
+tail of ``passes`` that is seen to be no record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import InputError, LowrankError, OutputError, UsageError
+from . import atomic
+from .checkpoint_records import Record, Unreadable, encode, records, value
+from .os_errors import explained
+
+SCHEMA, FAMILY = "lowrank.checkpoint/1", "lowrank.checkpoint/"
+_ABOUT, _PASSES, _STATES, _LOCK = "about.json", "passes", ("state.0", "state.1"), "lock"
+_OURS = re.compile(r"about\.json|passes|lock|state\.[01]|\.(about\.json|state\.[01])\.lowrank-\d+-[0-9a-f]{8}\.tmp")
+_LONGEST = 16 << 20
+
+
+class Folder:
+    """An open, locked folder. ``about`` is what it says of itself, None when it is new, or not whole.
+
+    Raises UsageError for what is no checkpoint and not empty, OutputError when it cannot be written or another run uses
+    it, InputError when a later version wrote it.
+    """
+
+    def __init__(self, path: str):
+        self.path = path
+        with explained(path):
+            try:
+                os.mkdir(path)
+                self.made = True
+            except FileExistsError:
+                self.made = False
+            if not os.path.isdir(path):
+                raise UsageError("is a file, not a directory", where=path, hint="name a new or an empty directory")
+            names = os.listdir(path)
+        strangers = sorted(name for name in names if not _OURS.fullmatch(name))
+        if strangers:
+            raise UsageError(
+                f"is no checkpoint: it holds {strangers[0]!r}", where=path, hint="name a new or an empty directory"
+            )
+        self._lock = self._locked()
+        self._log = -1
+        try:
+            self.damaged = False
+            self.about = self._read_about()
+            self._states: dict[str, Record] = {}
+            self._done: dict[str, Record] = {}
+            self._generation = 0
+            self._open_log()
+            self._open_states()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let others use it. What is in it stays."""
+        for fd in (self._log, *{record.fd for record in self._states.values()}, self._lock):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def begin(self, about: dict[str, Any]) -> None:
+        """Throw away what is there, and keep the passes of this work from now on."""
+        self._drop_states()
+        self._done.clear()
+        with explained(self.path):
+            os.ftruncate(self._log, 0)
+        self._end = 0
+        self.about = {"schema": SCHEMA, "made": self.made, **about}
+        text = _canonical({**self.about, "digest": _digest(self.about)})
+        self._commit(_ABOUT, iter([text]), len(text))
+
+    def find(self, key: str) -> Record | None:
+        """The finished pass of that key."""
+        return self._done.get(key)
+
+    def forget(self, key: str) -> None:
+        self._done.pop(key, None)
+
+    def last(self) -> list[Record]:
+        """The pass that was finished last, and the newest state of the one under way: what they know of the input is
+        all that is known."""
+        return [*list(self._done.values())[-1:], *list(self._states.values())[-1:]]
+
+    def state(self, key: str) -> list[tuple[str, Record]]:
+        """Where the pass of that key stood, and what it had come to by then; the newest first."""
+        return [(name.split(" ", 2)[2], one) for name, one in reversed(self._states.items()) if key == name.split()[1]]
+
+    def append(self, key: str, what: Any) -> None:
+        """Keep a finished pass; what was kept of it before it was finished goes. Raises OutputError."""
+        pieces, size = encode(key, what)
+        try:
+            with explained(self.path, "the checkpoint cannot be written", size=size):
+                os.ftruncate(self._log, self._end)
+                os.lseek(self._log, self._end, os.SEEK_SET)
+                written = atomic.write_all(self._log, pieces, self.path)
+                os.fsync(self._log)
+            if written != size:
+                raise OutputError("the checkpoint cannot be written", where=self.path)
+        except OutputError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._log, self._end)
+            raise
+        self._end += size
+        for record in records(self._log, self._end - size):
+            self._done[key] = record
+        self._drop_states()
+
+    def save(self, key: str, position: str, what: Any) -> None:
+        """Keep where a pass stands, in place of the older of the two that are kept. Raises OutputError."""
+        generation = self._generation + 1
+        self._commit(_STATES[generation % 2], *encode(f"{generation} {key} {position}", what))
+        self._generation = generation
+
+    def remove(self) -> None:
+        """The work is done: nothing of the checkpoint stays, nor does the folder if we made it."""
+        made = bool((self.about or {}).get("made", self.made))
+        with contextlib.suppress(OSError):
+            for name in sorted(os.listdir(self.path), key=lambda name: name == _LOCK):
+                if _OURS.fullmatch(name):
+                    os.unlink(os.path.join(self.path, name))
+            if made:
+                os.rmdir(self.path)
+
+    def _locked(self) -> int:
+        path = os.path.join(self.path, _LOCK)
+        while True:
+            with explained(self.path):
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # a run that just finished has taken its lock, and perhaps the folder, away
+                if os.fstat(fd).st_nlink:
+                    return fd
+            except BlockingIOError:
+                os.close(fd)
+                hint = "wait for it, or name another directory"
+                raise OutputError("another run uses this checkpoint", where=self.path, hint=hint) from None
+            except OSError as error:
+                os.close(fd)
+                hint = "name a directory on another file system"
+                what = f"cannot be locked ({error.strerror or error})"
+                raise OutputError(what, where=self.path, hint=hint) from error
+            os.close(fd)
+
+    def _read_about(self) -> dict[str, Any] | None:
+        try:
+            with open(os.path.join(self.path, _ABOUT), "rb") as file:
+                text = file.read(_LONGEST)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise InputError(f"cannot be read ({error.strerror or error})", where=self.path) from error
+        with contextlib.suppress(ValueError, RecursionError):
+            about = json.loads(text)
+            schema = about.get("schema") if isinstance(about, dict) else None
+            if isinstance(schema, str) and schema.startswith(FAMILY) and schema != SCHEMA:
+                raise InputError(
+                    f"is a checkpoint of the layout {schema!r}, which this version cannot read",
+                    where=self.path,
+                    hint="finish the run with the version that began it, or remove the directory to start over",
+                )
+            if isinstance(about, dict) and about.pop("digest", None) == _digest(about):
+                return about
+        self.damaged = True
+        return None
+
+    def _open_log(self) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        with explained(self.path):
+            self._log = os.open(os.path.join(self.path, _PASSES), flags, 0o666)
+        self._end = 0
+        for record in records(self._log):
+            self._done[record.key] = record
+            self._end = record.end
+
+    def _open_states(self) -> None:
+        found = []
+        for name in _STATES:
+            with contextlib.suppress(OSError):
+                fd = os.open(os.path.join(self.path, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                record = next(records(fd), None)
+                if record is not None and re.fullmatch(r"\d{1,18} \w+ .*", record.key):
+                    found.append((int(record.key.split()[0]), record))
+                else:
+                    os.close(fd)
+        for generation, record in sorted(found, key=lambda one: one[0]):
+            self._states[record.key] = record
+            self._generation = generation
+
+    def _drop_states(self) -> None:
+        for record in self._states.values():
+            with contextlib.suppress(OSError):
+                os.close(record.fd)
+        self._states.clear()
+        for name in _STATES:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(self.path, name))
+
+    def _commit(self, name: str, pieces: Iterator[Any], size: int) -> None:
+        try:
+            atomic.commit(os.path.join(self.path, name), pieces, size)
+        except LowrankError as error:
+            what = error.what.replace("cannot be written", "the checkpoint cannot be written")
+            raise OutputError(what, where=self.path, hint=error.hint) from error
+
+
+def _canonical(about: dict[str, Any]) -> bytes:
+    return json.dumps(about, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def _digest(about: dict[str, Any]) -> str:
+    return hashlib.sha256(_canonical(about)).hexdigest()
+
+
+__all__ = ["SCHEMA", "Folder", "Record", "Unreadable", "value"]

@@ -1,0 +1,138 @@
+"""A run that is stopped wherever something is kept, and started again, ends with the bits of one that was not."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from contracts import cases
+from contracts.cases import CASES
+from scipy.sparse import csr_array
+
+from lowrank_cli import api
+from lowrank_cli.budget import Budget
+from lowrank_cli.formats import npy
+from lowrank_cli.formats.checkpoint import Checkpoint
+from lowrank_cli.formats.memory import from_array
+
+#: Bytes a matrix may take before it stays in its file: in slabs of less than a third of a 1100 x 510 one.
+ALLOWED = 1_400_000
+RANK = {"rank": 12}
+#: How an error is known, and what ends a run, beside a rank and an exact error.
+VARIANTS = [
+    *(("svd", asked) for asked in ({"rtol": 0.2}, {"rank": 12, "certify": "probes"}, {"rank": 12, "certify": "none"})),
+    *(("svd", asked) for asked in ({"rtol": 0.3, "certify": "probes"}, {"rtol": 0.1, "norm": "spectral"})),
+    *((case, {"rtol": 0.3}) for case in ("id", "cur", "qb", "cr auto", "nystrom sketch", "given left")),
+    *((case, {"rank": 9, "norm": "spectral"}) for case in ("id rows", "cur")),
+]
+
+
+class Killed(BaseException):
+    """What no code of ours catches."""
+
+
+class Stopping(Checkpoint):
+    """Ends the run when it has kept something for the first time."""
+
+    def keep(self, key, what, position=None):
+        super().keep(key, what, position)
+        raise Killed
+
+
+def stopped_everywhere(path, run):
+    """What the run comes to that is started again until it ends, and how often it was stopped."""
+    for stops in itertools.count():
+        try:
+            with Stopping(path, every=0) as kept:
+                found = run(kept)
+                kept.finish()
+                return found, stops
+        except Killed:
+            assert stops < 500
+
+
+def interrupted(case, asked, load, tmp_path):
+    """The bits and the report, uninterrupted and stopped everywhere."""
+    made = CASES[case]
+    A = made.takes(cases.large())
+    Y = cases.second(made, A)
+    if made.rank is not None:
+        asked = {**asked, "rank": made.rank}
+    job = api.Job("product" if made.of_product else "approx", made.method, Budget(**asked), made.options)
+
+    def run(kept=None, threads=1):
+        more = {} if Y is None else {made.companion: load(Y)}
+        outcome, report = api.run(job, load(A), more, threads=threads, checkpoint=kept)
+        return cases.bits(outcome.factor), report
+
+    wanted = run()
+    found, stops = stopped_everywhere(tmp_path / "kept", run)
+    return wanted, found, stops
+
+
+def in_a_file(tmp_path):
+    number = itertools.count()
+
+    def load(A):
+        path = str(tmp_path / f"{next(number)}.npy")
+        np.save(path, A)
+        return npy.filed(path, None, ALLOWED) or npy.FORMAT.load(path, None)
+
+    return load
+
+
+#: One of each kind.
+SOME = ["svd", "id both", "cur", "cr auto", "given right", "nystrom columns", "diag-lowrank"]
+
+
+@pytest.mark.parametrize("case", [*SOME, *(pytest.param(c, marks=pytest.mark.slow) for c in CASES if c not in SOME)])
+def test_every_method_resumes_after_every_pass_over_a_matrix_in_memory(case, tmp_path):
+    wanted, found, _ = interrupted(case, RANK, from_array, tmp_path)
+    assert found == wanted
+    assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize(
+    ("case", "asked"), [*VARIANTS[:5], *(pytest.param(*v, marks=pytest.mark.slow) for v in VARIANTS[5:])]
+)
+def test_every_way_to_know_the_error_resumes(case, asked, tmp_path):
+    wanted, found, stops = interrupted(case, asked, from_array, tmp_path)
+    assert found == wanted and stops > 1
+
+
+@pytest.mark.parametrize("case", ["svd", "cur", "cr auto"])
+def test_methods_resume_inside_of_every_pass_over_a_matrix_in_its_file(case, tmp_path):
+    wanted, found, stops = interrupted(case, RANK, in_a_file(tmp_path), tmp_path)
+    assert found == wanted and stops > 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("case", "asked"), [*((case, RANK) for case in CASES), *VARIANTS])
+def test_every_method_resumes_inside_of_every_pass_over_a_matrix_in_its_file(case, asked, tmp_path):
+    wanted, found, _ = interrupted(case, asked, in_a_file(tmp_path), tmp_path)
+    assert found == wanted
+
+
+@pytest.mark.parametrize("case", ["svd", "id", "cr auto"])
+def test_sparse_matrices_resume(case, tmp_path):
+    def load(A):
+        return from_array(csr_array(np.where(np.abs(A) > np.quantile(np.abs(A), 0.7), A, 0)))
+
+    wanted, found, stops = interrupted(case, RANK, load, tmp_path)
+    assert found == wanted and stops > 0
+
+
+def test_another_number_of_threads_and_other_slabs_take_up_what_is_kept(tmp_path):
+    job = api.Job("approx", "svd", Budget(rank=12))
+    path = str(tmp_path / "A.npy")
+    np.save(path, cases.large())
+    wanted, _ = api.run(job, npy.FORMAT.load(path, None))
+    settings = itertools.cycle([(1, ALLOWED), (2, ALLOWED // 3), (3, 4_400_000), (2, ALLOWED * 2)])
+
+    def run(kept):
+        threads, allowed = next(settings)
+        return api.run(job, npy.filed(path, None, allowed), threads=threads, checkpoint=kept)[0]
+
+    found, stops = stopped_everywhere(tmp_path / "kept", run)
+    assert cases.bits(found.factor) == cases.bits(wanted.factor) and stops > 5
