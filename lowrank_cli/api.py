@@ -70,10 +70,6 @@ def run(
         )
     budget = method.settled(job.budget, seen_once(matrix))
     engine = engine_for(threads)
-<<<<<<< HEAD
-    A = tiled(matrix, engine) if budget.passes != 1 else passing(matrix, engine, method.of_gram)
-    given = {name: (loaded, tiled(loaded, engine)) for name, loaded in (companions or {}).items()}
-=======
     loaded = {"input": matrix, **(companions or {})}
     if checkpoint is not None:
         if budget.passes == 1:
@@ -81,9 +77,8 @@ def run(
                 "what is seen once is not begun again", hint="drop --checkpoint, or keep a stream with --spool DIR"
             )
         loaded = resumable(checkpoint, dataclasses.replace(job, budget=budget, options=options), loaded, engine)
-    A = tiled(loaded["input"], engine) if budget.passes != 1 else passing(loaded["input"], engine)
+    A = tiled(loaded["input"], engine) if budget.passes != 1 else passing(loaded["input"], engine, method.of_gram)
     given = {name: (one, tiled(one, engine)) for name, one in loaded.items() if name != "input"}
->>>>>>> 73b86dc7e797606556482c5e9ac8a19d91b37819
     work = operands(method, A, {name: stored for name, (_, stored) in given.items()}, engine, shared)
     with single_threaded(blas_pinned):
         outcome = method.run(work[0], budget, options, Streams(job.seed), *work[1:])
@@ -238,7 +233,7 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
 
 def seen_once(loaded: Loaded) -> bool:
     """Whether the matrix is still on its way, and passes by one time."""
-    return hasattr(loaded.array, "read")
+    return hasattr(loaded.array, "release")
 
 
 def passing(loaded: Loaded, engine: Engine, by_rows: bool = False) -> Once:
@@ -254,12 +249,7 @@ def passing(loaded: Loaded, engine: Engine, by_rows: bool = False) -> Once:
     stored = tiled(loaded, engine)
     if stored.nnz is not None:
         raise UsageError("one pass is for dense matrices", where=_name(loaded), hint="leave --single-pass out")
-<<<<<<< HEAD
-    lines = loaded.array if seen_once(loaded) else Stored(tiled(loaded, engine), by_rows or None)
-    return Once(lines, loaded.item.dtype, engine, _name(loaded), loaded.watch)
-=======
-    return Once(Stored(stored), loaded.item.dtype, engine, _name(loaded), loaded.watch)
->>>>>>> 73b86dc7e797606556482c5e9ac8a19d91b37819
+    return Once(Stored(stored, by_rows or None), loaded.item.dtype, engine, _name(loaded), loaded.watch)
 
 
 def _name(loaded: Loaded) -> str:

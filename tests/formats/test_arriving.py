@@ -120,7 +120,7 @@ def test_a_stream_up_to_the_size_is_loaded_and_a_larger_one_is_left():
     for most, left in ((A.nbytes, False), (A.nbytes - 1, True)):
         with stdin_gives(npy_bytes(A)):
             loaded = open_matrix("-", once=most)
-            assert hasattr(loaded.array, "read") == left and loaded.source == "-"
+            assert hasattr(loaded.array, "release") == left and loaded.source == "-"
             if left:
                 assert np.array_equal(read_all(loaded.array, 7), A)
 

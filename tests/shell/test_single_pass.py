@@ -21,13 +21,6 @@ SLOW = (
 )
 
 
-def one_error(done, code):
-    assert done.returncode == code, done
-    lines = done.stderr.decode().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("lowrank: error: "), done.stderr
-    return lines[0]
-
-
 @pytest.fixture
 def noisy(tmp_path):
     rng = np.random.default_rng(2)
