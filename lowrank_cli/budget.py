@@ -19,7 +19,7 @@ class Budget:
     relative to the norm of the matrix or absolute. certify: how the reported error is obtained; "exact" measures it
     against the matrix in one pass, "probes" bounds it from Gaussian probes, "none" measures nothing and reports no
     error; None: "exact", or "probes" where the matrix is read once. failure_probability: how often a bound may be
-    wrong. passes: 1 where the matrix may be read once only; None: as often as it takes.
+    wrong. passes: complete reads of the matrix at most; None: as often as it takes.
     """
 
     rank: int | None = opt(
@@ -48,11 +48,20 @@ class Budget:
         panel="Accuracy",
     )
     failure_probability: float = opt(1e-6, "How often a bound may be wrong.", above=0.0, max=0.1, panel="Accuracy")
-    passes: int | None = None
+    passes: int | None = opt(
+        None,
+        "Read the matrix at most so many times (svd, qb): the best result there is in them, its error as exact as they "
+        "allow; 1 is --single-pass.",
+        min=1,
+        max=1000,
+        panel="Accuracy",
+    )
 
     def __post_init__(self) -> None:
         if self.rank is not None:
             object.__setattr__(self, "rank", whole(self.rank, "rank"))
+        if self.passes is not None:
+            object.__setattr__(self, "passes", whole(self.passes, "passes"))
         for name in ("rtol", "atol", "failure_probability"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, real(getattr(self, name), name))

@@ -20,6 +20,8 @@ from .tolerance import Assessment, Judge, Settled, bracket, rank_for, search, se
 if TYPE_CHECKING:
     import numpy
 
+    from ..factors.base import Factorization
+
 
 class Assessor(Protocol):
     """Judges factors, again and again; a bound that may fail divides its probability over the calls.
@@ -66,6 +68,38 @@ class Measured:
         error = residual.residual(self.scaled.matrix, factor)
         found = residual.exact(error, self.scaled.work_facts, optimal_lower)
         square = float(np.ldexp(error.squares, 2 * error.exponent))
+        return Assessment(square, _unscaled(found, self.scaled, self.norm))
+
+    def guess(self, target: float, beyond: float, gains: numpy.ndarray) -> int:
+        return rank_for(target, beyond, gains)
+
+    def find(self, guess: int, cap: int, target: float, gains: numpy.ndarray, judge: Judge, capped: bool) -> Settled:
+        return settle(guess, cap, target, gains, judge, capped)
+
+
+class ByNorms:
+    """The exact Frobenius error of a projection of rank k: |A|^2 - s_1^2 - ... - s_k^2, no pass; ``otherwise`` where
+    that difference has lost more than six of sixteen digits."""
+
+    margin = trust = 1.0
+
+    def __init__(self, scaled: Scaled, squares: numpy.ndarray, otherwise: Assessor):
+        self.scaled, self.squares, self.otherwise = scaled, squares, otherwise
+        self.norm = math.sqrt(scaled.squares)
+
+    def __call__(self, factor: Factorization, optimal_lower: float | None) -> Assessment:
+        square = self.scaled.squares - float(np.sum(self.squares[: factor.rank]))
+        if not square > residual.CANCELLED * self.scaled.squares:
+            return self.otherwise(factor, optimal_lower)
+        relative = math.sqrt(square) / self.norm
+        found = Certificate(
+            norm="fro",
+            kind="exact",
+            absolute=math.sqrt(square),
+            relative=relative,
+            optimal_lower=None if optimal_lower is None else min(optimal_lower, relative),
+            optimal_upper=None if optimal_lower is None else relative,
+        )
         return Assessment(square, _unscaled(found, self.scaled, self.norm))
 
     def guess(self, target: float, beyond: float, gains: numpy.ndarray) -> int:

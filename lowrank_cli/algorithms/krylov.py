@@ -197,27 +197,7 @@ class BlockKrylov:
         self.V, self.W = self.V.joined(Q), self.W.joined(W)
 
     def _news(self, Z: numpy.ndarray, floor: numpy.ndarray) -> numpy.ndarray:
-        """An orthonormal basis, orthogonal to V, of what the columns of Z add to V.
-
-        Columns are weighed so that their rounding noise, of length floor, has length 1; directions that do not stand
-        out of it are dropped. Then project and orthonormalise until V^H Q is noise.
-        """
-        engine = self.matrix.engine
-        long = lengths(Z, engine)
-        seen = long > floor
-        # unit columns first: a column may lie in V but for the last digits, which the projection needs exactly
-        Q = weighted(Z if np.all(seen) else Z[:, seen], 1 / long[seen], engine)
-        subtract_product(Q, self.V, cross(self.V, Q, engine), engine)
-        Q = _above_noise(Q, long[seen] / floor[seen], engine)
-        for _ in range(5):
-            if not Q.shape[1]:
-                break
-            H = cross(self.V, Q, engine)
-            subtract_product(Q, self.V, H, engine)
-            Q = orthonormalize(Q, engine)[0]
-            if float(np.abs(H).max(initial=0.0)) <= 0.5:
-                break
-        return Q
+        return news(self.V, Z, floor, self.matrix.engine)
 
     def ritz(self) -> tuple[numpy.ndarray, numpy.ndarray]:
         """Squared Ritz values, non-increasing, and the directions T of the basis they belong to: of the Gram matrix of
@@ -270,6 +250,29 @@ class BlockKrylov:
         U = times(Q, P[:, :k], engine)
         V = times(self.V, T @ Th.conj().T[:, :k], engine)
         return U, s.astype(np.finfo(self.W.dtype).dtype), V
+
+
+def news(V: Columns | numpy.ndarray, Z: numpy.ndarray, floor: numpy.ndarray, engine: Engine) -> numpy.ndarray:
+    """An orthonormal basis, orthogonal to V, of what the columns of Z add to V.
+
+    Columns are weighed so that their rounding noise, of length floor, has length 1; directions that do not stand
+    out of it are dropped. Then project and orthonormalise until V^H Q is noise.
+    """
+    long = lengths(Z, engine)
+    seen = long > floor
+    # unit columns first: a column may lie in V but for the last digits, which the projection needs exactly
+    Q = weighted(Z if np.all(seen) else Z[:, seen], 1 / long[seen], engine)
+    subtract_product(Q, V, cross(V, Q, engine), engine)
+    Q = _above_noise(Q, long[seen] / floor[seen], engine)
+    for _ in range(5):
+        if not Q.shape[1]:
+            break
+        H = cross(V, Q, engine)
+        subtract_product(Q, V, H, engine)
+        Q = orthonormalize(Q, engine)[0]
+        if float(np.abs(H).max(initial=0.0)) <= 0.5:
+            break
+    return Q
 
 
 def _above_noise(Q: numpy.ndarray, weights: numpy.ndarray, engine: Engine) -> numpy.ndarray:

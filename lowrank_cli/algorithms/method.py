@@ -20,7 +20,8 @@ class Method:
     companions: names in ``companions.COMPANIONS`` of second matrices, of which it takes exactly one; run then has a
     fifth argument, a dict of that name and the matrix as a ``Metered`` with the ledger of the first. limited: a request
     with neither rank nor tolerance gets the default tolerance. rank: the only one its results have, for a method
-    without a choice. spectrum: its outcomes hold singular values of the matrix. single_pass: it can do with a
+    without a choice. least_passes: the fewest that --passes can hold it to; None: how many it takes follows from the
+    matrix alone. spectrum: its outcomes hold singular values of the matrix. single_pass: it can do with a
     ``matrices.once.Once``, when the budget allows one pass. of_gram: its factor stands for A^H A, not for A. cost says
     in words what the ledger is held to in the tests; guarantee what is known of the error, choose when to take this
     one: they make its row in docs/methods.md.
@@ -38,6 +39,7 @@ class Method:
     companions: tuple[str, ...] = ()
     limited: bool = True
     rank: int | None = None
+    least_passes: int | None = None
     spectrum: bool = False
     single_pass: bool = False
     of_gram: bool = False
@@ -65,6 +67,11 @@ class Method:
             raise UsageError(
                 f"--method {self.name} reads the matrix more than once",
                 hint="svd, qb and fd need one pass; --spool DIR keeps a stream for the others",
+            )
+        if budget.passes not in (None, 1) and not self.least_passes:
+            raise UsageError(
+                f"--method {self.name} cannot be held to --passes {budget.passes}",
+                hint="svd and qb can; how many passes the others take follows from the matrix",
             )
         return self.completed(budget).settled()
 

@@ -15,16 +15,15 @@ from ..matrices.metered import Metered
 from ..matrices.tall import contiguous
 from ..matrices.tiles import scale_exactly
 from ..streams import Streams
-from . import one_pass
+from . import few_passes, one_pass
 from .assessment import Assessor, assessor
 from .bases import LAPACK_ENTRIES, Grown, tall, to_tolerance
 from .completion import Ordered, complete, seen
 from .method import Method
-from .one_pass import OnePass
 from .outcome import Outcome, Status
 from .scaling import Scaled, bring_to_scale, check_rank
 from .svd import SVDOptions, basis_for
-from .svd_sources import Full
+from .svd_sources import Full, Source
 from .tolerance import check_tolerance, target_square
 
 if TYPE_CHECKING:
@@ -53,10 +52,13 @@ def run(matrix: Metered, budget: Budget, options: QBOptions, streams: Streams) -
     """
     if budget.passes == 1:
         seen, scaled, assess, target = one_pass.see(matrix, budget, None, streams)
-        return _finish(_Whole(seen, matrix.shape[0] < matrix.shape[1]), scaled, budget, target, assess)
+        return _finish(_Cut(seen, matrix.shape[0] < matrix.shape[1]), scaled, budget, target, assess)
     m, n = matrix.shape
     check_rank(budget.rank, min(m, n), f"a {m}x{n} matrix")
     check_tolerance(budget, matrix.dtype)
+    if few_passes.counted(matrix, budget):
+        reached, scaled, target, assess = few_passes.approach(matrix, budget, None, streams)
+        return _finish(_Cut(reached, m < n), scaled, budget, target, assess)
     scaled = bring_to_scale(matrix)
     assess = assessor(scaled, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
@@ -73,18 +75,17 @@ def run(matrix: Metered, budget: Budget, options: QBOptions, streams: Streams) -
     return outcome
 
 
-def _whole(scaled: Scaled) -> _Whole:
-    return _Whole(Full(tall(scaled.matrix)), scaled.matrix.shape[0] < scaled.matrix.shape[1])
+def _whole(scaled: Scaled) -> _Cut:
+    return _Cut(Full(tall(scaled.matrix)), scaled.matrix.shape[0] < scaled.matrix.shape[1])
 
 
-class _Whole:
-    """All pairs, from the triplets of LAPACK's SVD or of a single pass."""
+class _Cut:
+    """Pairs cut from triplets: those of LAPACK's SVD, of a single pass, or of a few."""
 
-    complete = True
-
-    def __init__(self, triplets: Full | OnePass, transposed: bool):
+    def __init__(self, triplets: Source, transposed: bool):
         self.source, self.transposed = triplets, transposed
         self.kernels, self.facts, self.beyond = triplets.kernels, triplets.facts, triplets.beyond
+        self.complete, self.spent = triplets.complete, triplets.spent
 
     def gains(self) -> numpy.ndarray:
         return self.source.squares()
@@ -103,7 +104,7 @@ class _Projected:
         self.transposed = scaled.matrix.shape[0] < scaled.matrix.shape[1]
         single = grown.basis.W.dtype != scaled.matrix.dtype
         self.complete, self.beyond = grown.basis.exhausted and not single, grown.beyond
-        self.kernels = [grown.kernel]
+        self.spent, self.kernels = grown.spent, [grown.kernel]
         low = "single" if single else np.dtype(scaled.matrix.dtype).name
         self.facts: dict[str, Any] = {"basis": grown.basis.size, "basis_precision": low}
         self._known: tuple[int, Any] = (0, None)
@@ -139,7 +140,7 @@ class _Projected:
 
 
 def _finish(
-    source: _Whole | _Projected, scaled: Scaled, budget: Budget, target: float | None, assess: Assessor | None
+    source: _Cut | _Projected, scaled: Scaled, budget: Budget, target: float | None, assess: Assessor | None
 ) -> Outcome:
     @functools.lru_cache(maxsize=1)  # assessed first, then handed over
     def build(k: int) -> QB:
@@ -152,14 +153,10 @@ def _finish(
         factor = dataclasses.replace(factor, B=scale_exactly(factor.B, scaled.exponent))
         if not np.all(np.isfinite(factor.B)):
             raise NumericalError(f"an entry of B overflows {factor.B.dtype}", hint="scale the matrix down")
-    status = Status.PASSES_SPENT if _ran_out(source, done.status) else done.status
+    status = Status.PASSES_SPENT if done.status is Status.STAGNATED and source.spent else done.status
     facts = {"kernels": [*source.kernels, f"sweep {scaled.facts.kernel}"], **source.facts}
     values = seen(gains, done.rank, scaled.exponent)
     return Outcome(factor, status, done.certificate, scaled.matrix.ledger, facts, values)
-
-
-def _ran_out(source: _Whole | _Projected, status: Status) -> bool:
-    return status is Status.STAGNATED and isinstance(source, _Projected) and source.grown.spent
 
 
 METHOD = Method(
@@ -173,4 +170,5 @@ METHOD = Method(
     choose="a basis of the columns and coordinates in it, when singular values are not wanted",
     spectrum=True,
     single_pass=True,
+    least_passes=few_passes.LEAST,
 )

@@ -49,6 +49,11 @@ def bring_to_scale(matrix: Metered, transposed: bool = False) -> Scaled:
         matrix.shared["facts", transposed] = facts = matrix.sweep(transposed)
     else:
         matrix.ledger.passes += 1
+    return at_scale(matrix, facts)
+
+
+def at_scale(matrix: Metered, facts: MatrixFacts) -> Scaled:
+    """The matrix, whose facts are known, scaled by a power of two if its largest entry asks for it."""
     exponent = exponent_for(facts.binade, matrix.dtype)
     return Scaled(matrix.scaled(-exponent) if exponent else matrix, facts, exponent)
 

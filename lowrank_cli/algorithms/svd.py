@@ -15,7 +15,7 @@ from ..lazy import np
 from ..matrices.metered import Metered
 from ..options import check, opt
 from ..streams import Streams
-from . import one_pass
+from . import few_passes, one_pass
 from .assessment import Assessor, assessor
 from .bases import (
     FULL_SHARE,
@@ -94,6 +94,9 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
     check_tolerance(budget, matrix.dtype)
     if options.residual is not None and (budget.rank is None or budget.has_tolerance):
         raise UsageError("--residual goes with --rank and no tolerance", hint="say how many triplets: --rank K")
+    if _passes_counted(matrix, budget, options):
+        source, scaled, target, assess = few_passes.approach(matrix, budget, options.block, streams)
+        return _finish(source, scaled, budget, target, assess, streams)
     if not wants_lapack(matrix, budget.rank, options):
         require_basis(matrix, LEAST_BLOCKS * (width(budget.rank, options.block) if budget.rank else 32))
     scaled = bring_to_scale(matrix)
@@ -116,6 +119,19 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
             said = f"the residual of the triplets is {found:.2g} of s_1, above the {options.residual:g} asked for"
             outcome.facts["warnings"] = [f"{said}: rounding, or --max-blocks, allows no less"]
     return outcome
+
+
+def _passes_counted(matrix: Metered, budget: Budget, options: SVDOptions) -> bool:
+    """``few_passes.counted``, unless an option says how the basis is to grow. UsageError where both are asked."""
+    grows = options.residual is not None or options.max_blocks != MOST_BLOCKS
+    if budget.passes is None:
+        return not grows and few_passes.counted(matrix, budget)
+    if grows:
+        one = "--residual" if options.residual is not None else "--max-blocks"
+        raise UsageError(f"--passes and {one} both say when to stop", hint="leave one of them out")
+    # the sweep, the whole matrix, its error
+    lapack = budget.passes >= 3 and not budget.has_tolerance and wants_lapack(matrix, budget.rank, options)
+    return few_passes.counted(matrix, budget) and not lapack
 
 
 def _once(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) -> Outcome:
@@ -225,4 +241,5 @@ METHOD = Method(
     choose="the smallest error for a rank; singular values; the yardstick of all others",
     spectrum=True,
     single_pass=True,
+    least_passes=few_passes.LEAST,
 )

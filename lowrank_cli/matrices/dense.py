@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..engines.threads import Engine, SerialEngine
 from ..lazy import np
-from .facts import MatrixFacts, sweep
+from .facts import MatrixFacts, looking
 from .grid import FAN, TreeSum, cuts, ranges, waves
+from .passes import AdjointMultiplied, Chained, Fused, Multiplied, Pass, Visited, together
 from .slabs import InMemory, Slab, Source, compared, entries
-from .tall import Tall, contiguous, room
-from .tiles import row_contiguous, scale_exactly, sum_products
+from .tall import Tall, contiguous
+from .tiles import row_contiguous, scale_exactly
 from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 #: depends on storage order and stride; such tiles are copied to C order first. Above, the packed kernels see the
 #: same numbers in the same order whatever the storage (measured: OpenBLAS 0.3.31, all four dtypes).
 _SMALL_PRODUCT = 4_000_000
-#: Entries of a strip whose tiles, where they are copies, are kept from the first product to the second.
-_STRIP = 4_000_000
 #: Tiles rounded to single precision are kept up to this many bytes; those of larger matrices are rounded each time they
 #: are used. The bits are the same.
 SINGLE_COPY = 64 << 20
@@ -58,13 +57,13 @@ class TiledMatrix:
         self._exponent = exponent
         self.shape: tuple[int, int] = self.source.shape
         self.dtype = self.source.dtype if dtype is None else np.dtype(dtype)
-        self._rounds = self.dtype != self.source.dtype
+        self.rounds = self.dtype != self.source.dtype
         size = self.shape[0] * self.shape[1] * self.dtype.itemsize
-        self._keeps = self._rounds and self.source.strips == "both" and size <= SINGLE_COPY
+        self._keeps = self.rounds and isinstance(self.source, InMemory) and size <= SINGLE_COPY
         self._kept: dict[tuple[int, int], numpy.ndarray] = {}
         self._scratch = threading.local()
         self.grid: tuple[Sequence[int], Sequence[int]] = (cuts(self.shape[0]), cuts(self.shape[1]))
-        self._row_blocks, self._col_blocks = ranges(self.grid[0]), ranges(self.grid[1])
+        self.row_blocks, self.col_blocks = ranges(self.grid[0]), ranges(self.grid[1])
 
     def scaled(self, exponent: int) -> TiledMatrix:
         """This matrix times 2**exponent; nothing is copied, tiles are scaled as they are used."""
@@ -84,15 +83,17 @@ class TiledMatrix:
         """Checksums of the tiles; see ``Source``."""
         return self.source.sums
 
-    def _slabs(self, what: str, operands: Sequence[Any], state: dict[str, Any]) -> Iterator[Slab]:
-        """The slabs that a pass has still to work on; see ``Watch.steps``."""
-        plan = self.source.plan(*self.grid)
+    def slabs(
+        self, what: str, operands: Sequence[Any], state: dict[str, Any], strips: int | None = None
+    ) -> Iterator[Slab]:
+        """The slabs that a pass has still to work on, see ``Watch.steps``; strips: see ``Source``."""
+        plan = self.source.plan(*self.grid, strips)
 
         def start(first: int) -> Iterator[Slab]:
             self._tell()
-            rows, cols = self._row_blocks, self._col_blocks
+            rows, cols = self.row_blocks, self.col_blocks
             self.watch.came(entries(plan[:first], rows, cols) * self.source.dtype.itemsize)
-            slabs, sums = self.source.slabs(*self.grid, first), self.sums
+            slabs, sums = self.source.slabs(*self.grid, strips, first), self.sums
             return slabs if sums is None else compared(slabs, sums, rows, cols, self.engine, self.name)
 
         return self.watch.steps(self, what, operands, state, plan, start)
@@ -100,11 +101,11 @@ class TiledMatrix:
     def _tell(self) -> None:
         self.watch.reads(self.shape[0] * self.shape[1] * self.source.dtype.itemsize)
 
-    def _each(self, slab: Slab, axis: int, work: Callable[[int], None], blocks: range | None = None) -> None:
+    def each(self, slab: Slab, axis: int, work: Callable[[int], None], blocks: range | None = None) -> None:
         """work(i) for the row blocks (axis 0) or column blocks (1) of a slab, or some of them, on the engine."""
         ours = slab.col_blocks if axis else slab.row_blocks
         blocks = ours if blocks is None else blocks
-        slices, across = (self._col_blocks, self._row_blocks) if axis else (self._row_blocks, self._col_blocks)
+        slices, across = (self.col_blocks, self.row_blocks) if axis else (self.row_blocks, self.col_blocks)
         others = slab.row_blocks if axis else slab.col_blocks
         length = across[others.stop - 1].stop - across[others.start].start
 
@@ -115,17 +116,17 @@ class TiledMatrix:
 
         self.engine.map(one, len(blocks))
 
-    def _tile(self, slab: Slab, rows: slice, cols: slice) -> numpy.ndarray:
+    def tile(self, slab: Slab, rows: slice, cols: slice) -> numpy.ndarray:
         return self._scaled_values(slab.tile(rows, cols))
 
     def _scaled_values(self, values: numpy.ndarray) -> numpy.ndarray:
         return scale_exactly(values, self._exponent).astype(self.dtype, copy=False)
 
-    def _operand(self, slab: Slab, rows: slice, cols: slice, width: int, slot: int = 0) -> numpy.ndarray:
+    def operand(self, slab: Slab, rows: slice, cols: slice, width: int, slot: int = 0) -> numpy.ndarray:
         """The tile as a factor of a product; a rounded one is good until this thread asks for another in its slot."""
-        if self._rounds:
+        if self.rounds:
             return self._rounded_tile(slab, rows, cols, slot)
-        tile = self._tile(slab, rows, cols)
+        tile = self.tile(slab, rows, cols)
         if width == 1 or tile.size * width <= _SMALL_PRODUCT:
             return np.ascontiguousarray(tile)
         return tile
@@ -148,161 +149,51 @@ class TiledMatrix:
             self._kept[place] = out
         return out
 
+    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """From one reading, if all of them are of one source."""
+        return together([_PASSES[name](matrix, *arguments) for matrix, name, *arguments in asks])
+
     def matmat(self, X: numpy.ndarray, keep: bool = False) -> Any:
-        X = contiguous(X)
-        out = (room if keep else np.empty)((self.shape[0], X.shape[1]), np.result_type(self.dtype, X.dtype))
-
-        def block(slab: Slab, i: int) -> None:
-            rows = self._row_blocks[i]
-            pieces = [self._col_blocks[j] for j in slab.col_blocks]
-            pairs = ((self._operand(slab, rows, cols, X.shape[1]), X[cols]) for cols in pieces)
-            total = out[rows]
-            sum_products(total, pairs, slab.col_blocks.start == 0)
-            if isinstance(out, Tall):
-                out[rows] = total
-
-        for slab in self._slabs("matmat", (X,), {"out": out}):
-            self._each(slab, 0, functools.partial(block, slab))
-        return out
+        return self.together([(self, "matmat", X, keep)])[0]
 
     def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> Any:
-        Y = contiguous(Y)
-        out = (room if keep else np.empty)((self.shape[1], Y.shape[1]), np.result_type(self.dtype, Y.dtype))
-        sums = [TreeSum() for _ in self._col_blocks]
+        return self.together([(self, "rmatmat", Y, keep)])[0]
 
-        def block(slab: Slab, j: int) -> None:
-            cols = self._col_blocks[j]
-            self._sum_adjoint(
-                slab, cols, Y, sums[j], lambda i: self._operand(slab, self._row_blocks[i], cols, Y.shape[1])
-            )
-            if slab.row_blocks.stop == len(self._row_blocks):
-                total = sums[j].total()
-                out[cols] = total.T if self._turns(cols, Y) else total
+    def normal_matmat(self, X: numpy.ndarray, keep: bool = False) -> tuple[Any, Any]:
+        """(A X, A^H (A X)), the bits of ``matmat`` and ``rmatmat`` after one another; one reading where the source
+        gives whole rows."""
+        return self.together([(self, "normal_matmat", X, keep)])[0]
 
-        for slab in self._slabs("rmatmat", (Y,), {"out": out, "sums": [tree.state for tree in sums]}):
-            self._each(slab, 1, functools.partial(block, slab))
-        return out
+    def adjoint_normal_matmat(self, Y: numpy.ndarray, keep: bool = False) -> tuple[Any, Any]:
+        """(A^H Y, A (A^H Y)), the bits of ``rmatmat`` and ``matmat`` after one another; one reading where the source
+        gives whole columns."""
+        return self.together([(self, "adjoint_normal_matmat", Y, keep)])[0]
 
-    def _sum_adjoint(
-        self, slab: Slab, cols: slice, Y: numpy.ndarray, total: TreeSum, tile: Callable[[int], numpy.ndarray]
-    ) -> None:
-        """To total is added A[:, cols]^H Y, or its transpose where products are turned, over the slab's rows; tile(i)
-        is A[rows i, cols]."""
-        turns = self._turns(cols, Y)
-        scratch: list[numpy.ndarray] = []
-        for i in slab.row_blocks:
-            rows = self._row_blocks[i]
-            if turns:
-                total.add_product(Y[rows].T, tile(i), scratch)
-            else:
-                total.add_product(tile(i).conj().T, Y[rows], scratch)
+    def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
+        return self.together([(self, "tiles", visit)])[0]
 
-    def _turns(self, cols: slice, Y: numpy.ndarray) -> bool:
+    def sweep(self, transposed: bool = False) -> MatrixFacts:
+        return self.together([(self, "sweep", transposed)])[0]
+
+    def turns(self, cols: slice, Y: numpy.ndarray) -> bool:
         """Whether Y^T A stands in for A^T Y: from memory a quarter faster in double precision (bench/tiles.py)."""
         if self.dtype != np.float64 or Y.dtype != np.float64:
             return False
-        least = min(rows.stop - rows.start for rows in self._row_blocks)
+        least = min(rows.stop - rows.start for rows in self.row_blocks)
         return least * (cols.stop - cols.start) * Y.shape[1] > _SMALL_PRODUCT
-
-    def normal_matmat(self, X: numpy.ndarray, keep: bool = False) -> tuple[Any, numpy.ndarray]:
-        """(A X, A^H (A X)), the bits of ``matmat`` and ``rmatmat`` after one another, each strip read once where strips
-        are whole rows.
-
-        What the strips add to the second product is summed in their order, a wave of them at a time; so with
-        ``adjoint_normal_matmat``.
-        """
-        X = contiguous(X)
-        if self.source.strips not in (0, "both") or isinstance(X, Tall):
-            Y = self.matmat(X, keep)
-            return Y, self.rmatmat(Y, isinstance(X, Tall))
-        pieces = self._col_blocks
-
-        def strip(slab: Slab, rows: slice, total: numpy.ndarray, parts: numpy.ndarray) -> None:
-            tile = self._strip_tiles(slab, [(rows, cols) for cols in pieces], X.shape[1])
-            sum_products(total, ((tile(j), X[cols]) for j, cols in enumerate(pieces)))
-            for j, cols in enumerate(pieces):
-                if self._turns(cols, total):
-                    parts[cols] = np.matmul(total.T, tile(j)).T
-                else:
-                    np.matmul(tile(j).conj().T, total, out=parts[cols])
-
-        return self._fused(X, 0, strip, room if keep else np.empty)
-
-    def adjoint_normal_matmat(self, Y: numpy.ndarray, keep: bool = False) -> tuple[Any, numpy.ndarray]:
-        """(A^H Y, A (A^H Y)), the bits of ``rmatmat`` and ``matmat`` after one another, each strip read once where
-        strips are whole columns."""
-        Y = contiguous(Y)
-        if self.source.strips not in (1, "both") or isinstance(Y, Tall):
-            X = self.rmatmat(Y, keep)
-            return X, self.matmat(X, isinstance(Y, Tall))
-        pieces = self._row_blocks
-
-        def strip(slab: Slab, cols: slice, total: numpy.ndarray, parts: numpy.ndarray) -> None:
-            tile = self._strip_tiles(slab, [(rows, cols) for rows in pieces], Y.shape[1])
-            tree = TreeSum()
-            self._sum_adjoint(slab, cols, Y, tree, tile)
-            summed = tree.total()
-            total[...] = summed.T if self._turns(cols, Y) else summed
-            for i, rows in enumerate(pieces):
-                np.matmul(tile(i), total, out=parts[rows])
-
-        return self._fused(Y, 1, strip, room if keep else np.empty)
-
-    def _strip_tiles(self, slab: Slab, places: list[tuple[slice, slice]], width: int) -> Callable[[int], numpy.ndarray]:
-        """The tiles of a strip by number; copies serve both products, where a strip of them is not too much."""
-        entries = sum((rows.stop - rows.start) * (cols.stop - cols.start) for rows, cols in places)
-        if not self._rounds or entries > _STRIP:
-            return lambda j: self._operand(slab, *places[j], width)
-        tiles = [self._operand(slab, *place, width, j) for j, place in enumerate(places)]
-        return lambda j: tiles[j]
-
-    def _fused(
-        self,
-        X: numpy.ndarray,
-        axis: int,
-        work: Callable[[Slab, slice, numpy.ndarray, numpy.ndarray], None],
-        make: Callable[[tuple[int, int], numpy.dtype], Any],
-    ) -> tuple[Any, numpy.ndarray]:
-        """The row strips (axis 0) or column strips (1) of each slab in waves: what they add to the second product is
-        kept, then added."""
-        strips, pieces = (self._col_blocks, self._row_blocks) if axis else (self._row_blocks, self._col_blocks)
-        b, dtype = X.shape[1], np.result_type(self.dtype, X.dtype)
-        out, back = make((strips[-1].stop, b), dtype), np.empty((pieces[-1].stop, b), dtype)
-        sums = [TreeSum() for _ in pieces]
-        state = {"out": out, "back": back, "sums": [tree.state for tree in sums]}
-        for slab in self._slabs(f"fused {axis}", (X,), state):
-            for wave in waves(slab.col_blocks if axis else slab.row_blocks, self.engine.threads):
-                parts = np.empty((len(wave), *back.shape), dtype)
-
-                def strip(i: int, slab: Slab = slab, wave: range = wave, parts: numpy.ndarray = parts) -> None:
-                    total = out[strips[i]]
-                    work(slab, strips[i], total, parts[i - wave.start])
-                    if isinstance(out, Tall):
-                        out[strips[i]] = total
-
-                def add(j: int, wave: range = wave, parts: numpy.ndarray = parts) -> None:
-                    for i in range(len(wave)):
-                        part = parts[i][pieces[j]]
-                        sums[j].add(part.copy() if sums[j].fresh else part)
-                    if wave.stop == len(strips):
-                        back[pieces[j]] = sums[j].total()
-
-                self._each(slab, axis, strip, wave)
-                self.engine.map(add, len(pieces))
-        return out, back
 
     def gram(self) -> numpy.ndarray:
         """A^H A, products in the precision of the matrix, their sum in double; strips in parallel, added in order."""
         n = self.shape[1]
-        return self._gram(self._row_blocks, lambda rows: self._part(rows, slice(0, n)))
+        return self._gram(self.row_blocks, lambda rows: self._part(rows, slice(0, n)))
 
     def adjoint_gram(self) -> numpy.ndarray:
         """A A^H, in the same way."""
         m = self.shape[0]
-        return self._gram(self._col_blocks, lambda cols: self._part(slice(0, m), cols).conj().T)
+        return self._gram(self.col_blocks, lambda cols: self._part(slice(0, m), cols).conj().T)
 
     def _gram(self, blocks: list[slice], piece: Callable[[slice], numpy.ndarray]) -> numpy.ndarray:
-        n = self.shape[1 if blocks is self._row_blocks else 0]
+        n = self.shape[1 if blocks is self.row_blocks else 0]
         total = np.zeros((n, n), np.result_type(self.dtype, np.float64))
         last = len(blocks) - 1
         strips = [slice(blocks[i].start, blocks[min(i + FAN - 1, last)].stop) for i in range(0, len(blocks), FAN)]
@@ -320,7 +211,7 @@ class TiledMatrix:
             self._tell()
             return iter(plan[first:])
 
-        what = f"gram of {'rows' if blocks is self._row_blocks else 'columns'}"
+        what = f"gram of {'rows' if blocks is self.row_blocks else 'columns'}"
         for wave in self.watch.steps(self, what, (), {"total": total, "sum": tree.state}, plan, start):
             for part in self.engine.map(lambda i, wave=wave: one(strips[wave[i]]), len(wave)):  # type: ignore[misc]
                 tree.add(part, 1)
@@ -344,19 +235,26 @@ class TiledMatrix:
     def block(self, rows: slice, cols: slice) -> numpy.ndarray:
         return row_contiguous(self._part(rows, cols))
 
-    def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
-        width = len(self._col_blocks)
-        found: list[Any] = [None] * (width * len(self._row_blocks))
 
-        def strip(slab: Slab, i: int) -> None:
-            rows = self._row_blocks[i]
-            for j in slab.col_blocks:
-                cols = self._col_blocks[j]
-                found[i * width + j] = visit(i, rows, cols, row_contiguous(self._tile(slab, rows, cols)))
+def _fused(matrix: TiledMatrix, X: Any, keep: bool = False, *, axis: int) -> Pass:
+    """The two products of a fused pass: from one reading, or the second from another."""
+    X = contiguous(X)
+    if matrix.source.gives(axis, *matrix.grid) and not isinstance(X, Tall):
+        return Fused(matrix, X, axis, keep)
+    first, second = (AdjointMultiplied, matrix.matmat) if axis else (Multiplied, matrix.rmatmat)
+    return Chained(first(matrix, X, keep), lambda Y: second(Y, isinstance(X, Tall)))
 
-        for slab in self._slabs("tiles", (visit,), {"found": found}):
-            self._each(slab, 0, functools.partial(strip, slab))
-        return found
 
-    def sweep(self, transposed: bool = False) -> MatrixFacts:
-        return sweep(self, transposed)
+def _sweeping(matrix: TiledMatrix, transposed: bool) -> Pass:
+    return Visited(matrix, *looking(matrix, transposed))
+
+
+#: The passes that can share a reading with others, by the names of the methods that make them alone.
+_PASSES: dict[str, Callable[[TiledMatrix, Any], Pass]] = {
+    "matmat": Multiplied,
+    "rmatmat": AdjointMultiplied,
+    "normal_matmat": functools.partial(_fused, axis=0),
+    "adjoint_normal_matmat": functools.partial(_fused, axis=1),
+    "tiles": Visited,
+    "sweep": _sweeping,
+}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..kernels import jit
@@ -74,6 +74,14 @@ def sweep(matrix: Matrix, transposed: bool = False) -> MatrixFacts:
 
     Raises InputError with the first position and the count of NaN and infinite entries.
     """
+    look, conclude = looking(matrix, transposed)
+    return conclude(matrix.tiles(look))
+
+
+def looking(
+    matrix: Matrix, transposed: bool
+) -> tuple[Callable[[int, slice, slice, numpy.ndarray], Any], Callable[[list[Any]], MatrixFacts]]:
+    """What ``sweep`` does with each tile, and what it makes of all the results."""
     use = jit.pays(kernel.seconds_saved(*matrix.shape)) and matrix.dtype.kind == "f"
 
     def look(_: int, rows: slice, cols: slice, tile: numpy.ndarray) -> tuple[slice, slice, kernel.TileFacts]:
@@ -83,16 +91,18 @@ def sweep(matrix: Matrix, transposed: bool = False) -> MatrixFacts:
             facts = kernel.tile_sweep(tile, compiled=use)
         return rows, cols, facts
 
-    seen = matrix.tiles(look)
-    bad = []
-    for rows, cols, facts in seen:
-        if facts.first_bad is not None:
-            row, col = facts.first_bad
-            bad.append((rows.start + row, cols.start + col, facts.bad))
-    if bad:
-        refuse_not_finite(*min(bad)[:2], sum(count for *_, count in bad), getattr(matrix, "name", None))
-    lines = [(rows if transposed else cols, facts) for rows, cols, facts in seen]
-    return combine(lines, matrix.shape[0 if transposed else 1], jit.flavour(use))
+    def conclude(seen: list[tuple[slice, slice, kernel.TileFacts]]) -> MatrixFacts:
+        bad = []
+        for rows, cols, facts in seen:
+            if facts.first_bad is not None:
+                row, col = facts.first_bad
+                bad.append((rows.start + row, cols.start + col, facts.bad))
+        if bad:
+            refuse_not_finite(*min(bad)[:2], sum(count for *_, count in bad), getattr(matrix, "name", None))
+        lines = [(rows if transposed else cols, facts) for rows, cols, facts in seen]
+        return combine(lines, matrix.shape[0 if transposed else 1], jit.flavour(use))
+
+    return look, conclude
 
 
 def refuse_not_finite(row: int, col: int, count: int, where: str | None) -> None:

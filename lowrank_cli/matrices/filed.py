@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ResourceError
 from ..lazy import np
+from .ahead import Ahead
 from .grid import cuts
 from .slabs import Slab
 
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 #: Row (column) blocks, at least, of a slab of whole rows (columns): fewer would leave threads idle.
 _LEAST = 4
+#: Bytes that lie together, at least, where a slab is read across the order of the file.
+_PIECE = 1 << 16
 
 
 class Filed:
     """Entries that ``read(rows, cols, out)`` brings, out being A[rows, cols] in the order of the file.
 
     by_rows: rows lie together in the file, else columns do. buffer: bytes of each of the two buffers, about: at least
-    one tile fits. A slab takes whole lines of the file where the lines of four blocks fit, else parts of them. Values
-    and grid decide every bit, the buffer none. ``check`` is called after each pass, and raises if the file has changed.
+    one tile fits. A slab takes whole rows or columns where those of four blocks fit, else parts of them. Values and
+    grid decide every bit, the buffer none. ``check`` is called after each pass, and raises if the file has changed.
     """
 
     def __init__(
@@ -38,38 +40,50 @@ class Filed:
         self.shape, self.dtype, self.by_rows = shape, np.dtype(dtype), by_rows
         self._read, self._check = read, check
         self._entries = max(1, buffer // self.dtype.itemsize)
-        marks, length = (cuts(shape[0]), shape[1]) if by_rows else (cuts(shape[1]), shape[0])
-        whole = self._entries >= marks[min(_LEAST, len(marks) - 1)] * length
-        self.strips: int | str | None = (0 if by_rows else 1) if whole else None
         self.sums = np.full((len(cuts(shape[0])) - 1, len(cuts(shape[1])) - 1), -1, np.int64)
         #: Bytes of values that were asked of the file so far.
         self.bytes_read = 0
         self._buffers: list[numpy.ndarray] = []
-        self._reader: ThreadPoolExecutor | None = None
+        self._ahead = Ahead()
 
-    def plan(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> list[tuple[range, range]]:
-        return [*self._plan(row_cuts, col_cuts)]
+    def gives(self, strips: int, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> bool:
+        """Whether whole lines of four blocks fit; where they lie apart in the file, with pieces long enough to read."""
+        marks, length = (col_cuts, self.shape[0]) if strips else (row_cuts, self.shape[1])
+        least = marks[min(_LEAST, len(marks) - 1)]
+        if (strips == 0) != self.by_rows:
+            least = max(least, min(marks[-1], _PIECE // self.dtype.itemsize))
+        return self._entries >= least * length
 
-    def slabs(self, row_cuts: Sequence[int], col_cuts: Sequence[int], first: int = 0) -> Iterator[Slab]:
-        plan = self.plan(row_cuts, col_cuts)
-        if self._reader is None:
-            largest = max(self._size(rows, cols, row_cuts, col_cuts) for rows, cols in plan)
-            self._buffers = [np.empty(largest, self.dtype) for _ in range(min(2, len(plan)))]
-            self._reader = ThreadPoolExecutor(1, thread_name_prefix="lowrank-read")
-        waiting: Future[Slab] | None = None
-        try:
-            for number, blocks in enumerate([*plan[first:], None]):
-                ready, waiting = waiting, None
-                slab = None if ready is None else ready.result()
-                if blocks is not None:
-                    buffer = self._buffers[number % len(self._buffers)]
-                    waiting = self._reader.submit(self._fill, *blocks, row_cuts, col_cuts, buffer)
-                if slab is not None:
-                    yield slab
-        finally:
-            # the buffer of a slab that nobody waits for must not be written when the next pass begins
-            if waiting is not None and not waiting.cancel():
-                waiting.exception()
+    def plan(
+        self, row_cuts: Sequence[int], col_cuts: Sequence[int], strips: int | None = None
+    ) -> list[tuple[range, range]]:
+        order = 0 if self.by_rows else 1
+        along = order if strips is None else strips
+        whole = self.gives(along, row_cuts, col_cuts)
+        along = along if whole else order
+        marks, across = (col_cuts, row_cuts) if along else (row_cuts, col_cuts)
+        found = []
+        for some in _runs(marks, across[-1], self._entries):
+            length = marks[some.stop] - marks[some.start]
+            for part in [range(len(across) - 1)] if whole else _runs(across, length, self._entries):
+                found.append((part, some) if along else (some, part))
+        return found
+
+    def slabs(
+        self, row_cuts: Sequence[int], col_cuts: Sequence[int], strips: int | None = None, first: int = 0
+    ) -> Iterator[Slab]:
+        plan = self.plan(row_cuts, col_cuts, strips)
+        largest = max(self._size(rows, cols, row_cuts, col_cuts) for rows, cols in plan)
+        count = min(2, len(plan))
+        if len(self._buffers) < count or len(self._buffers[0]) < largest:
+            # those of the old size and those of the new would be too much
+            self._buffers = []
+            self._buffers = [np.empty(largest, self.dtype) for _ in range(count)]
+
+        def fill(blocks: tuple[range, range], slot: int) -> Slab:
+            return self._fill(*blocks, row_cuts, col_cuts, self._buffers[slot])
+
+        yield from self._ahead.pieces(plan[first:], fill)
         self._check()
 
     def __array__(self, *_: Any, **__: Any) -> numpy.ndarray:
@@ -114,20 +128,6 @@ class Filed:
                     out[:, along] = self.part(slice(0, m), along)[index]
         self._check()
         return out
-
-    def _plan(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> Iterator[tuple[range, range]]:
-        """(row blocks, column blocks) of each slab, in the order of the file."""
-        rows, cols = len(row_cuts) - 1, len(col_cuts) - 1
-        if self.by_rows:
-            for some in _runs(row_cuts, self.shape[1], self._entries):
-                height = row_cuts[some.stop] - row_cuts[some.start]
-                for part in [range(cols)] if self.strips == 0 else _runs(col_cuts, height, self._entries):
-                    yield some, part
-            return
-        for some in _runs(col_cuts, self.shape[0], self._entries):
-            width = col_cuts[some.stop] - col_cuts[some.start]
-            for part in [range(rows)] if self.strips == 1 else _runs(row_cuts, width, self._entries):
-                yield part, some
 
     @staticmethod
     def _size(rows: range, cols: range, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> int:

@@ -147,6 +147,11 @@ def tree_sum(task: Callable[[int], numpy.ndarray], count: int, engine: Engine) -
     return tree.total()
 
 
+def one_by_one(asks: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """``Matrix.together`` where nothing is saved by it."""
+    return [getattr(matrix, name)(*arguments) for matrix, name, *arguments in asks]
+
+
 def visit_tiles(matrix: Matrix, engine: Engine, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
     """The pass behind ``Matrix.tiles``: row blocks in parallel, the tiles of one in order."""
     row_ranges, col_ranges = ranges(matrix.grid[0]), ranges(matrix.grid[1])

@@ -12,7 +12,7 @@ from ..errors import InputError, UsageError
 from ..lazy import np
 from .dense import SINGLE
 from .facts import MatrixFacts, sweep
-from .grid import TILE, cuts, ranges, row_blocks, visit_tiles
+from .grid import TILE, cuts, one_by_one, ranges, row_blocks, visit_tiles
 from .tiles import scale_exactly
 from .watch import UNWATCHED, Watch
 
@@ -166,6 +166,9 @@ class KernelMatrix:
                 piece = slice(top, min(top + TILE, b)), slice(left, min(left + TILE, d))
                 out[piece[0].start - a : piece[0].stop - a, piece[1].start - c : piece[1].stop - c] = self.block(*piece)
         return out
+
+    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return one_by_one(asks)
 
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
         return visit_tiles(self, self.engine, visit)

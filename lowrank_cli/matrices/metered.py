@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .facts import MatrixFacts
     from .watch import Watch
 
+#: Products with blocks of columns in passes that have any.
+PRODUCTS = {"matmat": 1, "rmatmat": 1, "normal_matmat": 2, "adjoint_normal_matmat": 2}
+
 
 @dataclasses.dataclass
 class Ledger:
@@ -116,6 +119,15 @@ class Metered:
     def adjoint_normal_matmat(self, Y: np.ndarray, keep: bool = False) -> tuple[Any, Any]:
         with self._passing(2, Y.shape[1]):
             return self.inner.adjoint_normal_matmat(Y, keep)
+
+    def together(self, *asks: Any) -> list[Any]:
+        """What each (matrix, name, argument, ...) gives, in one pass; the matrices are this one, scaled or in single
+        precision perhaps."""
+        with self._passing():
+            for _, name, argument, *_ in asks:
+                if name in PRODUCTS:
+                    self._charge(PRODUCTS[name], argument.shape[1])
+            return self.inner.together([(matrix.inner, *rest) for matrix, *rest in asks])
 
     def gram(self) -> np.ndarray:
         """A^H A of a dense matrix, in one pass."""

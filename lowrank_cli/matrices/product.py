@@ -10,7 +10,7 @@ from ..errors import UsageError
 from ..lazy import np
 from .adjoint import Adjoint, adjoint_of
 from .facts import MatrixFacts, sweep
-from .grid import cuts, ranges, visit_tiles
+from .grid import cuts, one_by_one, ranges, visit_tiles
 from .metered import Metered
 
 if TYPE_CHECKING:
@@ -76,6 +76,9 @@ class Product:
         for inner in self._inner:
             total += np.ascontiguousarray(self.X.block(rows, inner)) @ np.ascontiguousarray(self.Y.block(inner, cols))
         return total
+
+    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return one_by_one(asks)
 
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
         return visit_tiles(self, self.engine, visit)

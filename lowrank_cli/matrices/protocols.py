@@ -75,6 +75,11 @@ class Matrix(Operator, Protocol):
         """(A^H Y, A (A^H Y)) in one pass."""
         ...
 
+    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """What each (matrix, name, argument, ...) gives, such as (A, "sweep", False) and (A.single(0), "matmat", X), in
+        one pass: the matrices are this one or have been made of it by ``scaled`` or ``single``."""
+        ...
+
     def rows(self, index: np.ndarray, scale: np.ndarray | None = None) -> Any:
         """A[index, :], bit for bit, or its rows times scale; sparse (csr_array) when the matrix is."""
         ...

@@ -39,22 +39,29 @@ class Slab:
 class Source(Protocol):
     """Entries of an m x n matrix.
 
-    strips: 0 when every slab has all columns, 1 when every slab has all rows, None when it may have neither; "both" for
-    the one slab that is the whole matrix. sums: the CRC-32 of each tile, by row and column block, of those that have
-    been read from a file, else -1; None for an array in memory.
+    strips: 0 asks for slabs of whole rows, 1 for slabs of whole columns, None for what comes easiest. sums: the CRC-32
+    of each tile, by row and column block, of those that have been read from a file, else -1; None for an array in
+    memory.
     """
 
     shape: tuple[int, int]
     dtype: numpy.dtype
-    strips: int | str | None
     sums: numpy.ndarray | None
 
-    def plan(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> list[tuple[range, range]]:
+    def gives(self, strips: int, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> bool:
+        """Whether such slabs can be had, at about the price of others."""
+        ...
+
+    def plan(
+        self, row_cuts: Sequence[int], col_cuts: Sequence[int], strips: int | None = None
+    ) -> list[tuple[range, range]]:
         """Row blocks and column blocks of each slab. Every tile comes once; the row blocks of one column block come in
         order, and the column blocks of one row block."""
         ...
 
-    def slabs(self, row_cuts: Sequence[int], col_cuts: Sequence[int], first: int = 0) -> Iterator[Slab]:
+    def slabs(
+        self, row_cuts: Sequence[int], col_cuts: Sequence[int], strips: int | None = None, first: int = 0
+    ) -> Iterator[Slab]:
         """The slabs of the plan, from that one on."""
         ...
 
@@ -108,7 +115,6 @@ def compared(
 class InMemory:
     """An array, in either storage order: one slab."""
 
-    strips: int | str | None = "both"
     sums: numpy.ndarray | None = None
 
     def __init__(self, array: numpy.ndarray):
@@ -117,10 +123,17 @@ class InMemory:
         self.shape: tuple[int, int] = (int(array.shape[0]), int(array.shape[1]))
         self.dtype = array.dtype
 
-    def plan(self, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> list[tuple[range, range]]:
+    def gives(self, strips: int, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> bool:
+        return True
+
+    def plan(
+        self, row_cuts: Sequence[int], col_cuts: Sequence[int], strips: int | None = None
+    ) -> list[tuple[range, range]]:
         return [(range(len(row_cuts) - 1), range(len(col_cuts) - 1))]
 
-    def slabs(self, row_cuts: Sequence[int], col_cuts: Sequence[int], first: int = 0) -> Iterator[Slab]:
+    def slabs(
+        self, row_cuts: Sequence[int], col_cuts: Sequence[int], strips: int | None = None, first: int = 0
+    ) -> Iterator[Slab]:
         for blocks in self.plan(row_cuts, col_cuts)[first:]:
             yield Slab(*blocks, self.array)
 

@@ -13,7 +13,7 @@ from ..kernels.sweep import TileFacts, tile_sweep
 from ..lazy import np
 from .dense import SINGLE
 from .facts import MatrixFacts, combine, refuse_not_finite
-from .grid import ranges, sparse_grid, sparse_row_cuts, visit_tiles
+from .grid import one_by_one, ranges, sparse_grid, sparse_row_cuts, visit_tiles
 from .tiles import scale_exactly
 from .watch import UNWATCHED, Watch
 
@@ -154,6 +154,9 @@ class SparseMatrix:
     def restricted(self, rows: numpy.ndarray, cols: numpy.ndarray) -> SparseMatrix:
         """The matrix of the rows and columns at these indices, on the same engine."""
         return SparseMatrix(self.array[rows][:, cols], self.engine, self.name, self.watch)
+
+    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return one_by_one(asks)
 
     def row_parts(self) -> Iterator[tuple[range, Any]]:
         """(row blocks, their rows as a csr_array): all of them at once."""

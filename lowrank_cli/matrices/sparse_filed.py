@@ -15,7 +15,7 @@ from ..kernels.sweep import TileFacts, exponent_for, sweep_numpy
 from ..lazy import np
 from .dense import SINGLE
 from .facts import MatrixFacts, combine, refuse_not_finite
-from .grid import ranges, sparse_grid, sparse_row_cuts
+from .grid import one_by_one, ranges, sparse_grid, sparse_row_cuts
 from .lines import Lines, Strip
 from .sparse import Piece, compiled_for, scaled_lines
 from .tiles import scale_exactly
@@ -239,6 +239,9 @@ class FiledSparseMatrix:
             along = np.repeat(np.arange(strip.lines.start, strip.lines.stop), np.diff(strip.pointer))
             rows, cols = (along, strip.indices) if self.lines.by_rows else (strip.indices, along)
             yield Piece(rows, cols, self._values(strip.data))
+
+    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return one_by_one(asks)
 
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
         row_ranges, col_ranges = ranges(self.grid[0]), ranges(self.grid[1])

@@ -29,7 +29,7 @@ def scratch(monkeypatch):
 
     monkeypatch.setattr(tall, "room", Counted)
     monkeypatch.setattr(blocks, "room", Counted)
-    monkeypatch.setattr("lowrank_cli.matrices.dense.room", Counted)
+    monkeypatch.setattr("lowrank_cli.matrices.passes.room", Counted)
     return made
 
 
