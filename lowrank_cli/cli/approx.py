@@ -13,7 +13,7 @@ from ..budget import Budget
 from ..companions import COMPANIONS
 from ..errors import Exit, UsageError
 from ..factors import TABLE as FACTORS
-from ..formats import NAMED
+from ..formats import MATRIX_NAMED, NAMED
 from ..options import flag
 from ..registry import find
 from . import allotted, batch, checkpoint, inputs, pictures, shared
@@ -70,7 +70,8 @@ OUTPUT = (
     ),
     Param(
         "part",
-        f"With -o: write only this array of the factors, or '{PRODUCT}' for the dense approximation, as .npy.",
+        f"With -o: write only this array of the factors, or '{PRODUCT}' for the dense approximation, as "
+        f"{MATRIX_NAMED}.",
         ("--part",),
         "NAME",
         "Output",

@@ -167,10 +167,9 @@ def check_types(output: str | None, loaded: list[Loaded]) -> None:
 
 def check_array_name(output: str) -> None:
     """Raise UsageError when an array cannot be written under this name."""
-    from ..formats.atomic import is_stream
+    from ..formats.saving import matrix_file
 
-    if not output.lower().endswith(".npy") and not is_stream(output):
-        raise UsageError("an array is written as .npy", where=output, hint="let the name of the output end in .npy")
+    matrix_file(output)
 
 
 def load(
