@@ -201,8 +201,8 @@ def resumable(checkpoint: Checkpoint, job: Job, inputs: Mapping[str, Loaded], en
 
 
 def _stays(loaded: Loaded) -> bool:
-    """Whether the matrix stays in its file."""
-    return hasattr(loaded.array, "bytes_read")
+    """Whether the matrix is dense and stays in its file."""
+    return hasattr(loaded.array, "sums")
 
 
 def tiled(loaded: Loaded, engine: Engine) -> Matrix:

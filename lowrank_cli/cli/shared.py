@@ -149,11 +149,11 @@ def check_output(output: str | None, inputs: list[str], values: Values, terminal
             raise UsageError("binary data does not go to a terminal", hint="use -o FILE, or pipe it into something")
         terminal.data_descriptor()
         return
-    from ..formats.opening import split_item
+    from ..formats.opening import files
     from ..formats.saving import check_target
 
-    files = [split_item(path)[0] for path in inputs if path != STDIN]
-    check_target(output, files, bool(values.get("no_clobber")))
+    read = [file for path in inputs if path != STDIN for file in files(path)]
+    check_target(output, read, bool(values.get("no_clobber")))
 
 
 def check_types(output: str | None, loaded: list[Loaded]) -> None:
@@ -195,8 +195,10 @@ def say_notes(loaded: Loaded, notes: Sequence[str], terminal: Terminal) -> None:
 
 def _is_stream(path: str) -> bool:
     from ..formats.opening import split_item
+    from ..formats.patterns import is_pattern
 
-    return path == STDIN or not os.path.isfile(split_item(path)[0])
+    file = split_item(path)[0]
+    return path == STDIN or not (is_pattern(file) or os.path.isfile(file))
 
 
 def since(started: float) -> float:
