@@ -216,6 +216,11 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
         n, d = points.shape
         values = points.block(slice(0, n), slice(0, d))
         return KernelMatrix(values, loaded.kernel, engine, name=_name(loaded), watch=loaded.watch)
+    if hasattr(loaded.array, "cluster"):
+        from .matrices.spread import spread_over
+
+        on: Any = loaded.array
+        return spread_over(on.cluster, tiled(dataclasses.replace(loaded, array=on.filed), engine), on.reader)
     if hasattr(loaded.array, "indptr"):
         from .matrices.sparse import SparseMatrix
 

@@ -16,21 +16,24 @@ from ..factors import TABLE as FACTORS
 from ..formats import MATRIX_NAMED, NAMED
 from ..options import flag
 from ..registry import find
-from . import allotted, batch, checkpoint, inputs, pictures, shared
+from . import allotted, batch, checkpoint, clusters, inputs, kernels, pictures, shared
 from . import names as labels
 from .command import Command, Param, Values
 from .inputs import Input
-from .params import budget_params, method_params, read_budget, read_options, real, whole
+from .params import budget_params, method_params, read_budget, read_options, whole
 from .progress import patience
 from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..algorithms.outcome import Outcome
     from ..api import Job
+    from ..engines.cluster import Cluster
     from ..formats.loaded import Loaded
     from ..matrices.kernel import Kernel
 
 DEFAULT_METHOD = "svd"
+#: What the workers of a cluster know nothing of.
+_ALONE = ("kernel", "single_pass", "spool", "checkpoint")
 #: Part of a factorization that is none of its arrays: the dense product of all.
 PRODUCT = "product"
 
@@ -41,14 +44,6 @@ METHOD = Param(
     "NAME",
     "Method",
     choices=lambda: METHODS,
-)
-KERNEL = Param(
-    "kernel",
-    "Take A as n points, one a row, and factor their n x n kernel matrix, which is never stored: gaussian:S is "
-    "exp(-|x-y|^2 / 2 S^2), laplace:S is exp(-|x-y|_1 / S).",
-    ("--kernel",),
-    "NAME:S",
-    "Input",
 )
 ONCE = Param(
     "single_pass",
@@ -89,27 +84,17 @@ class _Work:
     companions: dict[str, str]
     part: str | None
     kernel: Kernel | None = None
-
-
-def _kernel(text: str | None) -> Kernel | None:
-    """The kernel that NAME:S spells."""
-    if text is None:
-        return None
-    from ..matrices.kernel import Kernel
-
-    name, colon, scale = text.partition(":")
-    if not colon:
-        raise UsageError(f"--kernel {text!r} has no scale", hint="write it like gaussian:1.5")
-    return Kernel(name, real(scale, "kernel"))
+    cluster: Cluster | None = None
 
 
 def _params(names: tuple[str, ...] | None = None) -> tuple[Param, ...]:
     """With the options of all methods, or of those named."""
-    before = (inputs.MATRICES, *shared.INPUT, shared.SPOOL, KERNEL, *_COMPANIONS, *budget_params(), ONCE, METHOD)
+    before = (inputs.MATRICES, *shared.INPUT, shared.SPOOL, kernels.PARAM, *_COMPANIONS, *budget_params(), ONCE, METHOD)
     after = (
         labels.NAMES,
         shared.SEED,
         *shared.RESOURCES,
+        *clusters.PARAMS,
         *checkpoint.PARAMS,
         *batch.PARAMS,
         *allotted.PARAMS,
@@ -138,14 +123,18 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
     checkpoint.check(values, len(given))
     if len(given) > 1 and shared.STDIN in others:
         raise UsageError("standard input can be read only once, not for each input", hint="save it as a file first")
+    clusters.check(values, [*work.companions, *_ALONE, *(param.name for param in allotted.PARAMS)])
     placed = inputs.with_outputs(given, values.get("output"), others, values, terminal)
     placed = pictures.place(placed, others, values, terminal)
 
-    def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
-        return _one(work, matrix, threads, values, terminal)
+    with clusters.opened(values) as cluster:
+        work = dataclasses.replace(work, cluster=cluster)
 
-    if ask is None:
-        return batch.run(how, placed, one, terminal)
+        def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
+            return _one(work, matrix, threads, values, terminal)
+
+        if ask is None:
+            return batch.run(how, placed, one, terminal)
 
     def ranked(matrix: Input, rank: int, threads: int, terminal: Terminal) -> batch.Result:
         job = dataclasses.replace(work.job, budget=Budget(rank))
@@ -162,7 +151,7 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
         from ..reports.facts import plain, with_run
 
         spool = values.get("spool")
-        matrix = shared.load(given.path, given.item, terminal, once=_most(work), spool=spool)
+        matrix = shared.load(given.path, given.item, terminal, work.cluster, once=_most(work), spool=spool)
         matrix = dataclasses.replace(matrix, kernel=work.kernel)
         others = {name: shared.load(path, None, terminal, spool=spool) for name, path in work.companions.items()}
         shared.check_types(None if work.part else given.output, [matrix, *others.values()])
@@ -218,7 +207,7 @@ def _read(command: str, method: str, values: Values) -> _Work:
         )
     job = Job(command, method, budget, read_options(method, values, _others()), seed)
     labels.check(values, method, job.options)
-    return _Work(job, companions, part, _kernel(values.get("kernel")))
+    return _Work(job, companions, part, kernels.read(values.get("kernel")))
 
 
 def _most(work: _Work) -> int | None:
@@ -297,7 +286,7 @@ def _with_run(
         values,
         terminal,
         bytes_read=sum(getattr(one.array, "bytes_read", one.item.bytes) for one in loaded),
-        engine="threads" if facts["threads"] > 1 else "serial",
+        engine=clusters.name(work.cluster, facts["threads"]),
         **facts,
     )
     facts |= {f"{name}_path": path for name, path in work.companions.items()}
