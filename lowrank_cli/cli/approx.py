@@ -192,6 +192,8 @@ def _read(command: str, method: str, values: Values) -> _Work:
     if values.get("single_pass"):
         if values.get("spool"):
             raise UsageError("--single-pass and --spool contradict each other", hint="a spooled stream is read again")
+        if budget.passes not in (None, 1):
+            raise UsageError(f"--single-pass and --passes {budget.passes} contradict each other", hint="give one")
         budget = dataclasses.replace(budget, passes=1)
     loaded_method.settled(budget, once=False)
     if loaded_method.of_product and budget.rank is None and not budget.has_tolerance:
