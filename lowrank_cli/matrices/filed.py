@@ -46,6 +46,11 @@ class Filed:
         self._buffers: list[numpy.ndarray] = []
         self._ahead = Ahead()
 
+    @property
+    def buffers(self) -> int:
+        """Bytes of both buffers, about."""
+        return 2 * min(self._entries, self.shape[0] * self.shape[1]) * self.dtype.itemsize
+
     def gives(self, strips: int, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> bool:
         """Whether whole lines of four blocks fit; where they lie apart in the file, with pieces long enough to read."""
         marks, length = (col_cuts, self.shape[0]) if strips else (row_cuts, self.shape[1])
