@@ -43,7 +43,7 @@ lint: $(V)/.ok ## ruff and the import contract
 	$(BIN)/ruff format --check -q .
 	@log=$$($(BIN)/lint-imports) || { printf '%s\n' "$$log"; exit 1; }
 
-docs: $(V)/.ok ## renew docs/cli.md and docs/methods.md, run the sessions of the README, follow the links of every page
+docs: $(V)/.ok ## renew docs/cli.md, docs/lowrank.1 and docs/methods.md, run the sessions of the README, follow the links of every page
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_methods.py
 	$(BIN)/pytest tests/docs $(ARGS)

@@ -1,7 +1,8 @@
-"""Write docs/cli.md: every command's help, as the program prints it on a terminal of 80 columns.
+"""Write docs/cli.md, every command's help as the program prints it on a terminal of 80 columns, and docs/lowrank.1, the
+man page from the same parameters.
 
-.venv/bin/python docs/generate_cli.py          writes the page
-.venv/bin/python docs/generate_cli.py --check  says whether it is current, by its exit code
+.venv/bin/python docs/generate_cli.py          writes the pages
+.venv/bin/python docs/generate_cli.py --check  says whether they are current, by its exit code
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import manual
+import writing
+
 from lowrank_cli.cli import TABLE
 
 PAGE = Path(__file__).with_name("cli.md")
+MANUAL = Path(__file__).with_name("lowrank.1")
 _HEAD = """# Command line
 
 Written by `docs/generate_cli.py`; `make docs` renews it, and a test compares it with the program.
@@ -40,14 +45,7 @@ def _section(title: str, text: str) -> str:
 
 
 def main(argv: list[str]) -> int:
-    if argv not in ([], ["--check"]):
-        print("usage: generate_cli.py [--check]", file=sys.stderr)
-        return 2
-    text = page()
-    if argv:
-        return int(not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text)
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
+    return writing.main({PAGE: page, MANUAL: manual.page}, argv)
 
 
 if __name__ == "__main__":

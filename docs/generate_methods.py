@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import writing
+
 from lowrank_cli.algorithms import TABLE
 
 PAGE = Path(__file__).with_name("methods.md")
@@ -34,14 +36,7 @@ def _row(name: str) -> str:
 
 
 def main(argv: list[str]) -> int:
-    if argv not in ([], ["--check"]):
-        print("usage: generate_methods.py [--check]", file=sys.stderr)
-        return 2
-    text = page()
-    if argv:
-        return int(not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text)
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
+    return writing.main({PAGE: page}, argv)
 
 
 if __name__ == "__main__":

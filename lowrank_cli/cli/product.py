@@ -40,7 +40,7 @@ COMMAND = Command(
     params=_params,
     run=_run,
     epilog="""Examples:
-  lowrank product X.npy Y.npy --rank 200 -o XY.npz
+  lowrank product X.npy Y.npy --rank 100 -o XY.npz
   lowrank product X.npy Y.npy --rtol 0.05 --scheme priority
 
 Exit: 0 done, 2 usage, 3 tolerance missed (output written), 4 input, 5 output.""",

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ..budget import Budget
 from ..errors import DamagedError, Exit, UsageError
 from ..streams import Streams
-from . import shared
+from . import batch, shared
 from .command import Command, Param, Values
+from .inputs import Input
 from .params import field_param, real, whole
 from .progress import patience
 from .terminal import Terminal
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def _params() -> tuple[Param, ...]:
     return (
-        Param("factors", "A file of saved factors.", metavar="F"),
+        Param("factors", "Saved factors; several are a batch.", metavar="F...", kind="many"),
         Param("against", "The matrix they came from: PATH, PATH:ITEM, or -.", ("--against",), "A", "Input"),
         *shared.INPUT,
         Param("times", "Second factor, when they came from a product.", ("--times",), "Y", "Input"),
@@ -38,36 +39,46 @@ def _params() -> tuple[Param, ...]:
         ),
         shared.SEED,
         *shared.RESOURCES,
+        *batch.PARAMS,
         *shared.REPORT,
         *shared.TALK,
     )
 
 
 def _run(values: Values, terminal: Terminal) -> int:
-    against, times, face = values.get("against"), values.get("times"), shared.face(values)
+    against, times = values.get("against"), values.get("times")
     if against is None and (times is not None or values.get("sample")):
         raise UsageError("without --against only the file itself is checked", hint="add --against A")
-    threads = shared.threads(values)
-    inputs = [values["factors"], *(path for path in (against, times) if path is not None)]
-    shared.check_inputs(inputs)
-    started = time.perf_counter()
+    how = batch.plan("verify", values, threads=shared.threads(values))
+    paths, matrices = list(values["factors"]), [path for path in (against, times) if path is not None]
+    shared.check_inputs([*paths, *matrices])
+    if len(paths) > 1 and shared.STDIN in matrices:
+        raise UsageError("standard input can be read only once, not for each input", hint="save it as a file first")
+
+    def one(given: Input, threads: int, terminal: Terminal) -> batch.Result:
+        return _one(given.path, threads, values, terminal)
+
+    return batch.run(how, [Input(path) for path in paths], one, terminal)
+
+
+def _one(path: str, threads: int, values: Values, terminal: Terminal) -> batch.Result:
     from ..reports.facts import started as head
     from ..reports.facts import with_run
 
-    with patience(terminal, f"verify {values['factors']}"):
-        report = {**head("verify"), **_held(values, threads, terminal)}
-    facts = shared.run_facts(values, terminal, input_path=values["factors"], threads=threads)
-    report = with_run(report, **facts, seconds=shared.since(started), against_path=against, times_path=times)
-    terminal.show(face, [report])
-    return Exit.DONE if report["holds"] else Exit.MISMATCH
+    started = time.perf_counter()
+    with patience(terminal, f"verify {path}"):
+        report = {**head("verify"), **_held(path, values, threads, terminal)}
+    facts = shared.run_facts(values, terminal, input_path=path, threads=threads, seconds=shared.since(started))
+    report = with_run(report, **facts, against_path=values.get("against"), times_path=values.get("times"))
+    return batch.Result(report, Exit.DONE if report["holds"] else Exit.MISMATCH)
 
 
-def _held(values: Values, threads: int, terminal: Terminal) -> dict[str, Any]:
+def _held(path: str, values: Values, threads: int, terminal: Terminal) -> dict[str, Any]:
     """The verdict. Arrays that are not those the file's own digests name do not hold, whatever the matrix."""
     from ..analysis.verify import verify
     from ..formats import saving
 
-    path, against, times = values["factors"], values.get("against"), values.get("times")
+    against, times = values.get("against"), values.get("times")
     budget = Budget(rank=1, **given(values, "failure_probability", real))
     seed = Streams(**given(values, "seed", whole)).seed
     try:
@@ -123,7 +134,8 @@ COMMAND = Command(
     "recomputed. Exit 8 when it does not hold.",
     params=_params,
     run=_run,
-    epilog="""Example:
+    epilog="""Examples:
   lowrank verify A.svd.npz --against A.npy
-  lowrank verify A.svd.npz --orthogonality""",
+  lowrank verify A.svd.npz --orthogonality
+  lowrank verify out/*.h5 --keep-going --report tsv""",
 )

@@ -24,4 +24,6 @@ COMMAND = Command(
     help="Compile the kernels once into the cache, so that no later run has to.",
     params=lambda: (*shared.REPORT, *shared.TALK),
     run=_run,
+    epilog="""Example:
+  lowrank warmup -q""",
 )

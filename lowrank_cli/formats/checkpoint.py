@@ -229,7 +229,7 @@ class _Recorder(Watch):
         self._compare(matrix, sums, found)
         kept.resumed(self._number, done / len(plan))
         now = {"state": state, "sums": {} if sums is None else {self._name: sums}}
-        whole = False
+        saved, whole = done, False
         try:
             for step in start(done):
                 with kept.held():
@@ -237,10 +237,11 @@ class _Recorder(Watch):
                     yield step
                     done, whole = done + 1, True
                 if done < len(plan) and kept.due():
+                    saved = done
                     kept.keep(key, now, positions[done - 1])
         except BaseException as stop:
             # asked to stop, between two steps: what is done is not lost
-            if whole and done < len(plan) and not isinstance(stop, Exception):
+            if whole and saved < done < len(plan) and not isinstance(stop, Exception):
                 kept.keep(key, now, positions[done - 1])
             raise
         kept.keep(key, now)

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,19 +47,17 @@ class Folder:
             if not os.path.isdir(path):
                 raise UsageError("is a file, not a directory", where=path, hint="name a new or an empty directory")
             names = os.listdir(path)
-        strangers = sorted(name for name in names if not _OURS.fullmatch(name))
+        strangers = sorted(name for name in names if not self._ours(name))
         if strangers:
             raise UsageError(
                 f"is no checkpoint: it holds {strangers[0]!r}", where=path, hint="name a new or an empty directory"
             )
         self._lock = self._locked()
-        self._log = -1
+        self._log, self._end, self._generation, self.damaged = -1, 0, 0, False
+        self._states: dict[str, Record] = {}
+        self._done: dict[str, Record] = {}
         try:
-            self.damaged = False
             self.about = self._read_about()
-            self._states: dict[str, Record] = {}
-            self._done: dict[str, Record] = {}
-            self._generation = 0
             self._open_log()
             self._open_states()
         except BaseException:
@@ -134,6 +133,13 @@ class Folder:
             if made:
                 os.rmdir(self.path)
 
+    def _ours(self, name: str) -> bool:
+        """Whether we would have made a file of that name; a link is none, for it would be written through."""
+        try:
+            return bool(_OURS.fullmatch(name)) and stat.S_ISREG(os.lstat(os.path.join(self.path, name)).st_mode)
+        except FileNotFoundError:
+            return True
+
     def _locked(self) -> int:
         path = os.path.join(self.path, _LOCK)
         while True:
@@ -163,17 +169,19 @@ class Folder:
             return None
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror or error})", where=self.path) from error
-        with contextlib.suppress(ValueError, RecursionError):
+        try:
             about = json.loads(text)
-            schema = about.get("schema") if isinstance(about, dict) else None
-            if isinstance(schema, str) and schema.startswith(FAMILY) and schema != SCHEMA:
-                raise InputError(
-                    f"is a checkpoint of the layout {schema!r}, which this version cannot read",
-                    where=self.path,
-                    hint="finish the run with the version that began it, or remove the directory to start over",
-                )
-            if isinstance(about, dict) and about.pop("digest", None) == _digest(about):
-                return about
+        except (ValueError, RecursionError):
+            about = None
+        schema = about.get("schema") if isinstance(about, dict) else None
+        if isinstance(schema, str) and schema.startswith(FAMILY) and schema != SCHEMA:
+            raise InputError(
+                f"is a checkpoint of the layout {schema!r}, which this version cannot read",
+                where=self.path,
+                hint="finish the run with the version that began it, or remove the directory to start over",
+            )
+        if isinstance(about, dict) and about.pop("digest", None) == _digest(about):
+            return about
         self.damaged = True
         return None
 
@@ -181,7 +189,6 @@ class Folder:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         with explained(self.path):
             self._log = os.open(os.path.join(self.path, _PASSES), flags, 0o666)
-        self._end = 0
         for record in records(self._log):
             self._done[record.key] = record
             self._end = record.end

@@ -83,7 +83,8 @@ class _File:
             try:
                 came = os.preadv(self._file.fileno(), [view[done : done + _PIECE]], offset + done)
             except OSError as error:
-                raise InputError(f"reading failed ({error.strerror or error})", where=self.path) from error
+                where = f"at byte {offset + done}"
+                raise InputError(f"reading failed {where} ({error.strerror or error})", where=self.path) from error
             if not came:
                 raise InputError("changed while it was being read: it became shorter", where=self.path)
             done += came

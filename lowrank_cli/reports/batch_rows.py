@@ -11,7 +11,7 @@ from .text import number, safe, shape, size
 
 def rows(report: dict[str, Any], full: bool) -> Iterator[Row]:
     """The lines of a batch; see ``reports.rows.rows``."""
-    done = [row for row in report["rows"] if "input" in row]
+    done = [row for row in report["rows"] if not _failed(row)]
     header, cells = _TABLES.get(report["of"], _TABLES["approx"])
     lines = [header, *(cells(row, full) for row in done)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
@@ -19,13 +19,17 @@ def rows(report: dict[str, Any], full: bool) -> Iterator[Row]:
     texts = iter(laid[1:])
     yield Row("", laid[0])
     for row in report["rows"]:
-        if "input" in row:
+        if not _failed(row):
             said = _remark(row)
             yield Row(_name(row), next(texts), said, "warning" if said else "")
         else:
             yield Row(_name(row), "failed", safe(row["error"]["message"]), "warning")
     yield from _whole(report, full)
     yield from _counts(report, full)
+
+
+def _failed(row: dict[str, Any]) -> bool:
+    return "message" in (row.get("error") or {})
 
 
 def _name(row: dict[str, Any]) -> str:
@@ -36,6 +40,8 @@ def _name(row: dict[str, Any]) -> str:
 
 def _remark(row: dict[str, Any]) -> str:
     """What a reader must not miss of one input."""
+    if "holds" in row:
+        return "" if row["holds"] else safe(row.get("reason") or "does not hold")
     if row["status"] != "converged":
         return safe(row["status"])
     return "larger than the matrix" if ((row.get("compression") or {}).get("ratio") or 1) < 1 else ""
@@ -66,6 +72,11 @@ def _spectrum(row: dict[str, Any], full: bool) -> tuple[str, ...]:
     )
 
 
+def _verdict(row: dict[str, Any], full: bool) -> tuple[str, ...]:
+    measured = "" if row["measured"] is None else number(row["measured"], full)
+    return number(row["claimed"], full), measured, "yes" if row["holds"] else "NO", _seconds(row, full)
+
+
 def _seconds(row: dict[str, Any], full: bool) -> str:
     seconds = (row.get("run") or {}).get("seconds")
     return "" if seconds is None else f"{number(seconds, full) if full else f'{seconds:.2f}'} s"
@@ -75,6 +86,7 @@ def _seconds(row: dict[str, Any], full: bool) -> str:
 _TABLES: dict[str, tuple[tuple[str, ...], Callable[[dict[str, Any], bool], tuple[str, ...]]]] = {
     "approx": (("rank", "error", "bytes", "smaller", "time"), _approximation),
     "spectrum": (("shape", "s_1", "Frobenius", "numeric rank", "stable rank", "time"), _spectrum),
+    "verify": (("claimed", "measured", "holds", "time"), _verdict),
 }
 
 
@@ -87,7 +99,8 @@ def _whole(report: dict[str, Any], full: bool) -> Iterator[Row]:
     wanted = size(asked["bytes"], full) if "bytes" in asked else f"relative error {number(asked['rtol'], full)}"
     tone = "good" if total["met"] else "warning"
     yield Row("asked in all", wanted, "" if total["met"] else "The budget was not kept.", tone)
-    yield Row("error in all", number(total["error"]["relative"], full), "relative, Frobenius norm, exact: measured")
+    known = "exact: measured" if total["error"]["kind"] == "exact" else "an upper bound"
+    yield Row("error in all", number(total["error"]["relative"], full), f"relative, Frobenius norm, {known}")
     least = number(total["optimal"]["relative_lower"], full)
     yield Row("best possible", f"at least {least}", "Smallest relative error of any ranks in the same bytes.")
     ratio = f"{number(numbers['ratio'], full)} x"

@@ -203,3 +203,19 @@ def test_jobs_share_what_memory_there_is(monkeypatch):
         with memory.shared_by(1):
             assert memory.available_memory() == 1000
     assert memory.available_memory() == 1000
+
+
+def test_verify_takes_several_and_exits_8_when_one_does_not_hold(lowrank, files, tmp_path, monkeypatch):
+    from lowrank_cli.analysis import verify
+
+    lowrank("approx", *files[:2], "-k", "2", "-o", "{dir}/{stem}.npz", "-q")
+    saved = [path.replace(".npy", ".npz") for path in files[:2]]
+    verdicts = iter([False, True, True, False, True])
+    monkeypatch.setattr(
+        verify, "verify", lambda *args, **more: {"claimed": 0.25, "measured": 0.5, "holds": next(verdicts)}
+    )
+    done = lowrank("verify", *saved, "--against", files[0], "--json")
+    assert done.code == 8 and [one["holds"] for one in reports(done)] == [False, True]
+    table = lowrank("verify", *saved, "--against", files[0])
+    assert table.code == 8 and "does not hold" in table.out and "2 of 2 done" in table.out
+    assert lowrank("verify", saved[0], str(tmp_path / "none.npz"), "--keep-going").code == 1

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from contracts import cases
 from contracts.cases import CASES
+from contracts.stopping import stopped_everywhere
 from scipy.sparse import csr_array
 
 from lowrank_cli import api
 from lowrank_cli.budget import Budget
 from lowrank_cli.formats import npy
-from lowrank_cli.formats.checkpoint import Checkpoint
 from lowrank_cli.formats.memory import from_array
 
 #: Bytes a matrix may take before it stays in its file: in slabs of less than a third of a 1100 x 510 one.
@@ -27,30 +27,6 @@ VARIANTS = [
     *((case, {"rtol": 0.3}) for case in ("id", "cur", "qb", "cr auto", "nystrom sketch", "given left")),
     *((case, {"rank": 9, "norm": "spectral"}) for case in ("id rows", "cur")),
 ]
-
-
-class Killed(BaseException):
-    """What no code of ours catches."""
-
-
-class Stopping(Checkpoint):
-    """Ends the run when it has kept something for the first time."""
-
-    def keep(self, key, what, position=None):
-        super().keep(key, what, position)
-        raise Killed
-
-
-def stopped_everywhere(path, run):
-    """What the run comes to that is started again until it ends, and how often it was stopped."""
-    for stops in itertools.count():
-        try:
-            with Stopping(path, every=0) as kept:
-                found = run(kept)
-                kept.finish()
-                return found, stops
-        except Killed:
-            assert stops < 500
 
 
 def interrupted(case, asked, load, tmp_path):

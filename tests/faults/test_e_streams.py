@@ -213,7 +213,7 @@ def test_e06_more_than_memory_is_refused_before_it_comes(shell, tmp_path):
     shape = (10**9, 10**6)
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": shape})
     (tmp_path / "header").write_bytes(header.getvalue())
-    assert "memory" in one_error(shell("(cat header; yes) | L approx - -k 5"), 7)
+    assert "memory" in one_error(shell("(cat header; yes) | L approx - -k 5 -q"), 7)
 
 
 def test_e13_numbers_in_a_pipe_are_whole(shell, matrix):
