@@ -21,7 +21,17 @@ def test_there_are_ten_tasks_with_a_session_each():
     assert all(len(sessions.blocks(task, "console")) == 1 for task in TASKS)
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.splitlines()[0])
+#: Tasks that are typed among the fast tests.
+FAST = ("1", "3", "6", "10")
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param(task, id=task.splitlines()[0], marks=() if task.split(".")[0] in FAST else pytest.mark.slow)
+        for task in TASKS
+    ],
+)
 def test_a_task_prints_what_the_page_shows(task, tmp_path):
     shutil.copytree(ROOT / "samples", tmp_path / "samples", ignore=shutil.ignore_patterns("out"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
