@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import Exit, UsageError
+from ..formats import MATRIX_NAMED
 from . import shared
 from .command import Command, Param, Values
 from .terminal import Terminal
 
 
 def _params() -> tuple[Param, ...]:
-    output = "Where the product goes, as .npy; - for standard output."
+    output = f"Where the product goes ({MATRIX_NAMED}); - for standard output."
     return (
         Param("factors", "A file of saved factors.", metavar="F"),
         Param("block", "The block: PATH, PATH:ITEM, or - for standard input.", metavar="X"),

@@ -26,7 +26,8 @@ _PACKED = (".gz", ".bz2")
 MATRICES = Param(
     "matrix",
     "The matrix: PATH, PATH:ITEM, or - for standard input. Several are a batch; PATH:PATTERN is every matrix of the "
-    "file whose name fits, such as 'model.safetensors:layers.*'.",
+    "file whose name fits, such as 'model.safetensors:layers.*'. A quoted pattern of files, such as 'part-*.npy', is "
+    "one matrix: their rows below one another.",
     metavar="A...",
     kind="many",
 )

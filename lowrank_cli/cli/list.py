@@ -6,8 +6,8 @@ from typing import Any
 
 from ..algorithms import TABLE as METHODS
 from ..errors import Exit, UsageError
+from ..formats import MATRICES, WRITERS
 from ..formats import TABLE as FORMATS
-from ..formats import WRITERS
 from . import shared
 from .command import Command, Param, Values
 from .terminal import Terminal
@@ -19,7 +19,10 @@ def _rows(what: str) -> list[dict[str, Any]]:
     if what == "methods":
         return [{"name": name, "summary": entry.summary} for name, entry in METHODS.items()]
     read = [{"name": name, "use": "read", "summary": entry.summary} for name, entry in FORMATS.items()]
-    return read + [{"name": name, "use": "write", "summary": entry.summary} for name, entry in WRITERS.items()]
+    tables = (WRITERS, MATRICES)
+    return read + [
+        {"name": name, "use": "write", "summary": entry.summary} for table in tables for name, entry in table.items()
+    ]
 
 
 def _run(values: Values, terminal: Terminal) -> int:

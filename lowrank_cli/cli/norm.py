@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..algorithms.norms import NormOptions
 from ..errors import Exit, UsageError
-from ..formats import NAMED
+from ..formats import NAMED, SINGLE
 from ..options import described
 from . import shared
 from .command import Command, Param, Values
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 OUTPUT = Param(
     "output",
-    f"Save the gradient: as an SVD of rank one ({NAMED}), or dense (.npy); - writes a stored .npz to standard output.",
+    f"Save the gradient: as an SVD of rank one ({NAMED}), or dense ({', '.join(SINGLE)}); - writes a "
+    "stored .npz to standard output.",
     ("-o", "--output"),
     "FILE",
     "Output",
@@ -83,7 +84,7 @@ def _check_output(output: str | None, options: NormOptions) -> None:
         return
     if options.gradient is None:
         raise UsageError("-o saves a gradient, and none was asked for", hint="add --gradient spectral")
-    if not shared.to_stdout(output) and not output.lower().endswith(".npy"):
+    if not shared.to_stdout(output) and not output.lower().endswith(SINGLE):
         from ..formats.saving import check_suffix
 
         check_suffix(output)
@@ -97,7 +98,7 @@ def _write(output: str | None, factor: SVD | None, report: dict[str, Any], value
     no_clobber = bool(values.get("no_clobber"))
     if shared.to_stdout(output):
         saving.write_factors_to(terminal.data_descriptor(), factor, report)
-    elif output.lower().endswith(".npy"):
+    elif output.lower().endswith(SINGLE):
         saving.write_array(factor.reconstruct(), output, no_clobber=no_clobber)
     else:
         saving.save(factor, report, output, no_clobber=no_clobber)

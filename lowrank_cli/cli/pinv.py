@@ -7,7 +7,7 @@ from typing import Any
 
 from ..algorithms.pseudoinverse import PseudoinverseOptions
 from ..errors import Exit, UsageError
-from ..formats import NAMED
+from ..formats import NAMED, SINGLE
 from ..options import described
 from . import shared
 from .command import Command, Param, Values
@@ -20,14 +20,13 @@ APPLY = Param(
 )
 OUTPUT = Param(
     "output",
-    f"Save the pseudo-inverse as the factors of an SVD ({NAMED}) or dense (.npy), with --apply the solution X (.npy);"
-    " - for standard output.",
+    f"Save the pseudo-inverse as the factors of an SVD ({NAMED}) or dense ({', '.join(SINGLE)}), with --apply "
+    "the solution X; - for standard output.",
     ("-o", "--output"),
     "FILE",
     "Output",
 )
 DENSE = Param("dense", "With -o -: the dense matrix as .npy, not factors.", ("--dense",), None, "Output", "switch")
-_ARRAY = ".npy"
 
 
 def _params() -> tuple[Param, ...]:
@@ -107,7 +106,7 @@ def _as_array(values: Values) -> bool:
         return False
     if shared.to_stdout(output):
         return dense or solution
-    if dense or solution or output.lower().endswith(_ARRAY):
+    if dense or solution or output.lower().endswith(SINGLE):
         shared.check_array_name(output)
         return True
     from ..formats.saving import check_suffix

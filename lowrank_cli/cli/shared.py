@@ -16,6 +16,7 @@ from .params import whole
 from .terminal import Terminal
 
 if TYPE_CHECKING:
+    from ..engines.cluster import Cluster
     from ..formats.loaded import Loaded
 
 STDIN = STDOUT = "-"
@@ -149,11 +150,11 @@ def check_output(output: str | None, inputs: list[str], values: Values, terminal
             raise UsageError("binary data does not go to a terminal", hint="use -o FILE, or pipe it into something")
         terminal.data_descriptor()
         return
-    from ..formats.opening import split_item
+    from ..formats.opening import files
     from ..formats.saving import check_target
 
-    files = [split_item(path)[0] for path in inputs if path != STDIN]
-    check_target(output, files, bool(values.get("no_clobber")))
+    read = [file for path in inputs if path != STDIN for file in files(path)]
+    check_target(output, read, bool(values.get("no_clobber")))
 
 
 def check_types(output: str | None, loaded: list[Loaded]) -> None:
@@ -167,20 +168,31 @@ def check_types(output: str | None, loaded: list[Loaded]) -> None:
 
 def check_array_name(output: str) -> None:
     """Raise UsageError when an array cannot be written under this name."""
-    from ..formats.atomic import is_stream
+    from ..formats.saving import matrix_file
 
-    if not output.lower().endswith(".npy") and not is_stream(output):
-        raise UsageError("an array is written as .npy", where=output, hint="let the name of the output end in .npy")
+    matrix_file(output)
 
 
 def load(
-    path: str, item: str | None, terminal: Terminal, *, once: int | None = None, spool: str | None = None
+    path: str,
+    item: str | None,
+    terminal: Terminal,
+    cluster: Cluster | None = None,
+    *,
+    once: int | None = None,
+    spool: str | None = None,
 ) -> Loaded:
-    """Open a matrix and pass on what the reader has to say; once, spool: see ``open_matrix``, of streams."""
-    from ..formats.opening import open_matrix
+    """Open a matrix, for the workers of a cluster if there is one, and pass on what the reader has to say; once, spool:
+    see ``open_matrix``, of streams."""
+    if cluster is None:
+        from ..formats.opening import open_matrix
 
-    spool = spool if _is_stream(path) else None
-    loaded = dataclasses.replace(open_matrix(path, item, once=once, spool=spool), watch=terminal.watch)
+        loaded = open_matrix(path, item, once=once, spool=spool if _is_stream(path) else None)
+    else:
+        from ..formats.clustered import open_on
+
+        loaded = open_on(cluster, path, item)
+    loaded = dataclasses.replace(loaded, watch=terminal.watch)
     say_notes(loaded, loaded.notes, terminal)
     rows, cols = loaded.shape
     dtypes = f"{loaded.item.dtype} stored, {loaded.array.dtype} computed"
@@ -196,8 +208,10 @@ def say_notes(loaded: Loaded, notes: Sequence[str], terminal: Terminal) -> None:
 
 def _is_stream(path: str) -> bool:
     from ..formats.opening import split_item
+    from ..formats.patterns import is_pattern
 
-    return path == STDIN or not os.path.isfile(split_item(path)[0])
+    file = split_item(path)[0]
+    return path == STDIN or not (is_pattern(file) or os.path.isfile(file))
 
 
 def since(started: float) -> float:

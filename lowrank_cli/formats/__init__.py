@@ -35,5 +35,22 @@ WRITERS: Mapping[str, Entry] = {
     "/": Entry("lowrank_cli.formats.folder_factors:CONTAINER", "factors as a folder of .npy files"),
 }
 
+#: suffix -> writer of one matrix, or one array of a factorization.
+MATRICES: Mapping[str, Entry] = {
+    ".npy": Entry("lowrank_cli.formats.binary_matrices:NPY", "a matrix as a NumPy array"),
+    ".npz": Entry("lowrank_cli.formats.binary_matrices:NPZ", "a matrix as a NumPy archive, a sparse one as SciPy's"),
+    ".h5": Entry("lowrank_cli.formats.binary_matrices:HDF5", "a matrix as an HDF5 dataset, a sparse one as AnnData's"),
+    ".mtx": Entry("lowrank_cli.formats.mtx_writer:FILE", "a matrix as Matrix Market, also .mtx.gz"),
+    ".csv": Entry("lowrank_cli.formats.text_writer:CSV", "a real matrix as text with commas, also .csv.gz"),
+    ".tsv": Entry("lowrank_cli.formats.text_writer:TSV", "a real matrix as text with tabs, also .tsv.gz"),
+    ".mat": Entry("lowrank_cli.formats.binary_matrices:MAT", "a matrix as a MATLAB variable (version 5)"),
+    ".safetensors": Entry("lowrank_cli.formats.binary_matrices:SAFETENSORS", "a real matrix as a tensor"),
+    ".pgm": Entry("lowrank_cli.formats.pgm_writer:FILE", "whole numbers from 0 to 65535 as a grey image"),
+}
+
 #: The names that factors can be written under, in words.
 NAMED = f"{', '.join(suffix for suffix in WRITERS if suffix != '/')} or a folder, NAME/"
+#: The names that a matrix can be written under, in words.
+MATRIX_NAMED = ", ".join(MATRICES)
+#: The ends of names that a matrix can have and factors cannot.
+SINGLE = (*(suffix for suffix in MATRICES if suffix not in WRITERS), ".gz")

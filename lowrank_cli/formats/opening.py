@@ -19,6 +19,7 @@ from ..errors import InputError, LowrankError, ResourceError, UsageError
 from ..memory import available_memory
 from . import TABLE, raw
 from .loaded import Format, Item, Loaded
+from .patterns import fitting, is_pattern, split
 from .sources import Source
 from .spooling import kept, spooled
 
@@ -67,6 +68,12 @@ def open_matrix(path: str, item: str | None = None, *, once: int | None = None, 
     memory) and UsageError (standard input is a terminal, item named twice).
     """
     path, item = _named(path, item)
+    if is_pattern(path):
+        from .stacked import stacked
+
+        if spool is not None:
+            raise UsageError("--spool is for streams, and these are files", where=path, hint="leave --spool out")
+        return stacked(path, item)
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(_opened(path))
         format, source = _choose(source, item)
@@ -86,9 +93,25 @@ def open_matrix(path: str, item: str | None = None, *, once: int | None = None, 
         return _ours(dataclasses.replace(loaded, source=path))
 
 
-def _from_file(format: Format, path: str, item: str | None) -> Loaded:
-    left = None if format.filed is None else format.filed(path, item, available_memory() // 2)
+def open_filed(path: str, item: str | None = None) -> Loaded:
+    """The matrix in a file, which keeps it where the format can do that, however small. Raises errors like
+    ``open_matrix``."""
+    path, item = _named(path, item)
+    with _opened(path) as source:
+        return _from_file(_choose(source, item)[0], path, item, 0)
+
+
+def _from_file(format: Format, path: str, item: str | None, most: int | None = None) -> Loaded:
+    most = available_memory() // 2 if most is None else most
+    left = None if format.filed is None else format.filed(path, item, most)
     return left or _ours(format.load(path, item))
+
+
+def left_in_file(path: str, item: str | None) -> Loaded | None:
+    """The matrix left in its file, however small; None where the format cannot do that. Raises as ``open_matrix``."""
+    with _opened(path) as source:
+        format, source = _choose(source, item)
+        return None if source.stream or format.filed is None else format.filed(path, item, 0)
 
 
 def open_rows(path: str, item: str | None, target: str) -> SparseRows | Loaded:
@@ -97,7 +120,7 @@ def open_rows(path: str, item: str | None, target: str) -> SparseRows | Loaded:
     Any other as ``open_matrix`` gives it, sparse or not. Raises as ``open_matrix``.
     """
     path, item = _named(path, item)
-    if path != STDIN:
+    if path != STDIN and not is_pattern(path):
         with _opened(path) as source:
             format, source = _choose(source, item)
             if format.rows is not None and not source.stream:
@@ -109,6 +132,11 @@ def open_rows(path: str, item: str | None, target: str) -> SparseRows | Loaded:
 def list_items(path: str, item: str | None = None) -> tuple[str, list[Item]]:
     """The format's name and the matrices it holds, or the one named, from headers only (text has to be read)."""
     path, item = _named(path, item)
+    if is_pattern(path):
+        from .stacked import item_of
+
+        name, joined = item_of(path, item)
+        return name, [joined]
     with _opened(path) as source:
         format, source = _choose(source, item)
         if raw.is_spec(item):
@@ -137,7 +165,13 @@ def split_item(path: str) -> tuple[str, str | None]:
         if os.path.lexists(path[:at]):
             return path[:at], path[at + 1 :]
         at = path.rfind(":", 0, at)
-    return path, None
+    return split(path) if is_pattern(path) else (path, None)
+
+
+def files(path: str) -> list[str]:
+    """The files that ``PATH``, ``PATH:ITEM`` or a pattern of paths names."""
+    path = split_item(path)[0]
+    return fitting(path) if is_pattern(path) else [path]
 
 
 def _named(path: str, item: str | None) -> tuple[str, str | None]:

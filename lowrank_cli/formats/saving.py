@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from .. import factors
 from ..companions import COMPANIONS
 from ..errors import DamagedError, InputError, OutputError, UsageError
-from ..factors.base import Approximation
-from . import NAMED, WRITERS, atomic, factor_meta, folders
+from ..factors.base import Approximation, is_sparse
+from ..memory import require
+from . import MATRICES, MATRIX_NAMED, NAMED, WRITERS, atomic, factor_meta, folders
 from .container import ArrayInfo, Container
 from .folder_factors import is_replaceable
+from .matrix_file import MatrixFile
 from .npy_writer import npy_chunks, size_of, views
 
 if TYPE_CHECKING:
@@ -104,13 +106,61 @@ def write_factors_to(fd: int, factor: Approximation, report: dict[str, Any]) -> 
     atomic.write_all(fd, views(_encode(WRITERS[".npz"].load(), factor, report, STDOUT)), STDOUT)
 
 
+def matrix_file(target: str) -> tuple[MatrixFile, bool]:
+    """How a matrix is written under this name, .npy for a pipe or a device, and whether packed by gzip.
+
+    Raises UsageError listing the suffixes.
+    """
+    if atomic.is_stream(target):
+        return MATRICES[".npy"].load(), False
+    stem, suffix = os.path.splitext(target.lower())
+    packed = suffix == ".gz"
+    entry = MATRICES.get(os.path.splitext(stem)[1] if packed else suffix)
+    file: MatrixFile | None = None if entry is None else entry.load()
+    if file is None or (packed and not file.packed):
+        raise UsageError("the name says no format of a matrix", where=target, hint=f"let it end in {MATRIX_NAMED}")
+    return file, packed
+
+
+def check_array(target: str, dtype: numpy.dtype) -> None:
+    """Refuse, before any computing, a file that cannot hold values of this type. Raises UsageError."""
+    file, _ = matrix_file(target)
+    if dtype.newbyteorder("<").str not in file.types:
+        raise UsageError(f"a {file.name} file cannot hold values of type {dtype}", where=target, hint="write .npy")
+
+
 def write_array(array: Any, target: str, *, no_clobber: bool = False) -> None:
-    """Write one array as .npy in the order (C or Fortran) it lies in. Raises UsageError for another suffix,
-    OutputError when it cannot be written."""
-    if os.path.splitext(target)[1].lower() != ".npy" and not atomic.is_stream(target):
-        raise UsageError("an array is written as .npy", where=target, hint="let the name of the output end in .npy")
-    chunks = npy_chunks(array, keep_order=True)
+    """Write one array, dense or sparse, as the suffix of the target says; a sparse one is made dense where the format
+    has no other form. .npy keeps the order (C or Fortran) that it lies in.
+
+    Raises UsageError for another suffix, or values the format cannot hold; OutputError when it cannot be written.
+    """
+    file, packed = matrix_file(target)
+    check_array(target, array.dtype)
+    if is_sparse(array):
+        if not file.sparse:
+            m, n = array.shape
+            require(m * n * array.dtype.itemsize, f"the dense {m}x{n} matrix", f"{file.name} holds every zero")
+            array = array.toarray()
+        elif file is MATRICES[".npz"].load():
+            from .sparse_writer import SparseRows, write
+
+            return write(SparseRows(array.shape, array.dtype, str(array.dtype), iter([array]), []), target, no_clobber)
+    try:
+        chunks = file.encode(array)
+    except UsageError as err:
+        raise UsageError(err.what, where=target, hint=err.hint) from None
+    if packed:
+        chunks = _packed(chunks)
     atomic.commit(target, views(chunks), size_of(chunks), no_clobber)
+
+
+def _packed(chunks: list[Any]) -> list[bytes]:
+    """The chunks behind gzip, without a time stamp."""
+    import zlib
+
+    stream = zlib.compressobj(wbits=31)
+    return [*(stream.compress(chunk) for chunk in chunks), stream.flush()]
 
 
 def write_array_to(fd: int, array: Any) -> None:

@@ -46,6 +46,17 @@ class Filed:
         self._buffers: list[numpy.ndarray] = []
         self._ahead = Ahead()
 
+    def put(self, rows: slice, cols: slice, out: numpy.ndarray) -> None:
+        """out = A[rows, cols], whatever the order of out."""
+        if out.flags.c_contiguous if self.by_rows else out.flags.f_contiguous:
+            self._read(rows, cols, out)
+        else:
+            out[...] = self.part(rows, cols)
+
+    def check(self) -> None:
+        """Raise if the file has changed."""
+        self._check()
+
     def gives(self, strips: int, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> bool:
         """Whether whole lines of four blocks fit; where they lie apart in the file, with pieces long enough to read."""
         marks, length = (col_cuts, self.shape[0]) if strips else (row_cuts, self.shape[1])

@@ -70,8 +70,9 @@ class Lines:
         buffer: int,
     ):
         self.shape, self.dtype, self.by_rows = shape, np.dtype(dtype), by_rows
-        self.index, self._entries = np.dtype(index), entries
-        self._file_pointer = pointer
+        self.index, self.entries = np.dtype(index), entries
+        #: The pointer as the file has it, where repeated entries count.
+        self.stored = pointer
         #: Entries of a buffer.
         self.room = max(1, buffer // (self.dtype.itemsize + self.index.itemsize))
         self._renumber: numpy.ndarray | None = None
@@ -84,12 +85,12 @@ class Lines:
     @property
     def bytes_read(self) -> int:
         """Bytes of values and indices that were asked of the file so far."""
-        return self._entries.bytes_read
+        return self.entries.bytes_read
 
     @property
     def repeated(self) -> int:
         """Entries that were given more than once, beyond the first."""
-        return int(self._file_pointer[-1]) - self.nnz
+        return int(self.stored[-1]) - self.nnz
 
     @property
     def row_pointer(self) -> numpy.ndarray:
@@ -109,23 +110,23 @@ class Lines:
 
     def plan(self) -> list[tuple[int, int]]:
         """(first line, line behind the last) of each strip: whole blocks of ``sparse_row_cuts``."""
-        return [*_runs(sparse_row_cuts(self.pointer), self._file_pointer, self.room)]
+        return [*_runs(sparse_row_cuts(self.pointer), self.stored, self.room)]
 
     def strips(self, first: int = 0) -> Iterator[Strip]:
         """Every line once, in order; without the first strips of the plan where they have been seen."""
         plan = self.plan()[first:]
-        largest = max((int(self._file_pointer[b] - self._file_pointer[a]) for a, b in plan), default=0)
+        largest = max((int(self.stored[b] - self.stored[a]) for a, b in plan), default=0)
         # a pass within a pass takes buffers of its own
         buffers = [self._spare.pop() if self._spare else self._buffers(largest) for _ in range(2)]
         try:
             yield from self._ahead.pieces(plan, lambda run, slot: self._strip(*run, buffers[slot]))
         finally:
             self._spare += buffers
-        self._entries.check()
+        self.entries.check()
 
     def fetch(self, first: int, last: int) -> Strip:
         """Lines first to last, in memory of their own."""
-        return self._strip(first, last, self._buffers(int(self._file_pointer[last] - self._file_pointer[first])))
+        return self._strip(first, last, self._buffers(int(self.stored[last] - self.stored[first])))
 
     def restricted(self, rows: numpy.ndarray, cols: numpy.ndarray) -> Lines:
         """The matrix without the rows and columns that are not at these indices, none of which may have entries."""
@@ -135,7 +136,7 @@ class Lines:
         made._spare, made._ahead = [], Ahead()
         made.shape = len(rows), len(cols)
         made.pointer = np.append(self.pointer[lines], self.nnz)
-        made._file_pointer = np.append(self._file_pointer[lines], self._file_pointer[-1])
+        made.stored = np.append(self.stored[lines], self.stored[-1])
         made.counts = self.counts[across]
         made._renumber = np.zeros(len(self.counts), self.index)
         made._renumber[across] = np.arange(len(across), dtype=self.index)
@@ -147,14 +148,14 @@ class Lines:
         return np.empty(entries, self.index), np.empty(entries, self.dtype)
 
     def _strip(self, first: int, last: int, buffers: tuple[numpy.ndarray, numpy.ndarray]) -> Strip:
-        start, stop = int(self._file_pointer[first]), int(self._file_pointer[last])
+        start, stop = int(self.stored[first]), int(self.stored[last])
         indices, data = (buffer[: stop - start] for buffer in buffers)
-        self._entries.read(start, indices, data)
-        pointer = self._file_pointer[first : last + 1] - start
+        self.entries.read(start, indices, data)
+        pointer = self.stored[first : last + 1] - start
         if not self._sorted:
             pointer, indices, data = self._tidied(pointer, indices, data)
             if not np.array_equal(pointer, self.pointer[first : last + 1] - self.pointer[first]):
-                raise InputError("changed while it was being read", where=self._entries.where)
+                raise InputError("changed while it was being read", where=self.entries.where)
         if self._renumber is not None:
             indices = self._renumber[indices]
         return Strip(slice(first, last), pointer, indices, data)
@@ -178,21 +179,21 @@ class Lines:
 
     def _survey(self) -> _Canonical:
         """One look at all indices, a strip at a time."""
-        pointer = self._file_pointer
+        pointer = self.stored
         counts = np.zeros(self.shape[1 if self.by_rows else 0], np.int64)
         lengths: list[numpy.ndarray] = []
         tidy = True
         for first, last in _runs(sparse_row_cuts(pointer), pointer, self.room):
             start, stop = int(pointer[first]), int(pointer[last])
             indices = np.empty(stop - start, self.index)
-            self._entries.read(start, indices, np.empty(0, self.dtype))
+            self.entries.read(start, indices, np.empty(0, self.dtype))
             bounds = pointer[first : last + 1] - start
             if not _rises(bounds, indices):
                 tidy = False
                 bounds, indices, _ = self._tidied(bounds, indices, np.zeros(len(indices), np.int8))
             counts += np.bincount(indices, minlength=len(counts))
             lengths.append(np.diff(bounds))
-        self._entries.check()
+        self.entries.check()
         return _Canonical(np.concatenate([np.zeros(1, np.int64), *lengths]).cumsum(), counts, tidy)
 
 

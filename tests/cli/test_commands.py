@@ -13,8 +13,8 @@ from lowrank_cli.algorithms import TABLE as METHODS
 from lowrank_cli.algorithms.outcome import Status
 from lowrank_cli.cli import TABLE
 from lowrank_cli.errors import InputError, NumericalError, OutputError, ResourceError
+from lowrank_cli.formats import MATRICES, WRITERS, saving
 from lowrank_cli.formats import TABLE as FORMATS
-from lowrank_cli.formats import WRITERS, saving
 
 from . import standin
 
@@ -127,7 +127,7 @@ def test_a_broken_pipe_is_quiet_and_141(lowrank, library, matrix):
 def test_list_shows_the_tables(lowrank):
     assert [m["name"] for m in json.loads(lowrank("list", "methods", "--json").out)["methods"]] == list(METHODS)
     formats = json.loads(lowrank("list", "formats", "--json").out)["formats"]
-    assert [f["name"] for f in formats] == [*FORMATS, *WRITERS]
+    assert [f["name"] for f in formats] == [*FORMATS, *WRITERS, *MATRICES]
     for name in FORMATS:
         assert name in lowrank("list", "formats").out
 

@@ -86,12 +86,13 @@ def test_a_part_of_a_factor_file_is_a_matrix(lowrank, tmp_path):
     ("argv", "code", "words"),
     [
         (["F.npz", "F.npy"], 2, ["several arrays", ".h5", "reconstruct"]),
-        (["F.npz", "F.csv"], 2, [".csv", ".npz, .h5"]),
+        (["F.npz", "F.csv"], 2, [".csv holds one", ".npz, .h5"]),
         (["F.npz", "F"], 2, ["no suffix"]),
         (["F.npz", "F.npz"], 2, ["input"]),
         (["F.npz", "kept.h5", "--no-clobber"], 5, ["kept.h5"]),
-        (["A.npy", "A.npz"], 2, ["dense", ".npy"]),
-        (["A.npy", "A.mtx"], 2, [".npy"]),
+        (["A.npy", "A/"], 4, ["no factors"]),
+        (["A.npy", "A.xlsx"], 2, [".npy", ".csv"]),
+        (["C.npy", "A.csv"], 2, ["A.csv", "complex128"]),
         (["A.npy", "A.npy"], 2, ["input"]),
         (["none.npz", "B.npz"], 4, ["no such file"]),
         (["none.npy", "B.npy"], 4, ["no such file"]),
@@ -104,6 +105,7 @@ def test_what_cannot_be_converted_is_refused_in_one_line(lowrank, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     save(CASES["svd-float64"], REPORT, "F.npz")
     np.save("A.npy", np.eye(3))
+    np.save("C.npy", np.eye(3) * 1j)
     (tmp_path / "kept.h5").write_bytes(b"kept")
     whole = (tmp_path / "F.npz").read_bytes()
     at = whole.index(CASES["svd-float64"].U.tobytes()) + 3

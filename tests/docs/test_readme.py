@@ -70,7 +70,7 @@ def test_the_methods_table_has_exactly_the_methods():
 
 
 def test_the_formats_table_has_exactly_the_readers_and_writers():
-    assert rows("Formats") == set(formats.TABLE) | set(formats.WRITERS)
+    assert rows("Formats") == set(formats.TABLE) | set(formats.WRITERS) | set(formats.MATRICES)
 
 
 def test_every_command_is_mentioned():
