@@ -81,7 +81,8 @@ class Metered:
     def _passing(self, products: int = 0, columns: int = 0) -> Iterator[None]:
         """Enter one pass that multiplies ``products`` blocks of ``columns`` columns, and tell the watch."""
         self.ledger.passes += 1
-        self._charge(products, columns)
+        if products:
+            self._charge(products, columns)
         self.watch.begins(self.ledger.passes)
         try:
             yield
