@@ -22,7 +22,7 @@ from ..memory import require
 from ..sketches.gaussian import gaussian_rows
 from .dense import TiledMatrix
 from .facts import MatrixFacts, sweep
-from .grid import FAN, cuts, ranges, tree_sum
+from .grid import FAN, cuts, one_by_one, ranges, tree_sum
 from .tall import Tall
 
 if TYPE_CHECKING:
@@ -176,6 +176,10 @@ class SpreadMatrix:
     def adjoint_normal_matmat(self, Y: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, Any]:
         X = self.rmatmat(Y)
         return X, self.matmat(X, keep and isinstance(Y, Tall))
+
+    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Each by itself: the workers read their rows again for every one."""
+        return one_by_one(asks)
 
     def gram(self) -> numpy.ndarray:
         if len(self.home.shards[0].pieces) % FAN and len(self.home.shards) > 1:
