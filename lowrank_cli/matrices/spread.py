@@ -9,6 +9,7 @@ finds the rows of its shard under it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import operator
 import pickle
@@ -204,15 +205,21 @@ class SpreadMatrix:
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
         """The visits run on the workers: they give their results back and change nothing."""
 
+        fold = getattr(visit, "fold", None)
+
         def visited(A: TiledMatrix, shard: Shard) -> list[Any]:
             top = shard.rows.start
-            return A.tiles(
+            found = A.tiles(
                 lambda i, rows, cols, tile: visit(
                     shard.pieces.start + i, slice(top + rows.start, top + rows.stop), cols, tile
                 )
             )
+            return found if fold is None else fold(found)
 
-        return [one for some in self.home.cluster.gather(self._run(visited)) for one in some]
+        parts, cluster = self._run(visited), self.home.cluster
+        if fold is not None:
+            parts = [cluster.add(parts, FAN, functools.partial(_folded, fold))]
+        return [one for some in cluster.gather(parts) for one in some]
 
     def sweep(self, transposed: bool = False) -> MatrixFacts:
         return sweep(self, transposed)
@@ -282,6 +289,10 @@ def _unpacked(text: bytes, held: Sequence[numpy.ndarray], shard: Shard) -> Any:
             return _Held(shape, shard.rows.start, held[number])
 
     return Unpickler(io.BytesIO(text)).load()
+
+
+def _folded(fold: Callable[[list[Any]], list[Any]], *parts: list[Any]) -> list[Any]:
+    return fold([one for part in parts for one in part])
 
 
 # What workers run: work(task as bytes, rows of its blocks, shard, ...)
