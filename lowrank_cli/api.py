@@ -58,6 +58,7 @@ def run(
     another, such as a basis; no bit and no ledger depends on it. checkpoint: keeps the passes, or has kept them; to be
     finished by who keeps the outcome. Raises any LowrankError.
     """
+    from .algorithms import needs
     from .engines.blas import single_threaded
     from .engines.threads import engine_for
     from .reports import facts
@@ -77,8 +78,11 @@ def run(
                 "what is seen once is not begun again", hint="drop --checkpoint, or keep a stream with --spool DIR"
             )
         loaded = resumable(checkpoint, dataclasses.replace(job, budget=budget, options=options), loaded, engine)
-    A = tiled(loaded["input"], engine) if budget.passes != 1 else passing(loaded["input"], engine)
+    A = tiled(loaded["input"], engine) if budget.passes != 1 else passing(loaded["input"], engine, method.of_gram)
     given = {name: (one, tiled(one, engine)) for name, one in loaded.items() if name != "input"}
+    if budget.passes != 1 and not method.of_product:
+        needed = needs.check(method, A, budget, options, _name(matrix))
+        A.watch.expects(needed, needs.usual_passes(method, A, budget, options))
     work = operands(method, A, {name: stored for name, (_, stored) in given.items()}, engine, shared)
     with single_threaded(blas_pinned):
         outcome = method.run(work[0], budget, options, Streams(job.seed), *work[1:])
@@ -216,6 +220,11 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
         n, d = points.shape
         values = points.block(slice(0, n), slice(0, d))
         return KernelMatrix(values, loaded.kernel, engine, name=_name(loaded), watch=loaded.watch)
+    if hasattr(loaded.array, "cluster"):
+        from .matrices.spread import spread_over
+
+        on: Any = loaded.array
+        return spread_over(on.cluster, tiled(dataclasses.replace(loaded, array=on.filed), engine), on.reader)
     if hasattr(loaded.array, "indptr"):
         from .matrices.sparse import SparseMatrix
 
@@ -233,11 +242,12 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
 
 def seen_once(loaded: Loaded) -> bool:
     """Whether the matrix is still on its way, and passes by one time."""
-    return hasattr(loaded.array, "read")
+    return hasattr(loaded.array, "release")
 
 
-def passing(loaded: Loaded, engine: Engine) -> Once:
-    """A loaded matrix, or one on its way, as one that is seen once. Raises UsageError for one that is not dense."""
+def passing(loaded: Loaded, engine: Engine, by_rows: bool = False) -> Once:
+    """A loaded matrix, or one on its way, as one that is seen once: by rows, or as it is stored. Raises UsageError for
+    one that is not dense."""
     from .matrices.forwards import Stored
     from .matrices.once import Once
 
@@ -248,7 +258,7 @@ def passing(loaded: Loaded, engine: Engine) -> Once:
     stored = tiled(loaded, engine)
     if stored.nnz is not None:
         raise UsageError("one pass is for dense matrices", where=_name(loaded), hint="leave --single-pass out")
-    return Once(Stored(stored), loaded.item.dtype, engine, _name(loaded), loaded.watch)
+    return Once(Stored(stored, by_rows or None), loaded.item.dtype, engine, _name(loaded), loaded.watch)
 
 
 def _name(loaded: Loaded) -> str:

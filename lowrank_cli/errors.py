@@ -75,3 +75,9 @@ class ResourceError(LowrankError, MemoryError):
     """The work does not fit the memory or time allowance; refused before it starts."""
 
     exit_code = Exit.RESOURCES
+
+
+class ClusterError(LowrankError, ConnectionError):
+    """The workers cannot be reached, are not fit for the work, or were lost."""
+
+    exit_code = Exit.CLUSTER

@@ -19,6 +19,10 @@ class _Lazy(types.ModuleType):
         setattr(self, name, value)
         return value
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # functions that use a module are sent to other processes, which load it themselves
+        return importlib.import_module, (self.__name__,)
+
 
 if TYPE_CHECKING:
     import numpy as np

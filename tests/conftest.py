@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gallery
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from lowrank_cli.engines.cluster import Cluster
 
 # Before any test imports the command: what it prints must not depend on who runs the tests and where.
 os.environ["NO_COLOR"] = "1"
@@ -39,3 +43,12 @@ def data() -> Callable[[str], Path]:
 def repository() -> Path:
     """The root of the checkout."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Two workers of this machine, started when the first test asks for them."""
+    from lowrank_cli.engines.cluster import local
+
+    with local(2, 4 << 30) as found:
+        yield found

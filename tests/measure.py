@@ -34,6 +34,8 @@ def product(factor: Any, widen: Callable[[Any], np.ndarray] = wide) -> np.ndarra
     a = {name: widen(array) for name, array in factor.arrays().items() if name not in ("cols", "rows", "index")}
     if factor.kind == "svd":
         return (a["U"] * a["s"]) @ a["Vh"]
+    if factor.kind == "fd":
+        return (a["Vh"].conj().T * a["s"] ** 2) @ a["Vh"]
     if factor.kind == "nystrom":
         return a["F"] @ a["F"].conj().T
     if factor.kind == "qb":

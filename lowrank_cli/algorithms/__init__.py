@@ -33,6 +33,10 @@ OURS: dict[str, Entry] = {
         "lowrank_cli.algorithms.nystrom:METHOD", "F F^H for a positive semidefinite matrix, from a sketch or columns"
     ),
     "nmf": Entry("lowrank_cli.algorithms.nmf:METHOD", "non-negative factorization: sums of parts, no differences"),
+    "fd": Entry(
+        "lowrank_cli.algorithms.frequent_directions:METHOD",
+        "frequent directions of rows: A^H A from a sketch of fixed size, with a bound that is certain",
+    ),
     "cr": Entry("lowrank_cli.algorithms.cr:METHOD", "a product X Y from sampled columns of X and rows of Y"),
     "given": Entry(
         "lowrank_cli.algorithms.given:METHOD",

@@ -115,14 +115,14 @@ def _pass(matrix: Metered, by_rows: bool, l: int, streams: Streams) -> _Sums:
         lines = slice(first, first + len(block))
         work = scratch[: len(block)]
         np.copyto(work, block)
-        sums.facts = _looked(work, first, tiles, sums.facts, use, matrix, by_rows)
+        sums.facts = looked(work, first, tiles, sums.facts, use, matrix, by_rows)
         sums.scale(exponent_for(sums.facts.binade, matrix.dtype), first)
         work = scale_exactly(work, -sums.exponent)
         _added(sums, work if by_rows else work.conj(), lines, by_rows, tiles, engine)
     return sums
 
 
-def _looked(
+def looked(
     work: numpy.ndarray,
     first: int,
     tiles: list[slice],
@@ -147,7 +147,8 @@ def _looked(
         )
     parts: list[Any] = list(zip(tiles, seen, strict=True))
     if before is not None:
-        parts.insert(0, (slice(0, work.shape[1]), before))
+        squares = before.column_squares
+        parts = [*((c, dataclasses.replace(before, column_squares=squares[c])) for c in tiles), *parts]
     return combine(parts, work.shape[1], jit.flavour(use))
 
 

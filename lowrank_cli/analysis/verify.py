@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 #: Orthogonality is judged as LAPACK's own tests judge it: |Q^H Q - I| / (length eps) at most this.
 THRESHOLD = 30.0
 #: Arrays of each kind that have orthonormal columns; of Vh it is the rows.
-_ORTHONORMAL = {"svd": ("U", "Vh"), "qb": ("Q",), "diag-lowrank": ("U", "Vh")}
+_ORTHONORMAL = {"svd": ("U", "Vh"), "qb": ("Q",), "diag-lowrank": ("U", "Vh"), "fd": ("Vh",)}
 #: Kinds with an array s in the order of singular values, and kinds whose arrays have no negative entries.
-_ORDERED, _NONNEGATIVE = ("svd", "kron", "diag-lowrank"), ("rank1-nonneg", "nmf")
+_ORDERED, _NONNEGATIVE = ("svd", "kron", "diag-lowrank", "fd"), ("rank1-nonneg", "nmf")
 
 
 def verify(
@@ -165,8 +165,10 @@ def _against(
 ) -> list[str]:
     """Measure the error and say what speaks against the claim."""
     from ..matrices.metered import Metered
-    from ..matrices.product import Product
+    from ..matrices.product import Product, gram_of
 
+    if factor.kind == "fd":
+        parts = [gram_of(parts[0], engine)]
     A: Matrix = parts[0] if len(parts) == 1 else Product(parts[0], parts[1], engine)
     if tuple(A.shape) != tuple(factor.shape):
         by = ["x".join(map(str, shape)) for shape in (factor.shape, A.shape)]
@@ -184,6 +186,8 @@ def _against(
     else:
         lower = upper = _exact(matrix, facts, factor)
         said["measured"] = upper
+    if factor.kind == "fd":
+        wrong += _above(factor, A)
     claim = said["claimed"]
     if claim is None:
         return [*wrong, "the factors claim no error"]
@@ -192,6 +196,19 @@ def _against(
     if lower > claim + slack or (said["kind"] == "exact" and upper < claim - slack):
         wrong.append(f"the claimed relative error is {claim:.6g}, the measured one {upper:.6g}")
     return wrong
+
+
+def _above(factor: Approximation, A: Matrix) -> list[str]:
+    """Why V s^2 V^H is not below A^H A, where that is small enough to see; rounding of either aside."""
+    from ..certificates.spectral import affordable
+
+    if not affordable(A.shape):
+        return []
+    every = slice(0, A.shape[0])
+    G = A.block(every, every)
+    values = np.linalg.eigvalsh(G - factor.reconstruct())
+    slack = 4 * len(values) * float(np.finfo(factor.dtype).eps) * float(np.linalg.norm(G))
+    return [f"A^H A minus the factors has the eigenvalue {values[0]:.6g}"] if values[0] < -slack else []
 
 
 def _inverse_of(factor: Approximation, claims: dict[str, float], A: Matrix, said: dict[str, Any]) -> list[str]:

@@ -12,27 +12,27 @@ from ..algorithms import TABLE as METHODS
 from ..budget import Budget
 from ..companions import COMPANIONS
 from ..errors import Exit, UsageError
-from ..factors import TABLE as FACTORS
 from ..formats import MATRIX_NAMED, NAMED
 from ..options import flag
 from ..registry import find
-from . import allotted, batch, checkpoint, inputs, pictures, shared
+from . import allotted, batch, checkpoint, clusters, inputs, kernels, parts, pictures, shared
 from . import names as labels
 from .command import Command, Param, Values
 from .inputs import Input
-from .params import budget_params, method_params, read_budget, read_options, real, whole
+from .params import budget_params, method_params, read_budget, read_options, whole
 from .progress import patience
 from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..algorithms.outcome import Outcome
     from ..api import Job
+    from ..engines.cluster import Cluster
     from ..formats.loaded import Loaded
     from ..matrices.kernel import Kernel
 
 DEFAULT_METHOD = "svd"
-#: Part of a factorization that is none of its arrays: the dense product of all.
-PRODUCT = "product"
+#: What the workers of a cluster know nothing of.
+_ALONE = ("kernel", "single_pass", "spool", "checkpoint")
 
 METHOD = Param(
     "method",
@@ -41,14 +41,6 @@ METHOD = Param(
     "NAME",
     "Method",
     choices=lambda: METHODS,
-)
-KERNEL = Param(
-    "kernel",
-    "Take A as n points, one a row, and factor their n x n kernel matrix, which is never stored: gaussian:S is "
-    "exp(-|x-y|^2 / 2 S^2), laplace:S is exp(-|x-y|_1 / S).",
-    ("--kernel",),
-    "NAME:S",
-    "Input",
 )
 ONCE = Param(
     "single_pass",
@@ -70,7 +62,7 @@ OUTPUT = (
     ),
     Param(
         "part",
-        f"With -o: write only this array of the factors, or '{PRODUCT}' for the dense approximation, as "
+        f"With -o: write only this array of the factors, or '{parts.PRODUCT}' for the dense approximation, as "
         f"{MATRIX_NAMED}.",
         ("--part",),
         "NAME",
@@ -89,27 +81,17 @@ class _Work:
     companions: dict[str, str]
     part: str | None
     kernel: Kernel | None = None
-
-
-def _kernel(text: str | None) -> Kernel | None:
-    """The kernel that NAME:S spells."""
-    if text is None:
-        return None
-    from ..matrices.kernel import Kernel
-
-    name, colon, scale = text.partition(":")
-    if not colon:
-        raise UsageError(f"--kernel {text!r} has no scale", hint="write it like gaussian:1.5")
-    return Kernel(name, real(scale, "kernel"))
+    cluster: Cluster | None = None
 
 
 def _params(names: tuple[str, ...] | None = None) -> tuple[Param, ...]:
     """With the options of all methods, or of those named."""
-    before = (inputs.MATRICES, *shared.INPUT, shared.SPOOL, KERNEL, *_COMPANIONS, *budget_params(), ONCE, METHOD)
+    before = (inputs.MATRICES, *shared.INPUT, shared.SPOOL, kernels.PARAM, *_COMPANIONS, *budget_params(), ONCE, METHOD)
     after = (
         labels.NAMES,
         shared.SEED,
         *shared.RESOURCES,
+        *clusters.PARAMS,
         *checkpoint.PARAMS,
         *batch.PARAMS,
         *allotted.PARAMS,
@@ -129,7 +111,7 @@ def _others() -> frozenset[str]:
 
 def execute(command: str, method: str, values: Values, terminal: Terminal) -> int:
     """Approximate, save, report: what ``approx`` and its short forms share. Returns the exit code."""
-    work, ask = _read(command, method, values), allotted.asked(method, values)
+    ask, work = allotted.asked(method, values), _read(command, method, values)
     how = batch.plan(command, values, threads=shared.threads(values))
     paths = [values["matrix"]] if isinstance(values["matrix"], str) else list(values["matrix"])
     others = [*work.companions.values(), *([values["names"]] if values.get("names") else [])]
@@ -138,14 +120,18 @@ def execute(command: str, method: str, values: Values, terminal: Terminal) -> in
     checkpoint.check(values, len(given))
     if len(given) > 1 and shared.STDIN in others:
         raise UsageError("standard input can be read only once, not for each input", hint="save it as a file first")
+    clusters.check(values, [*work.companions, *_ALONE, *(param.name for param in allotted.PARAMS)])
     placed = inputs.with_outputs(given, values.get("output"), others, values, terminal)
     placed = pictures.place(placed, others, values, terminal)
 
-    def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
-        return _one(work, matrix, threads, values, terminal)
+    with clusters.opened(values) as cluster:
+        work = dataclasses.replace(work, cluster=cluster)
 
-    if ask is None:
-        return batch.run(how, placed, one, terminal)
+        def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
+            return _one(work, matrix, threads, values, terminal)
+
+        if ask is None:
+            return batch.run(how, placed, one, terminal)
 
     def ranked(matrix: Input, rank: int, threads: int, terminal: Terminal) -> batch.Result:
         job = dataclasses.replace(work.job, budget=Budget(rank))
@@ -162,7 +148,7 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
         from ..reports.facts import plain, with_run
 
         spool = values.get("spool")
-        matrix = shared.load(given.path, given.item, terminal, once=_most(work), spool=spool)
+        matrix = shared.load(given.path, given.item, terminal, work.cluster, once=_most(work), spool=spool)
         matrix = dataclasses.replace(matrix, kernel=work.kernel)
         others = {name: shared.load(path, None, terminal, spool=spool) for name, path in work.companions.items()}
         shared.check_types(None if work.part else given.output, [matrix, *others.values()])
@@ -173,7 +159,7 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
         report = report if named is None else named.told(report, outcome.factor)
         if seen_once(matrix):
             shared.say_notes(matrix, matrix.array.notes(), terminal)
-        _write(work, given.output, outcome, report, values, terminal)
+        parts.write(outcome.factor, report, work.part, given.output, values, terminal)
         seen: dict[str, Any] = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
         seen |= pictures.draw(given.plot, with_run(report, input_path=given.path, **seen), values, terminal)
         if kept is not None:
@@ -196,7 +182,7 @@ def _read(command: str, method: str, values: Values) -> _Work:
     seed = whole(values["seed"], "seed") if values.get("seed") is not None else 0
     Streams(seed)
     output, part = values.get("output"), values.get("part")
-    _check_names(method, output, part)
+    parts.check(method, output, part)
     if values.get("plot") is not None and not loaded_method.spectrum:
         raise UsageError(
             f"--plot draws singular values, and method {method} computes none",
@@ -206,6 +192,8 @@ def _read(command: str, method: str, values: Values) -> _Work:
     if values.get("single_pass"):
         if values.get("spool"):
             raise UsageError("--single-pass and --spool contradict each other", hint="a spooled stream is read again")
+        if budget.passes not in (None, 1):
+            raise UsageError(f"--single-pass and --passes {budget.passes} contradict each other", hint="give one")
         budget = dataclasses.replace(budget, passes=1)
     loaded_method.settled(budget, once=False)
     if loaded_method.of_product and budget.rank is None and not budget.has_tolerance:
@@ -216,7 +204,7 @@ def _read(command: str, method: str, values: Values) -> _Work:
         )
     job = Job(command, method, budget, read_options(method, values, _others()), seed)
     labels.check(values, method, job.options)
-    return _Work(job, companions, part, _kernel(values.get("kernel")))
+    return _Work(job, companions, part, kernels.read(values.get("kernel")))
 
 
 def _most(work: _Work) -> int | None:
@@ -227,58 +215,6 @@ def _most(work: _Work) -> int | None:
         return 0
     method = find(METHODS, work.job.method, "method")
     return available_memory() // 2 if method.single_pass and work.kernel is None else None
-
-
-def _check_names(kind: str, output: str | None, part: str | None) -> None:
-    """Names of files and parts that cannot come true, found before any work."""
-    if part is None:
-        if output is not None and not shared.to_stdout(output):
-            from ..formats.saving import check_suffix
-
-            check_suffix(output)
-        return
-    if output is None:
-        raise UsageError("--part says what to write, but not where", hint="add -o FILE.npy, or -o - for a pipe")
-    if not shared.to_stdout(output):
-        shared.check_array_name(output)
-    forms = [entry.load() for entry in FACTORS[kind]] if kind in FACTORS else []
-    names = dict.fromkeys(field.name for form in forms for field in dataclasses.fields(form))
-    if forms and part != PRODUCT and part not in names:
-        raise UsageError(f"--part {part!r} is not in the factors", hint=f"choose one of {', '.join([*names, PRODUCT])}")
-
-
-def part_of(factor: Any, name: str) -> Any:
-    """One array of a factorization, dense, or its product. Raises UsageError when there is no such array."""
-    from ..factors.base import dense
-
-    if name == PRODUCT:
-        return factor.reconstruct()
-    arrays = factor.arrays()
-    if name not in arrays:
-        raise UsageError(
-            f"--part {name!r} is not in the factors", hint=f"choose one of {', '.join([*arrays, PRODUCT])}"
-        )
-    return dense(arrays[name])
-
-
-def _write(
-    work: _Work, output: str | None, outcome: Outcome, report: dict[str, Any], values: Values, terminal: Terminal
-) -> None:
-    if output is None:
-        return
-    from ..formats import saving
-
-    no_clobber = bool(values.get("no_clobber"))
-    if work.part is not None:
-        array = part_of(outcome.factor, work.part)
-        if shared.to_stdout(output):
-            saving.write_array_to(terminal.data_descriptor(), array)
-        else:
-            saving.write_array(array, output, no_clobber=no_clobber)
-    elif shared.to_stdout(output):
-        saving.write_factors_to(terminal.data_descriptor(), outcome.factor, report)
-    else:
-        saving.save(outcome.factor, report, output, no_clobber=no_clobber)
 
 
 def _with_run(
@@ -295,7 +231,7 @@ def _with_run(
         values,
         terminal,
         bytes_read=sum(getattr(one.array, "bytes_read", one.item.bytes) for one in loaded),
-        engine="threads" if facts["threads"] > 1 else "serial",
+        engine=clusters.name(work.cluster, facts["threads"]),
         **facts,
     )
     facts |= {f"{name}_path": path for name, path in work.companions.items()}

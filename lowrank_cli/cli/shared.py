@@ -16,6 +16,7 @@ from .params import whole
 from .terminal import Terminal
 
 if TYPE_CHECKING:
+    from ..engines.cluster import Cluster
     from ..formats.loaded import Loaded
 
 STDIN = STDOUT = "-"
@@ -173,13 +174,25 @@ def check_array_name(output: str) -> None:
 
 
 def load(
-    path: str, item: str | None, terminal: Terminal, *, once: int | None = None, spool: str | None = None
+    path: str,
+    item: str | None,
+    terminal: Terminal,
+    cluster: Cluster | None = None,
+    *,
+    once: int | None = None,
+    spool: str | None = None,
 ) -> Loaded:
-    """Open a matrix and pass on what the reader has to say; once, spool: see ``open_matrix``, of streams."""
-    from ..formats.opening import open_matrix
+    """Open a matrix, for the workers of a cluster if there is one, and pass on what the reader has to say; once, spool:
+    see ``open_matrix``, of streams."""
+    if cluster is None:
+        from ..formats.opening import open_matrix
 
-    spool = spool if _is_stream(path) else None
-    loaded = dataclasses.replace(open_matrix(path, item, once=once, spool=spool), watch=terminal.watch)
+        loaded = open_matrix(path, item, once=once, spool=spool if _is_stream(path) else None)
+    else:
+        from ..formats.clustered import open_on
+
+        loaded = open_on(cluster, path, item)
+    loaded = dataclasses.replace(loaded, watch=terminal.watch)
     say_notes(loaded, loaded.notes, terminal)
     rows, cols = loaded.shape
     dtypes = f"{loaded.item.dtype} stored, {loaded.array.dtype} computed"

@@ -8,5 +8,6 @@ from ..registry import Entry
 
 TABLE: Mapping[str, Entry] = {
     "serial": Entry("lowrank_cli.engines.threads:SerialEngine", "one block after the other, in this thread"),
+    "dask": Entry("lowrank_cli.engines.cluster:Cluster", "row blocks over the workers of a Dask cluster"),
     "threads": Entry("lowrank_cli.engines.threads:ThreadEngine", "blocks over a pool of threads of this process"),
 }

@@ -31,6 +31,7 @@ TABLE: Mapping[str, tuple[Entry, ...]] = {
         Entry("lowrank_cli.factors.nystrom:ColumnNystrom", "F F^H, F from columns cols of A"),
     ),
     "nmf": (Entry("lowrank_cli.factors.nmf:NMF", "W H without negative entries"),),
+    "fd": (Entry("lowrank_cli.factors.directions:Directions", "V diag(s)^2 Vh ~ A^H A"),),
     "cr": (Entry("lowrank_cli.factors.cr:CR", "C R, sampled columns times sampled rows"),),
     "given": (
         Entry("lowrank_cli.factors.given:Given", "L R, one of them given"),

@@ -35,6 +35,13 @@ def columns_scaled(U: Any, s: numpy.ndarray) -> Any:
     return weighted(U, s, SerialEngine()) if isinstance(U, Tall) else U * s
 
 
+def _product(L: Any, T: Any) -> numpy.ndarray:
+    """L T for a few columns, by pieces: the same bits wherever L is."""
+    if is_sparse(L) or is_sparse(T) or L.dtype != T.dtype:
+        return np.asarray((L if is_sparse(L) else np.asarray(L)) @ T)
+    return np.asarray(times(L, T, SerialEngine()))
+
+
 def dense(array: Any) -> numpy.ndarray:
     return array.toarray() if is_sparse(array) else array
 
@@ -177,11 +184,11 @@ class Factorization(Approximation):
 
     def matmat(self, X: numpy.ndarray) -> numpy.ndarray:
         L, R = self.pair()
-        return np.asarray(times(L, R @ X, SerialEngine()) if isinstance(L, Tall) else L @ (R @ X))
+        return _product(L, R @ X)
 
     def rmatmat(self, Y: numpy.ndarray) -> numpy.ndarray:
         L, R = self.pair()
-        return np.asarray(R.conj().T @ (cross(L, Y, SerialEngine()) if isinstance(L, Tall) else L.conj().T @ Y))
+        return np.asarray(R.conj().T @ (L.conj().T @ Y if is_sparse(L) else cross(L, Y, SerialEngine())))
 
     def blocks(self) -> Callable[[slice, slice], numpy.ndarray]:
         L, R = (part if is_sparse(part) else contiguous(part) for part in self.pair())

@@ -93,8 +93,17 @@ def open_matrix(path: str, item: str | None = None, *, once: int | None = None, 
         return _ours(dataclasses.replace(loaded, source=path))
 
 
-def _from_file(format: Format, path: str, item: str | None) -> Loaded:
-    left = None if format.filed is None else format.filed(path, item, available_memory() // 2)
+def open_filed(path: str, item: str | None = None) -> Loaded:
+    """The matrix in a file, which keeps it where the format can do that, however small. Raises errors like
+    ``open_matrix``."""
+    path, item = _named(path, item)
+    with _opened(path) as source:
+        return _from_file(_choose(source, item)[0], path, item, 0)
+
+
+def _from_file(format: Format, path: str, item: str | None, most: int | None = None) -> Loaded:
+    most = available_memory() // 2 if most is None else most
+    left = None if format.filed is None else format.filed(path, item, most)
     return left or _ours(format.load(path, item))
 
 

@@ -24,6 +24,7 @@ class Adjoint:
         self.dtype = matrix.dtype
         self.nnz = matrix.nnz
         self.engine: Engine = matrix.engine
+        self.watch = matrix.watch
         #: Workers keep rows of A, not of A^H.
         self.home = None
         self.shape: tuple[int, int] = (matrix.shape[1], matrix.shape[0])

@@ -37,7 +37,8 @@ class TiledMatrix:
     A X runs in parallel over row blocks and A^H Y over column blocks, each summing its tiles in index order, so the
     bits depend on neither threads nor storage, nor on how much of the matrix is in memory at once. ``exponent`` scales:
     the matrix is array * 2**exponent, exactly. ``name`` is what messages call it. ``dtype``: that of the array, or a
-    lower precision its entries are rounded to. ``watch`` is told of every block that a pass is done with.
+    lower precision its entries are rounded to. ``watch`` is told of every block that a pass is done with. ``among``:
+    (first, m) where the array is rows of a matrix of m, from the first on, cut where that one is.
     """
 
     nnz: int | None = None
@@ -50,6 +51,7 @@ class TiledMatrix:
         name: str | None = None,
         dtype: numpy.dtype | None = None,
         watch: Watch = UNWATCHED,
+        among: tuple[int, int] | None = None,
     ):
         self.name, self.watch = name, watch
         self.source: Source = InMemory(array) if isinstance(array, np.ndarray) else array
@@ -62,7 +64,12 @@ class TiledMatrix:
         self._keeps = self.rounds and isinstance(self.source, InMemory) and size <= SINGLE_COPY
         self._kept: dict[tuple[int, int], numpy.ndarray] = {}
         self._scratch = threading.local()
-        self.grid: tuple[Sequence[int], Sequence[int]] = (cuts(self.shape[0]), cuts(self.shape[1]))
+        first, m = (0, self.shape[0]) if among is None else among
+        marks = cuts(m)
+        #: Rows of the shortest row block of all.
+        self._least = min(marks[1] - marks[0], marks[-1] - marks[-2]) if m else 0
+        marks = tuple(mark - first for mark in marks if first <= mark <= first + self.shape[0])
+        self.grid: tuple[Sequence[int], Sequence[int]] = (marks, cuts(self.shape[1]))
         self.row_blocks, self.col_blocks = ranges(self.grid[0]), ranges(self.grid[1])
 
     def scaled(self, exponent: int) -> TiledMatrix:
@@ -179,8 +186,7 @@ class TiledMatrix:
         """Whether Y^T A stands in for A^T Y: from memory a quarter faster in double precision (bench/tiles.py)."""
         if self.dtype != np.float64 or Y.dtype != np.float64:
             return False
-        least = min(rows.stop - rows.start for rows in self.row_blocks)
-        return least * (cols.stop - cols.start) * Y.shape[1] > _SMALL_PRODUCT
+        return self._least * (cols.stop - cols.start) * Y.shape[1] > _SMALL_PRODUCT
 
     def gram(self) -> numpy.ndarray:
         """A^H A, products in the precision of the matrix, their sum in double; strips in parallel, added in order."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ..engines.threads import Engine, SerialEngine
 from ..errors import UsageError
 from ..lazy import np
-from .adjoint import adjoint_of
+from .adjoint import Adjoint, adjoint_of
 from .facts import MatrixFacts, sweep
 from .grid import cuts, one_by_one, ranges, visit_tiles
+from .metered import Metered
 
 if TYPE_CHECKING:
     import numpy
@@ -84,6 +85,12 @@ class Product:
 
     def sweep(self, transposed: bool = False) -> MatrixFacts:
         return sweep(self, transposed)
+
+
+def gram_of(matrix: Matrix, engine: Engine) -> Product:
+    """A^H A as a matrix that is never stored."""
+    left: Any = Adjoint(Metered(matrix))
+    return Product(left, matrix, engine)
 
 
 def _dense(array: Any) -> numpy.ndarray:

@@ -156,6 +156,8 @@ def _method_facts(report: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row("residual", residual, "Largest |A v - s u| of a singular triplet, over s_1, measured.")
     if facts.get("single_pass") is not None:
         yield _seen_once(facts["single_pass"], full)
+    if facts.get("directions") is not None:
+        yield _certain(facts["directions"], full)
     yield from lines(facts, full)
     yield from structured(facts, full)
     if facts.get("core_growth") is not None:
@@ -188,6 +190,11 @@ def _seen_once(facts: dict[str, Any], full: bool) -> Row:
     kept = f", {facts['kept']} of them kept" if facts["kept"] < facts["sketch"] else ""
     floor = f"Errors below {number(facts['floor_relative'], full)} take a second pass."
     return Row("seen once", f"by {safe(facts['order'])}, sketch of {facts['sketch']} columns{kept}", floor)
+
+
+def _certain(facts: dict[str, Any], full: bool) -> Row:
+    share = number(facts["taken_relative"], full)
+    return Row("certain", f"0 <= A^H A - V s^2 Vh <= {number(facts['taken'], full)} I", f"{share} of |A|^2, Frobenius")
 
 
 def compression(report: dict[str, Any], full: bool) -> Iterator[Row]:

@@ -177,6 +177,19 @@ def test_no_bit_depends_on_where_the_sketch_is_kept(monkeypatch):
         assert cases.bits(found.factor) == cases.bits(wanted.factor) and found.certificate == wanted.certificate
 
 
+@pytest.mark.parametrize("method", ["svd", "fd"])
+def test_what_is_seen_of_many_blocks_is_seen_of_the_matrix(method, monkeypatch):
+    A = cases.large()
+    wanted = approx(A, method, rank=5)
+    assert wanted.certificate.matrix_norm == pytest.approx(np.linalg.norm(A)) or method == "fd"
+    monkeypatch.setattr(forwards, "_BLOCK", 1)
+    found = approx(A, method, rank=5)
+    assert found.certificate.relative == pytest.approx(wanted.certificate.relative, rel=1e-6)
+    if method == "fd":
+        told = found.facts["directions"]
+        assert told["taken_relative"] == pytest.approx(told["taken"] / np.linalg.norm(A) ** 2)
+
+
 def test_the_digest_of_one_pass_is_that_of_the_matrix(monkeypatch):
     for A in (cases.large(), gallery.with_spectrum(77, 1300, gallery.poly(77))[0]):
         whole = cases.run(cases.Case("svd"), A, rank=3)[1]["input"]

@@ -39,6 +39,11 @@ class Case:
         return {"weighted": "qb"}.get(self.method, self.method)
 
     @property
+    def of_gram(self) -> bool:
+        """What is approximated is A^H A."""
+        return self.method == "fd"
+
+    @property
     def of_product(self) -> bool:
         return self.companion == "times"
 
@@ -99,6 +104,7 @@ CASES: dict[str, Case] = {
     "given right": Case("given", companion="right"),
     "weighted by data": Case("weighted", companion="weight"),
     "weighted by gram": Case("weighted", companion="gram"),
+    "fd": Case("fd"),
     "nystrom sketch": Case("nystrom", takes=semidefinite),
     "nystrom columns": Case("nystrom", NystromOptions(pivots="columns"), takes=semidefinite),
 }

@@ -28,6 +28,8 @@ FIXED = [case for case in CASES if CASES[case].of_product and case not in ("cr a
 FIXED.append("cur leverage")
 #: each rank has columns of its own, and a tolerance is a search among them
 FIXED.append("id bound")
+# the rank is what is asked for
+FIXED.append("fd")
 WHAT = [(case, how) for case, how in itertools.product(CASES, ASKED) if how == "rank" or case not in FIXED]
 DTYPES = ("float64", "float32", "complex128")
 

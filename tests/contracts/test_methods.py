@@ -68,6 +68,8 @@ SHAPES = {
     ("rank1-nonneg", "c"): "n",
     ("nystrom", "F"): "mk",
     ("nystrom", "cols"): "k",
+    ("fd", "s"): "k",
+    ("fd", "Vh"): "kn",
     ("cr", "index"): "k",
     ("cr", "scale"): "k",
     ("cr", "C"): "mk",
@@ -93,11 +95,13 @@ def asked(case, A):
 
 
 def target(case, A, Y):
+    if case.of_gram:
+        return measure.wide(A).conj().T @ measure.wide(A)
     return measure.wide(A) @ measure.wide(Y) if case.of_product else A
 
 
 def scale_of(case, A, Y):
-    return measure.norm(A) * (measure.norm(Y) if case.of_product else 1.0)
+    return measure.norm(A) * (measure.norm(A) if case.of_gram else measure.norm(Y) if case.of_product else 1.0)
 
 
 @pytest.mark.parametrize("name", sorted(gallery.GALLERY))
@@ -115,7 +119,7 @@ def test_factors_report_and_certificate_are_what_the_contract_says(case, name, t
     sizes = {"m": m, "n": n, "k": factor.rank, "p": 0 if Y is None else Y.shape[how.companion != "right"]}
     sizes |= {name[0]: len(array) for name, array in factor.arrays().items() if name in ("cols", "rows")}
 
-    assert factor.kind == how.kind and factor.shape == (m, n)
+    assert factor.kind == how.kind and factor.shape == ((n, n) if how.of_gram else (m, n))
     # threshold sampling draws a random number of pairs
     assert 1 <= factor.rank <= (A.shape[1] if case == "cr threshold" else asked(how, A)["rank"])
     for array_name, array in factor.arrays().items():
@@ -182,9 +186,10 @@ def test_the_reported_error_is_the_error_recomputed_for_large_matrices_of_every_
     # in double precision: the claim is far above its rounding, and extended precision has no BLAS
     wide = "complex128" if A.dtype.kind == "c" else "float64"
     exact = A.astype(wide) @ Y.astype(wide) if how.of_product else A.astype(wide)
+    exact = exact.conj().T @ exact if how.of_gram else exact
     made = measure.product(outcome.factor, lambda array: np.asarray(array).astype(wide))
     true = np.linalg.norm(exact - made)
-    slack = 10 * measure.eps(A) * np.linalg.norm(A) * (np.linalg.norm(Y) if how.of_product else 1)
+    slack = 10 * measure.eps(A) * scale_of(how, A, Y)
     assert abs(outcome.certificate.absolute - true) <= max(1e-8 * true, slack)
     assert outcome.factor.dtype == A.dtype
 
@@ -248,6 +253,7 @@ def test_another_seed_gives_other_numbers_or_none_were_drawn(case):
         "nmf spa",
         "cr least-squares",
         "rank1-nonneg",
+        "fd",
         "given left",
         "given right",
     )

@@ -120,7 +120,7 @@ def test_a_stream_up_to_the_size_is_loaded_and_a_larger_one_is_left():
     for most, left in ((A.nbytes, False), (A.nbytes - 1, True)):
         with stdin_gives(npy_bytes(A)):
             loaded = open_matrix("-", once=most)
-            assert hasattr(loaded.array, "read") == left and loaded.source == "-"
+            assert hasattr(loaded.array, "release") == left and loaded.source == "-"
             if left:
                 assert np.array_equal(read_all(loaded.array, 7), A)
 
@@ -199,3 +199,16 @@ def test_a_file_needs_no_copy(tmp_path):
     np.save(tmp_path / "a.npy", A)
     with pytest.raises(UsageError, match="--spool is for streams"):
         open_matrix(str(tmp_path / "a.npy"), spool=str(tmp_path))
+
+
+def test_frequent_directions_take_rows_without_end_and_no_columns():
+    job = api.Job("approx", "fd", api.Budget(rank=5))
+    wanted, told = api.run(job, arriving(npy_bytes(A), [1 << 20]))
+    for sizes in ([1], [999, 7]):
+        found, report = api.run(job, arriving(A.tobytes(), sizes, "x30:float64"))
+        assert all((found.factor.arrays()[name] == array).all() for name, array in wanted.factor.arrays().items())
+        assert report["input"]["shape"] == [70, 30] and report["input"]["bytes"] == A.nbytes
+        assert report["error"] == told["error"] and report["ledger"] == told["ledger"]
+        assert report["input"]["digest"] is None and told["input"]["digest"] is not None
+    with pytest.raises(UsageError, match="comes by columns"):
+        api.run(job, arriving(npy_bytes(np.asfortranarray(A)), [999]))

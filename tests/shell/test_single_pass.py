@@ -57,12 +57,12 @@ def test_columns_come_in_their_own_order_and_the_bound_is_verified(shell, noisy)
 
 
 @pytest.mark.parametrize("size", ["200", "100000", "432127"])
-def test_a_producer_that_dies_leaves_one_line_and_no_file(shell, noisy, tmp_path, size):
+def test_e04_a_producer_that_dies_leaves_one_line_and_no_file(shell, noisy, tmp_path, size):
     done = shell(f'"$PYTHON" slow.py N.npy {size} | L approx - --single-pass -k 8 -o F.h5')
     assert "truncated" in one_error(done, 4) and not (tmp_path / "F.h5").exists()
 
 
-def test_more_than_was_announced_leaves_one_line_and_no_file(shell, noisy, tmp_path):
+def test_e05_more_than_was_announced_leaves_one_line_and_no_file(shell, noisy, tmp_path):
     done = shell("cat N.npy N.npy | L approx - --single-pass -k 8 -q -o F.h5")
     assert "more bytes follow" in one_error(done, 4) and not (tmp_path / "F.h5").exists()
 
@@ -122,7 +122,7 @@ def through_a_pipe(path, *argv):
     return run("approx", "-", *argv, stdin=read)
 
 
-def test_64_megabytes_pass_through_a_small_allowance(tmp_path):
+def test_e06_64_megabytes_pass_through_a_small_allowance(tmp_path):
     """What does not fit in half of the allowance is seen once, of its own accord, and the promise of memory holds."""
     rng = np.random.default_rng(3)
     A = rng.standard_normal((20_000, 5)) @ rng.standard_normal((5, 400))
@@ -132,7 +132,7 @@ def test_64_megabytes_pass_through_a_small_allowance(tmp_path):
     assert most <= 1.1 * 150e6 + 64e6
 
 
-def test_what_does_not_fit_and_takes_more_passes_is_refused_before_it_comes(shell):
+def test_e06_what_does_not_fit_and_takes_more_passes_is_refused_before_it_comes(shell):
     done = shell("head -c 1000 /dev/zero | L approx - --raw 400000x4000:float64 -k 5 --method id --memory 300M")
     assert "--spool DIR" in one_error(done, 7)
     done = shell("head -c 1000 /dev/zero | L approx - --raw 40000000x4000:float64 -k 5 -q --memory 300M")

@@ -1,0 +1,44 @@
+"""Directions of rows with their lengths: A^H A ~ V diag(s)^2 V^H, which is all that a sketch of rows keeps of A."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from .base import Factorization
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Directions(Factorization):
+    """Vh (k, n) has orthonormal rows; s (k,) is non-negative and non-increasing. It stands for A^H A, n x n."""
+
+    kind = "fd"
+    product = "V diag(s)^2 Vh ~ A^H A"
+
+    s: np.ndarray
+    Vh: np.ndarray
+
+    def fits(self) -> bool:
+        return self.Vh.ndim == 2 and self.s.shape == (len(self.Vh),)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.Vh.shape[1], self.Vh.shape[1]
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.Vh.dtype
+
+    @property
+    def rank(self) -> int:
+        return len(self.s)
+
+    @property
+    def apply_flops(self) -> int:
+        return 4 * self.Vh.size
+
+    def pair(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.Vh.conj().T * self.s**2, self.Vh

@@ -1,0 +1,104 @@
+"""A matrix in a file that the workers of a cluster read for themselves, from a file system that all of them see."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ClusterError, InputError, UsageError
+from ..matrices.filed import Filed
+from .loaded import Loaded
+from .opening import STDIN, open_filed, split_item
+
+if TYPE_CHECKING:
+    import numpy
+
+    from ..engines.cluster import Cluster
+
+#: Bytes at either end of a file that are compared.
+_SAMPLE = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """A[rows, :] of the matrix in a file, read wherever this is called. mark: what the file has to be."""
+
+    path: str
+    item: str | None
+    mark: tuple[int, ...]
+
+    def __call__(self, rows: slice) -> numpy.ndarray:
+        if (found := mark(self.path)) != self.mark:
+            raise _other(self.path, found)
+        _, filed = _filed(self.path, self.item)
+        return filed.part(rows, slice(0, filed.shape[1]))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OnWorkers:
+    """Stands for the array of a ``Loaded``: filed as this process sees it, and how workers read it."""
+
+    filed: Filed
+    reader: Rows
+    cluster: Cluster
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.filed.shape
+
+    @property
+    def dtype(self) -> numpy.dtype:
+        return self.filed.dtype
+
+
+def open_on(cluster: Cluster, path: str, item: str | None) -> Loaded:
+    """The matrix of a file, for workers to read. Raises ClusterError for a worker that sees no such file, or another;
+    UsageError for what is not read in parts: standard input, sparse matrices, formats that are text or packed."""
+    if path == STDIN:
+        raise UsageError("--engine dask reads files, not standard input", hint="save the matrix where workers see it")
+    where, inside = split_item(path)
+    item = inside if item is None else item
+    where = os.path.abspath(where)
+    loaded, filed = _filed(where, item)
+    reader = Rows(where, item, mark(where))
+    for worker, found in cluster.everywhere(mark, where).items():
+        if found != reader.mark:
+            raise _other(where, found, worker)
+    # what the reader says of one process means nothing here
+    return dataclasses.replace(loaded, source=path, notes=(), array=OnWorkers(filed, reader, cluster))
+
+
+def _filed(path: str, item: str | None) -> tuple[Loaded, Filed]:
+    loaded = open_filed(path, item)
+    filed: Any = loaded.array
+    if not isinstance(filed, Filed):
+        raise UsageError(
+            f"--engine dask reads dense matrices of .npy, raw and HDF5 files, not this ({loaded.format})",
+            where=path,
+            hint="write it as .npy with lowrank convert",
+        )
+    return loaded, filed
+
+
+def mark(path: str) -> tuple[int, ...]:
+    """Size, time of the last change in nanoseconds, and checksums of both ends of a file; empty where there is none."""
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            head = zlib.crc32(file.read(_SAMPLE))
+            file.seek(max(0, status.st_size - _SAMPLE))
+            return status.st_size, status.st_mtime_ns, head, zlib.crc32(file.read(_SAMPLE))
+    except OSError:
+        return ()
+
+
+def _other(path: str, found: Any, worker: str | None = None) -> Exception:
+    """What to say of a file that is not the one that was opened."""
+    if worker is None:
+        return InputError("changed while it was being read", where=path, hint="run again when it rests")
+    said = "is another file there: its size, time or content differ" if found else "is not there"
+    return ClusterError(
+        f"{said} for worker {worker}", where=path, hint="put it on a file system that all workers see under this path"
+    )

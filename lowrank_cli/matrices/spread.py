@@ -1,0 +1,308 @@
+"""A dense matrix whose rows are read, and whose tall blocks are kept, by the workers of a cluster.
+
+Rows are cut into shards at nodes of the tree that sums follow. A task reads its shard, does with it what one machine
+does with these rows, and what comes of it is added up the same tree: the bits are the same. Tasks are functions of this
+library, pickled by value together with what they close over; a tall block in them goes as a name, and the worker
+finds the rows of its shard under it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import operator
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..engines.threads import Engine, SerialEngine
+from ..errors import ClusterError
+from ..lazy import np
+from ..memory import require
+from ..sketches.gaussian import gaussian_rows
+from .dense import TiledMatrix
+from .facts import MatrixFacts, sweep
+from .grid import FAN, cuts, ranges, tree_sum
+from .tall import Tall
+
+if TYPE_CHECKING:
+    import numpy
+
+    from ..engines.cluster import Cluster
+    from ..streams import Streams
+
+#: Bytes of a shard at most, where a worker has so much; and the part of a task's memory that it may take.
+SHARD, SHARE = 256 << 20, 8
+#: Shards for each thread at least, while there are rows enough.
+LEAST = 3
+
+#: Rows of a matrix as an array, read wherever it is called; it can be pickled.
+Reader = Callable[[slice], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """Consecutive pieces of rows: a node of the tree, the last perhaps incomplete."""
+
+    pieces: range
+    rows: slice
+
+
+class Home:
+    """The workers as the place of the blocks of m rows, shard by shard."""
+
+    def __init__(self, cluster: Cluster, m: int, run: int):
+        parts = ranges(cuts(m))
+        self.cluster, self.m = cluster, m
+        self.shards = []
+        for first in range(0, len(parts), run):
+            last = min(first + run, len(parts))
+            self.shards.append(Shard(range(first, last), slice(parts[first].start, parts[last - 1].stop)))
+
+    def each(self, task: Callable[[int], Any]) -> list[Any]:
+        """task(i) for every piece."""
+        found = self.cluster.gather(self.run(_each, task))
+        return [one for some in found for one in some]
+
+    def total(self, task: Callable[[int], numpy.ndarray]) -> numpy.ndarray:
+        """The sum of task(i) over all pieces, in the tree."""
+        return self.summed(self.run(_total, task))
+
+    def made(self, task: Callable[[int], Any], columns: int, dtype: numpy.dtype, out: Spread | None = None) -> Spread:
+        """The block whose piece i is task(i)."""
+        made = Spread(self, self.run(_made, task, columns, np.dtype(dtype).str), columns, dtype)
+        if out is None:
+            return made
+        out.parts = made.parts
+        return out
+
+    def drawn(self, streams: Streams, purpose: str, l: int, dtype: numpy.dtype) -> Spread:
+        m = self.m
+        parts = [self.cluster.submit(gaussian_rows, streams, purpose, m, l, dtype, shard.rows) for shard in self.shards]
+        return Spread(self, parts, l, dtype)
+
+    def sent(self, array: numpy.ndarray) -> Spread:
+        """An array of this process, its rows with the workers."""
+        parts = [self.cluster.constant(np.ascontiguousarray(array[shard.rows])) for shard in self.shards]
+        return Spread(self, parts, array.shape[1], array.dtype)
+
+    def summed(self, parts: Sequence[Any]) -> Any:
+        return placed(self.cluster.gather([self.cluster.add(parts, FAN)])[0])
+
+    def run(self, work: Callable[..., Any], task: Any, *operands: Any) -> list[Any]:
+        """work(task, rows of the blocks in it, shard, *operands) for each shard, on the workers."""
+        text, blocks = _packed(task)
+        sent = self.cluster.constant(text)
+        return [
+            self.cluster.submit(work, sent, [block.parts[number] for block in blocks], shard, *operands)
+            for number, shard in enumerate(self.shards)
+        ]
+
+
+class Spread(Tall):
+    """A block of which each shard's rows are with some worker, which computes them again if they are lost."""
+
+    def __init__(self, home: Home, parts: list[Any], columns: int, dtype: numpy.dtype):
+        super().__init__((home.m, columns), dtype)
+        self.home, self.parts = home, parts
+
+    def spans(self) -> Iterator[slice]:
+        return (shard.rows for shard in self.home.shards)
+
+    def __getitem__(self, rows: slice) -> numpy.ndarray:
+        start, stop, _ = rows.indices(self.shape[0])
+        met = [i for i, shard in enumerate(self.home.shards) if shard.rows.start < stop and shard.rows.stop > start]
+        out = np.empty((max(0, stop - start), self.shape[1]), self.dtype)
+        for i in met:
+            shard = self.home.shards[i].rows
+            a, b = max(start, shard.start), min(stop, shard.stop)
+            out[a - start : b - start] = self.home.cluster.gather([self.parts[i]])[0][a - shard.start : b - shard.start]
+        return out
+
+    def __setitem__(self, rows: slice, values: numpy.ndarray) -> None:
+        raise TypeError("rows on workers are made there")
+
+
+class SpreadMatrix:
+    """An (m, n) matrix that workers read, row shard by row shard, with the bits of a ``TiledMatrix``.
+
+    local: the same matrix as this process sees it, for single rows and for what is decomposed here.
+    """
+
+    nnz: int | None = None
+
+    def __init__(self, local: TiledMatrix, home: Home, read: Reader, exponent: int = 0):
+        self.local, self.home, self._read, self._exponent, self.watch = local, home, read, exponent, local.watch
+        self.shape, self.dtype, self.grid, self.name = local.shape, local.dtype, local.grid, local.name
+        self.engine: Engine = local.engine
+
+    def identity(self) -> tuple[Any, ...]:
+        return self.local.identity()
+
+    def scaled(self, exponent: int) -> SpreadMatrix:
+        return SpreadMatrix(self.local.scaled(exponent), self.home, self._read, self._exponent + exponent)
+
+    def single(self, exponent: int) -> SpreadMatrix:
+        return SpreadMatrix(self.local.single(exponent), self.home, self._read, self._exponent + exponent)
+
+    def _run(self, task: Callable[[TiledMatrix, Shard], Any]) -> list[Any]:
+        """task(the shard as a matrix, the shard) on the workers, each of which reads its rows for it."""
+        m, exponent, dtype, read = self.shape[0], self._exponent, self.dtype.str, self._read
+
+        def on_shard(shard: Shard) -> Any:
+            among = (shard.rows.start, m)
+            return task(TiledMatrix(read(shard.rows), None, exponent, None, np.dtype(dtype), among=among), shard)
+
+        return self.home.run(_once, on_shard)
+
+    def _block(self, parts: list[Any], columns: int, dtype: numpy.dtype, keep: bool) -> Any:
+        made = Spread(self.home, parts, columns, np.result_type(self.dtype, dtype))
+        return made if keep else np.asarray(made)
+
+    def matmat(self, X: numpy.ndarray, keep: bool = False) -> Any:
+        X = np.ascontiguousarray(X)
+        return self._block(self._run(lambda A, _: A.matmat(X)), X.shape[1], X.dtype, keep)
+
+    def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
+        there = Y if isinstance(Y, Spread) else self.home.sent(np.asarray(Y))
+        return self.home.summed(self._run(lambda A, shard: A.rmatmat(there[shard.rows])))
+
+    def normal_matmat(self, X: numpy.ndarray, keep: bool = False) -> tuple[Any, numpy.ndarray]:
+        X = np.ascontiguousarray(X)
+        pairs = self._run(lambda A, _: A.normal_matmat(X))
+        first, second = ([self.home.cluster.submit(operator.itemgetter(i), pair) for pair in pairs] for i in (0, 1))
+        return self._block(first, X.shape[1], X.dtype, keep), self.home.summed(second)
+
+    def adjoint_normal_matmat(self, Y: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, Any]:
+        X = self.rmatmat(Y)
+        return X, self.matmat(X, keep and isinstance(Y, Tall))
+
+    def gram(self) -> numpy.ndarray:
+        if len(self.home.shards[0].pieces) % FAN and len(self.home.shards) > 1:
+            # a product takes the blocks of a whole node, which no shard of these has
+            return self.local.gram()
+        return self.home.summed(self._run(lambda A, _: A.gram()))
+
+    def adjoint_gram(self) -> numpy.ndarray:
+        return self.local.adjoint_gram()
+
+    def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
+        return self.local.rows(index, scale)
+
+    def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
+        m, k = self.shape[0], len(index)
+        require(m * k * self.dtype.itemsize, f"{k} columns of {m} rows", "lower the rank")
+        return np.asarray(Spread(self.home, self._run(lambda A, _: A.cols(index, scale)), k, self.dtype))
+
+    def block(self, rows: slice, cols: slice) -> numpy.ndarray:
+        return self.local.block(rows, cols)
+
+    def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
+        """The visits run on the workers: they give their results back and change nothing."""
+
+        def visited(A: TiledMatrix, shard: Shard) -> list[Any]:
+            top = shard.rows.start
+            return A.tiles(
+                lambda i, rows, cols, tile: visit(
+                    shard.pieces.start + i, slice(top + rows.start, top + rows.stop), cols, tile
+                )
+            )
+
+        return [one for some in self.home.cluster.gather(self._run(visited)) for one in some]
+
+    def sweep(self, transposed: bool = False) -> MatrixFacts:
+        return sweep(self, transposed)
+
+
+def spread_over(cluster: Cluster, local: Any, read: Reader) -> SpreadMatrix:
+    """The matrix over the workers of a cluster. Shards are as large as their memory, and their number, allow: no bit
+    depends on it. Raises ClusterError where not even the smallest shard fits."""
+    m, n = local.shape
+    piece = (local.grid[0][1] - local.grid[0][0]) * n * local.source.dtype.itemsize
+    room = cluster.task_memory // SHARE
+    # Gram matrices take the eight blocks of a node in one product
+    run = FAN if FAN * piece <= room else 1
+    if run * piece > room:
+        raise ClusterError(
+            f"row blocks of {piece:,} bytes do not fit the {cluster.task_memory:,} bytes that a task of a worker has",
+            hint="give workers more memory, or fewer threads",
+        )
+    count = len(local.grid[0]) - 1
+    while run * FAN * piece <= min(room, SHARD) and run * FAN * LEAST * cluster.threads <= count:
+        run *= FAN
+    return SpreadMatrix(local, Home(cluster, m, run), read)
+
+
+class _Held:
+    """On a worker: the rows of a block that its shard has, asked for as if all were there."""
+
+    def __init__(self, shape: tuple[int, int], first: int, array: numpy.ndarray):
+        self.shape, self._first = shape, first
+        self.dtype, self.ndim = array.dtype, 2
+        self._array = placed(array)
+
+    def __getitem__(self, rows: slice) -> numpy.ndarray:
+        return self._array[rows.start - self._first : rows.stop - self._first]
+
+
+def placed(array: numpy.ndarray) -> numpy.ndarray:
+    """The array where it may be multiplied and written to: what comes over the network lies anywhere in memory, and
+    NumPy multiplies misaligned arrays in a loop of its own, which rounds differently."""
+    return array if array.flags.aligned and array.flags.writeable else array.copy()
+
+
+def _packed(task: Any) -> tuple[bytes, list[Spread]]:
+    """A task as bytes, and the blocks on workers that it closes over."""
+    import cloudpickle
+
+    blocks: list[Spread] = []
+
+    class Pickler(cloudpickle.Pickler):
+        def persistent_id(self, thing: Any) -> Any:
+            if not isinstance(thing, Spread):
+                return None
+            known = next((i for i, block in enumerate(blocks) if block is thing), len(blocks))
+            if known == len(blocks):
+                blocks.append(thing)
+            return known, thing.shape
+
+    out = io.BytesIO()
+    Pickler(out).dump(task)
+    return out.getvalue(), blocks
+
+
+def _unpacked(text: bytes, held: Sequence[numpy.ndarray], shard: Shard) -> Any:
+    class Unpickler(pickle.Unpickler):
+        def persistent_load(self, name: Any) -> _Held:
+            number, shape = name
+            return _Held(shape, shard.rows.start, held[number])
+
+    return Unpickler(io.BytesIO(text)).load()
+
+
+# What workers run: work(task as bytes, rows of its blocks, shard, ...)
+
+
+def _once(text: bytes, held: Sequence[numpy.ndarray], shard: Shard) -> Any:
+    return _unpacked(text, held, shard)(shard)
+
+
+def _each(text: bytes, held: Sequence[numpy.ndarray], shard: Shard) -> list[Any]:
+    task = _unpacked(text, held, shard)
+    return [task(i) for i in shard.pieces]
+
+
+def _total(text: bytes, held: Sequence[numpy.ndarray], shard: Shard) -> Any:
+    task = _unpacked(text, held, shard)
+    return tree_sum(lambda i: task(shard.pieces[i]), len(shard.pieces), SerialEngine())
+
+
+def _made(text: bytes, held: Sequence[numpy.ndarray], shard: Shard, columns: int, dtype: str) -> numpy.ndarray:
+    task = _unpacked(text, held, shard)
+    made = np.empty((shard.rows.stop - shard.rows.start, columns), np.dtype(dtype))
+    at = 0
+    for i in shard.pieces:
+        part = task(i)
+        made[at : at + len(part)] = part
+        at += len(part)
+    return made

@@ -1,0 +1,104 @@
+"""Row H7 of the catalogue of faults: ended at any moment and started again, a command writes the same file."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from shell.conftest import COMMAND, environment
+
+
+@dataclasses.dataclass
+class Work:
+    """A command in a folder. wanted: the file that it writes when nothing disturbs it, in so many seconds."""
+
+    folder: Path
+    wanted: bytes = b""
+    seconds: float = 0.0
+
+    def start(self, *more: str) -> subprocess.Popen:
+        # the matrix takes 77 MB, more than half of what is allowed beside the libraries
+        argv = [*COMMAND, "approx", "A.npy", "-k", "4", "--memory", "150M", "-o", "F.npz", "-v", *more]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(argv, cwd=self.folder, env=environment(), **pipes)
+
+    def kept(self, every: str = "0") -> subprocess.Popen:
+        return self.start("--checkpoint", "kept", "--checkpoint-every", every)
+
+    def ended(self, after: float, number: int = signal.SIGKILL) -> int:
+        """Start it and end it so many seconds later; its exit code."""
+        child = self.kept()
+        time.sleep(after)
+        child.send_signal(number)
+        child.communicate(timeout=60)
+        self.nothing_wrong()
+        return child.returncode
+
+    def finish(self) -> str:
+        """Start it and wait; what it said."""
+        child = self.kept()
+        said = child.communicate(timeout=120)[1].decode()
+        assert child.returncode == 0, said
+        self.nothing_wrong()
+        assert sorted(path.name for path in self.folder.iterdir()) == ["A.npy", "F.npz"]
+        (self.folder / "F.npz").unlink()
+        return said
+
+    def nothing_wrong(self) -> None:
+        output = self.folder / "F.npz"
+        assert not output.exists() or output.read_bytes() == self.wanted
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory) -> Work:
+    folder = tmp_path_factory.mktemp("kills")
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((12_000, 12)) @ rng.standard_normal((12, 800)) + 0.1 * rng.standard_normal((12_000, 800))
+    np.save(folder / "A.npy", A)
+    made, started = Work(folder), time.monotonic()
+    said = made.start().communicate(timeout=120)[1]
+    assert b"left in its file" in said, said
+    made.seconds, made.wanted = time.monotonic() - started, (folder / "F.npz").read_bytes()
+    (folder / "F.npz").unlink()
+    return made
+
+
+def kills(work: Work, times: int) -> None:
+    chance = random.Random(times)
+    for _ in range(times):
+        if work.ended(chance.uniform(0.3, 1.2) * work.seconds) == 0:
+            assert (work.folder / "F.npz").exists() and not (work.folder / "kept").exists()
+        (work.folder / "F.npz").unlink(missing_ok=True)
+    work.finish()
+
+
+def test_h07_killed_at_five_random_moments_the_file_is_the_same(work):
+    kills(work, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_h07_killed_at_a_hundred_random_moments_the_file_is_the_same(work):
+    kills(work, 100)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_h07_asked_to_stop_it_saves_the_pass_under_way(work, number):
+    child = work.kept(every="1000")
+    while not list(work.folder.glob("kept/passes")) or not (work.folder / "kept" / "passes").stat().st_size:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    child.send_signal(number)
+    started = time.monotonic()
+    child.communicate(timeout=60)
+    assert child.returncode in (128 + number, 0) and time.monotonic() - started < 10
+    states = [path.name for path in work.folder.glob("kept/state.*")]
+    said = work.finish()
+    assert child.returncode == 0 or "resumed at pass " in said
+    assert not states or "% of it done" in said
