@@ -65,11 +65,12 @@ def total(
     bytes_in = sum(report["compression"]["bytes_in"] for report in reports)
     bytes_out = sum(report["compression"]["bytes_out"] for report in reports)
     met = bytes_out <= asked["bytes"] if "bytes" in asked else relative <= asked["rtol"]
+    kind = "exact" if all(report["error"]["kind"] == "exact" for report in reports) else "bound"
     found = {
         "asked": asked,
         "met": met,
         "rank": sum(report["rank"] for report in reports),
-        "error": {"norm": "fro", "relative": relative, "absolute": absolute, "kind": "exact"},
+        "error": {"norm": "fro", "relative": relative, "absolute": absolute, "kind": kind},
         "optimal": {"relative_lower": min(allotted.best, relative), "relative_upper": relative},
         "compression": {"bytes_in": bytes_in, "bytes_out": bytes_out, "ratio": bytes_in / bytes_out},
     }

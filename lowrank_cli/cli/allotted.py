@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..budget import Budget
 from ..errors import Exit, UsageError
-from ..options import flag
+from ..options import described, flag
 from . import batch, shared
 from .command import Param, Values
 from .inputs import Input
@@ -34,8 +35,8 @@ PARAMS = (
         "Batch",
     ),
 )
-#: What cannot go with a budget for all, and why.
-_ALONE = ("rank", "rtol", "atol", "norm", "certify", "failure_probability", "kernel")
+#: What else says how good or how dear one matrix is to be, and what is no matrix that a curve is known of.
+_ALONE = (*described(Budget), "single_pass", "kernel")
 #: The measured error may be so much above that of the curve: it is of another factorization of the same rank.
 _MARGIN = 1e-3
 
@@ -65,7 +66,7 @@ def asked(method: str, values: Values) -> Asked | None:
     if method != "svd":
         raise UsageError(f"{flag(name)} allots ranks of --method svd, not {method}", hint="give each its --rank")
     for other in _ALONE:
-        if values.get(other) is not None:
+        if values.get(other) not in (None, False):
             raise UsageError(f"{flag(name)} and {flag(other)} contradict each other", hint="give one of them")
     if name == "total_bytes":
         return Asked(size=size(values[name], name))

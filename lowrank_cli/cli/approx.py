@@ -12,11 +12,10 @@ from ..algorithms import TABLE as METHODS
 from ..budget import Budget
 from ..companions import COMPANIONS
 from ..errors import Exit, UsageError
-from ..factors import TABLE as FACTORS
 from ..formats import MATRIX_NAMED, NAMED
 from ..options import flag
 from ..registry import find
-from . import allotted, batch, checkpoint, clusters, inputs, kernels, pictures, shared
+from . import allotted, batch, checkpoint, clusters, inputs, kernels, parts, pictures, shared
 from . import names as labels
 from .command import Command, Param, Values
 from .inputs import Input
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 DEFAULT_METHOD = "svd"
 #: What the workers of a cluster know nothing of.
 _ALONE = ("kernel", "single_pass", "spool", "checkpoint")
-#: Part of a factorization that is none of its arrays: the dense product of all.
-PRODUCT = "product"
 
 METHOD = Param(
     "method",
@@ -65,7 +62,7 @@ OUTPUT = (
     ),
     Param(
         "part",
-        f"With -o: write only this array of the factors, or '{PRODUCT}' for the dense approximation, as "
+        f"With -o: write only this array of the factors, or '{parts.PRODUCT}' for the dense approximation, as "
         f"{MATRIX_NAMED}.",
         ("--part",),
         "NAME",
@@ -114,7 +111,7 @@ def _others() -> frozenset[str]:
 
 def execute(command: str, method: str, values: Values, terminal: Terminal) -> int:
     """Approximate, save, report: what ``approx`` and its short forms share. Returns the exit code."""
-    work, ask = _read(command, method, values), allotted.asked(method, values)
+    ask, work = allotted.asked(method, values), _read(command, method, values)
     how = batch.plan(command, values, threads=shared.threads(values))
     paths = [values["matrix"]] if isinstance(values["matrix"], str) else list(values["matrix"])
     others = [*work.companions.values(), *([values["names"]] if values.get("names") else [])]
@@ -162,7 +159,7 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
         report = report if named is None else named.told(report, outcome.factor)
         if seen_once(matrix):
             shared.say_notes(matrix, matrix.array.notes(), terminal)
-        _write(work, given.output, outcome, report, values, terminal)
+        parts.write(outcome.factor, report, work.part, given.output, values, terminal)
         seen: dict[str, Any] = {} if outcome.spectrum is None else {"singular_values": outcome.spectrum}
         seen |= pictures.draw(given.plot, with_run(report, input_path=given.path, **seen), values, terminal)
         if kept is not None:
@@ -185,7 +182,7 @@ def _read(command: str, method: str, values: Values) -> _Work:
     seed = whole(values["seed"], "seed") if values.get("seed") is not None else 0
     Streams(seed)
     output, part = values.get("output"), values.get("part")
-    _check_names(method, output, part)
+    parts.check(method, output, part)
     if values.get("plot") is not None and not loaded_method.spectrum:
         raise UsageError(
             f"--plot draws singular values, and method {method} computes none",
@@ -218,58 +215,6 @@ def _most(work: _Work) -> int | None:
         return 0
     method = find(METHODS, work.job.method, "method")
     return available_memory() // 2 if method.single_pass and work.kernel is None else None
-
-
-def _check_names(kind: str, output: str | None, part: str | None) -> None:
-    """Names of files and parts that cannot come true, found before any work."""
-    if part is None:
-        if output is not None and not shared.to_stdout(output):
-            from ..formats.saving import check_suffix
-
-            check_suffix(output)
-        return
-    if output is None:
-        raise UsageError("--part says what to write, but not where", hint="add -o FILE.npy, or -o - for a pipe")
-    if not shared.to_stdout(output):
-        shared.check_array_name(output)
-    forms = [entry.load() for entry in FACTORS[kind]] if kind in FACTORS else []
-    names = dict.fromkeys(field.name for form in forms for field in dataclasses.fields(form))
-    if forms and part != PRODUCT and part not in names:
-        raise UsageError(f"--part {part!r} is not in the factors", hint=f"choose one of {', '.join([*names, PRODUCT])}")
-
-
-def part_of(factor: Any, name: str) -> Any:
-    """One array of a factorization, dense, or its product. Raises UsageError when there is no such array."""
-    from ..factors.base import dense
-
-    if name == PRODUCT:
-        return factor.reconstruct()
-    arrays = factor.arrays()
-    if name not in arrays:
-        raise UsageError(
-            f"--part {name!r} is not in the factors", hint=f"choose one of {', '.join([*arrays, PRODUCT])}"
-        )
-    return dense(arrays[name])
-
-
-def _write(
-    work: _Work, output: str | None, outcome: Outcome, report: dict[str, Any], values: Values, terminal: Terminal
-) -> None:
-    if output is None:
-        return
-    from ..formats import saving
-
-    no_clobber = bool(values.get("no_clobber"))
-    if work.part is not None:
-        array = part_of(outcome.factor, work.part)
-        if shared.to_stdout(output):
-            saving.write_array_to(terminal.data_descriptor(), array)
-        else:
-            saving.write_array(array, output, no_clobber=no_clobber)
-    elif shared.to_stdout(output):
-        saving.write_factors_to(terminal.data_descriptor(), outcome.factor, report)
-    else:
-        saving.save(outcome.factor, report, output, no_clobber=no_clobber)
 
 
 def _with_run(

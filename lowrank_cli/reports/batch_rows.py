@@ -99,7 +99,8 @@ def _whole(report: dict[str, Any], full: bool) -> Iterator[Row]:
     wanted = size(asked["bytes"], full) if "bytes" in asked else f"relative error {number(asked['rtol'], full)}"
     tone = "good" if total["met"] else "warning"
     yield Row("asked in all", wanted, "" if total["met"] else "The budget was not kept.", tone)
-    yield Row("error in all", number(total["error"]["relative"], full), "relative, Frobenius norm, exact: measured")
+    known = "exact: measured" if total["error"]["kind"] == "exact" else "an upper bound"
+    yield Row("error in all", number(total["error"]["relative"], full), f"relative, Frobenius norm, {known}")
     least = number(total["optimal"]["relative_lower"], full)
     yield Row("best possible", f"at least {least}", "Smallest relative error of any ranks in the same bytes.")
     ratio = f"{number(numbers['ratio'], full)} x"

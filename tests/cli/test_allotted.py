@@ -134,6 +134,8 @@ def test_an_input_that_fails_ends_all_or_is_left_out(files, tmp_path):
         (["--total-rtol", "1e-17"], "rounding"),
         (["--total-bytes", "30k", "-k", "3"], "contradict"),
         (["--total-bytes", "30k", "--norm", "spectral"], "contradict"),
+        (["--total-bytes", "30k", "--passes", "4"], "contradict"),
+        (["--total-bytes", "30k", "--single-pass"], "contradict"),
         (["--total-bytes", "30k", "--method", "id"], "allots ranks of --method svd"),
         (["--total-bytes", "30k", "--left", "x.npy"], "allots ranks of --method svd"),
     ],
