@@ -33,7 +33,7 @@ def main() -> None:
 
 def _run(fd: int | None, blas_pinned: bool, signals: process.Signals) -> int:
     from .cli.app import run
-    from .cli.completion import ASKED, answer
+    from .cli.completion import ASKED, serve
     from .cli.terminal import Terminal, text_stream
 
     argv = sys.argv[1:]
@@ -45,7 +45,7 @@ def _run(fd: int | None, blas_pinned: bool, signals: process.Signals) -> int:
     sys.stderr = text_stream(2, "standard error", sys.stderr)
     asked = os.environ.get(ASKED)
     if asked is not None:
-        return answer(asked, argv, sys.stdout)
+        return serve(asked, argv, sys.stdout)
     terminal = Terminal(sys.stdout, sys.stderr, fd, argv, blas_pinned, debug, held=signals.held)
     return run(argv, terminal)
 

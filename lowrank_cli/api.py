@@ -58,6 +58,7 @@ def run(
     another, such as a basis; no bit and no ledger depends on it. checkpoint: keeps the passes, or has kept them; to be
     finished by who keeps the outcome. Raises any LowrankError.
     """
+    from .algorithms import needs
     from .engines.blas import single_threaded
     from .engines.threads import engine_for
     from .reports import facts
@@ -79,6 +80,9 @@ def run(
         loaded = resumable(checkpoint, dataclasses.replace(job, budget=budget, options=options), loaded, engine)
     A = tiled(loaded["input"], engine) if budget.passes != 1 else passing(loaded["input"], engine, method.of_gram)
     given = {name: (one, tiled(one, engine)) for name, one in loaded.items() if name != "input"}
+    if budget.passes != 1 and not method.of_product:
+        needed = needs.check(method, A, budget, options, _name(matrix))
+        A.watch.expects(needed, needs.usual_passes(method, A, budget, options))
     work = operands(method, A, {name: stored for name, (_, stored) in given.items()}, engine, shared)
     with single_threaded(blas_pinned):
         outcome = method.run(work[0], budget, options, Streams(job.seed), *work[1:])

@@ -33,9 +33,9 @@ def allow(total: int | None) -> None:
     Raises ResourceError when it has taken more already.
     """
     global _allowance
-    if total is not None and total <= _resident():
+    if total is not None and total <= resident():
         raise ResourceError(
-            f"--memory {total} is below what the program itself takes, {_resident() / 2**20:.0f} MiB",
+            f"--memory {total} is below what the program itself takes, {resident() / 2**20:.0f} MiB",
             hint="allow more memory",
         )
     _allowance = total
@@ -57,11 +57,11 @@ def available_memory() -> int:
     Where several are at work at the same time, one's part of it."""
     found = [value for value in (_system_memory(), _cgroup_memory(), _address_space()) if value is not None]
     if _allowance is not None:
-        found.append(_allowance - _resident())
+        found.append(_allowance - resident())
     return max(0, min(found, default=_UNLIMITED)) // _sharers
 
 
-def _resident() -> int:
+def resident() -> int:
     """Bytes this process has in memory; 0 where the system does not say."""
     pages = _read("/proc/self/statm").split()
     return int(pages[1]) * os.sysconf("SC_PAGE_SIZE") if pages else 0

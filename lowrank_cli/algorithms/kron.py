@@ -95,6 +95,7 @@ def _factor(terms: Any, k: int, cut: Cut) -> KroneckerSum:
 
 METHOD = Method(
     name="kron",
+    whole=True,
     options=KronOptions,
     run=run,
     identity="A ~ sum_i s_i B_i (x) C_i",

@@ -21,10 +21,10 @@ class Method:
     fifth argument, a dict of that name and the matrix as a ``Metered`` with the ledger of the first. limited: a request
     with neither rank nor tolerance gets the default tolerance. rank: the only one its results have, for a method
     without a choice. least_passes: the fewest that --passes can hold it to; None: how many it takes follows from the
-    matrix alone. spectrum: its outcomes hold singular values of the matrix. single_pass: it can do with a
-    ``matrices.once.Once``, when the budget allows one pass. of_gram: its factor stands for A^H A, not for A. cost says
-    in words what the ledger is held to in the tests; guarantee what is known of the error, choose when to take this
-    one: they make its row in docs/methods.md.
+    matrix alone. whole: it works on all of the matrix in memory, dense. spectrum: its outcomes hold singular values of
+    the matrix. single_pass: it can do with a ``matrices.once.Once``, when the budget allows one pass. of_gram: its
+    factor stands for A^H A, not for A. cost says in words what the ledger is held to in the tests; guarantee what is
+    known of the error, choose when to take this one: they make its row in docs/methods.md.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Method:
     limited: bool = True
     rank: int | None = None
     least_passes: int | None = None
+    whole: bool = False
     spectrum: bool = False
     single_pass: bool = False
     of_gram: bool = False

@@ -161,6 +161,7 @@ def _tidied(W: numpy.ndarray, H: numpy.ndarray) -> NMF:
 
 METHOD = Method(
     name="nmf",
+    whole=True,
     options=NMFOptions,
     run=run,
     identity="A ~ W H, W, H >= 0, A >= 0",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import types
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..budget import Budget
 from ..certificates.residual import residual
@@ -14,8 +13,10 @@ from ..matrices.adjoint import Adjoint
 from ..matrices.metered import Metered
 from ..memory import require
 from ..streams import Streams
-from .bases import FRESH, FULL_SHARE, LAPACK_ENTRIES, LEAST_BLOCKS, Grown, by_gram, tall, width
+from . import few_passes
+from .bases import FRESH, FULL_SHARE, LAPACK_ENTRIES, LEAST_BLOCKS, Grown, tall, width
 from .krylov import BlockKrylov, multiple_of_32
+from .needs import driver, triplets
 from .probes import Probes
 from .scaling import Scaled, bring_to_scale
 from .svd import SVDOptions, wants_lapack
@@ -25,8 +26,6 @@ from .tolerance import check_tolerance, rank_for
 if TYPE_CHECKING:
     import numpy
 
-#: Bytes a pass over a matrix works in, however small that is.
-_SCRATCH = 1 << 20
 #: A rank is settled when more blocks would lower its squared error by less than this share of it.
 _REMAINS = 6e-3
 #: Columns of the basis when nobody asked for a certain tolerance or size.
@@ -241,40 +240,47 @@ def _require_basis(matrix: Metered | Adjoint, columns: int) -> None:
 class Prediction:
     """What ``approx --method svd --rank k`` with its defaults will take.
 
-    driver: "lapack", "gram" or "block krylov". passes: least, usual and most; all three equal for LAPACK, while a
-    Krylov basis grows until it is good: usual is what four blocks take where singular values decay, least what a matrix
-    of very low rank does. memory: bytes of arrays at the peak with the matrix, for the usual passes. products: flops of
-    products with the matrix; dense: flops of other products of dense blocks; the decomposition by LAPACK is in neither.
+    driver: "lapack", "few passes", "gram" or "block krylov". passes: least, usual and most; all three equal for LAPACK,
+    while a Krylov basis grows until it is good: usual is what four blocks take where singular values decay, least what
+    a matrix of very low rank does. parts: bytes of arrays at the peak by component, for the usual passes. products:
+    flops of products with the matrix; dense: flops of other products of dense blocks; the decomposition by LAPACK is
+    in neither.
     """
 
     driver: str
     least: int
     usual: int
     most: int
-    memory: int
+    parts: dict[str, int]
     products: float
     dense: float
+
+    @property
+    def memory(self) -> int:
+        """Bytes at the peak."""
+        return sum(self.parts.values())
 
 
 def predict(shape: tuple[int, int], entries: int, matrix_bytes: int, itemsize: int, rank: int) -> Prediction:
     """The prediction from shapes alone. entries: stored ones; matrix_bytes: of the matrix in memory while computing;
     itemsize: of a value we compute with."""
     m, n = shape
-    options = SVDOptions()
-    seen: Any = types.SimpleNamespace(shape=shape)
-    side = min(shape)
-    factors = 2 * rank * (m + n) * itemsize
+    options, side, dense = SVDOptions(), min(shape), entries == m * n
     last = 2.0 * m * n * rank
-    if wants_lapack(seen, rank, options):
-        # the sweep, the whole, the residual; LAPACK's copy, vectors twice, and its workspace
-        memory = matrix_bytes + itemsize * (4 * m * n + 6 * side**2) + factors
-        return Prediction("lapack", 3, 3, 3, memory, 0.0, last)
-    if entries == m * n and by_gram(shape, rank):
+    made = driver(shape, dense, itemsize, Budget(rank), options)
+    parts = {"matrix": matrix_bytes} | triplets(made, shape, itemsize, rank, 2)
+    if made == "lapack":
+        # the sweep, the whole, the residual
+        return Prediction(made, 3, 3, 3, parts, 0.0, last)
+    if made == "few passes":
+        block, kept = few_passes.widths(shape, rank)
+        products = 4.0 * entries * (2 * block + 2 * kept)
+        return Prediction(made, 3, 3, few_passes.MOST + 1, parts, products, 6.0 * (m + n) * (2 * kept) ** 2)
+    if made == "gram":
         # the sweep, the Gram matrix, the basis and the last product; double once more where single shows
         held = rank + 64
-        memory = matrix_bytes + (m + n) * (held * 4 + 3 * held * itemsize) + factors
         done = last + 6.0 * (m + n) * held**2
-        return Prediction("gram", 5, 5, 30, memory, 2.0 * entries * (side + 2 * held), done)
+        return Prediction(made, 5, 5, 30, parts, 2.0 * entries * (side + 2 * held), done)
     b, fresh = width(rank), FRESH
     # sweep, last product and residual; the sketch; a pass a block, the last one two, with fresh columns
     usual, columns = 3 + LEAST_BLOCKS + 2, 2 * LEAST_BLOCKS * b + 2 * fresh + rank
@@ -286,5 +292,4 @@ def predict(shape: tuple[int, int], entries: int, matrix_bytes: int, itemsize: i
         size += b + (blocks - LEAST_BLOCKS + 1) * fresh
         most += 3
     held = min(LEAST_BLOCKS * b + fresh, side)
-    memory = matrix_bytes + 2 * (m + n) * held * itemsize + factors + _SCRATCH
-    return Prediction("block krylov", 4, usual, most, memory, 2.0 * entries * columns, last + 6.0 * (m + n) * held**2)
+    return Prediction(made, 4, usual, most, parts, 2.0 * entries * columns, last + 6.0 * (m + n) * held**2)

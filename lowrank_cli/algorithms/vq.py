@@ -164,6 +164,7 @@ def rotation_angles(E: numpy.ndarray, Q: numpy.ndarray) -> numpy.ndarray:
 
 METHOD = Method(
     name="vq",
+    whole=True,
     options=VQOptions,
     run=run,
     identity="A ~ S C, S one-hot: rows are codewords; by parts or level on level",

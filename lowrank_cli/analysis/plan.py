@@ -233,7 +233,7 @@ def _predicted(rank: int, sizes: Sizes) -> dict[str, Any]:
 
     seen = predict(sizes.shape, sizes.entries, sizes.working_bytes, sizes.itemsize, rank)
     passes = {"least": seen.least, "usual": seen.usual, "most": seen.most}
-    return {"driver": seen.driver, "passes": passes, "memory": seen.memory}
+    return {"driver": seen.driver, "passes": passes, "memory": seen.memory, "parts": seen.parts}
 
 
 def _round_ranks(sizes: Sizes) -> list[int]:

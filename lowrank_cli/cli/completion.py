@@ -6,6 +6,7 @@ in at most PATIENCE seconds; whatever goes wrong is silence, and the shell offer
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -75,21 +76,20 @@ def install(shell: str) -> str:
     return str(target)
 
 
-def answer(shell: str, argv: Sequence[str], out: Any) -> int:
-    """Print what may stand at the cursor, one a line."""
-    with_time = hasattr(signal, "setitimer")
-    if with_time:
+def serve(shell: str, argv: Sequence[str], out: Any) -> int:
+    """What a process started by a script does: answer in time, or end in silence."""
+    if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
         signal.setitimer(signal.ITIMER_REAL, PATIENCE)
-    try:
-        found = _of_bash(*argv) if shell == "bash" else candidates(list(argv))
-        out.write("".join(f"{line}\n" for line in dict.fromkeys(found) if line.isprintable()))
-    except Exception:
-        return 0
-    finally:
-        if with_time:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+    answer(shell, argv, out)
     return 0
+
+
+def answer(shell: str, argv: Sequence[str], out: Any) -> None:
+    """Print what may stand at the cursor, one a line; nothing when anything goes wrong."""
+    with contextlib.suppress(Exception):
+        found = list(_of_bash(*argv) if shell == "bash" else candidates(list(argv)))
+        out.write("".join(f"{line}\n" for line in dict.fromkeys(found) if line.isprintable()))
 
 
 def _of_bash(line: str, breaks: str) -> Iterable[str]:

@@ -66,8 +66,14 @@ class Progress(Watch):
         self.drawn = 0
         self._started = time.monotonic()
         self._number = 0
+        self._passes: int | None = None
         self._size = self._done = 0
         self._since = self._started
+
+    def expects(self, needed: dict[str, int], passes: int | None) -> None:
+        self._passes = passes
+        parts = ", ".join(f"{what} {size_of(size)}" for what, size in needed.items() if size >= 1_000_000)
+        self.terminal.detail(f"memory: about {size_of(sum(needed.values()))} more at most: {parts}")
 
     def begins(self, number: int) -> None:
         with self.lock:
@@ -108,11 +114,18 @@ class Progress(Watch):
         if not number or not size:
             words = [f"{self.what}: {elapsed}", elapsed]
         else:
+            of = f" of about {self._passes}" if self._passes and self._passes >= number else ""
             short = f"pass {number} {done / size:.0%}"
             words = [f"{self.what}: {short}, {elapsed}", f"{short}, {elapsed}", short]
             if done and passed > 0:
-                speed, left = f"{size_of(done / passed)}/s", f"{passed * (size - done) / done:.0f} s left in it"
-                words.insert(0, f"{self.what}: {short} of {size_of(size)}, {speed}, {left}, {elapsed}")
+                speed, rest = f"{size_of(done / passed)}/s", (size - done) / done
+                left = f"{passed * rest:.0f} s left in it"
+                if of and self._passes:
+                    # the passes that are still to come take as long as this one
+                    left = f"about {passed * (rest + (self._passes - number) * size / done):.0f} s left"
+                words.insert(
+                    0, f"{self.what}: pass {number}{of}, {done / size:.0%} of {size_of(size)}, {speed}, {left}"
+                )
         return next((line for line in words if len(line) <= width), words[-1][: max(0, width)])
 
 

@@ -191,6 +191,9 @@ class _Recorder(Watch):
         self._visits: dict[str, int] = {}
         self._identities: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
+    def expects(self, needed: dict[str, int], passes: int | None) -> None:
+        self._watch.expects(needed, passes)
+
     def begins(self, number: int) -> None:
         self._number, self._begun = number, False
 

@@ -46,6 +46,11 @@ class Filed:
         self._buffers: list[numpy.ndarray] = []
         self._ahead = Ahead()
 
+    @property
+    def buffers(self) -> int:
+        """Bytes of both buffers, about."""
+        return 2 * min(self._entries, self.shape[0] * self.shape[1]) * self.dtype.itemsize
+
     def put(self, rows: slice, cols: slice, out: numpy.ndarray) -> None:
         """out = A[rows, cols], whatever the order of out."""
         if out.flags.c_contiguous if self.by_rows else out.flags.f_contiguous:

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..memory import require
 from .protocols import Matrix
 
 if TYPE_CHECKING:
@@ -151,9 +152,16 @@ class Metered:
         return self.inner.block(rows, cols)
 
     def whole(self) -> np.ndarray:
-        """All of A as one dense array; a pass."""
+        """All of A as one dense array; a pass. Raises ResourceError where it does not fit into memory."""
+        m, n = self.shape
+        if getattr(getattr(self.inner, "source", None), "buffers", 0):
+            require(
+                m * n * self.dtype.itemsize,
+                f"the whole {m}x{n} matrix, which is needed in memory,",
+                "allow more memory with --memory, or use a command that reads matrices in parts, such as approx",
+            )
         with self._passing():
-            return self.inner.block(slice(0, self.shape[0]), slice(0, self.shape[1]))
+            return self.inner.block(slice(0, m), slice(0, n))
 
     def scaled(self, exponent: int) -> Metered:
         """The scaled matrix, counted on the same ledger."""

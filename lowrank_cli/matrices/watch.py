@@ -16,6 +16,9 @@ class Watch:
 
     keeps = False
 
+    def expects(self, needed: dict[str, int], passes: int | None) -> None:
+        """What the run is going to take: bytes of memory by component, and about how many passes, if that is known."""
+
     def begins(self, number: int) -> None:
         """Pass ``number`` of the run begins, counted from 1."""
 

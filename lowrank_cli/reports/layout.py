@@ -91,6 +91,9 @@ def shapes(figure: Figure) -> list[Shape]:
         for series in figure.series:
             drawn += names.beside(figure, series)
         drawn += _legend(figure)
+    else:
+        middle = (LEFT + WIDTH - RIGHT) / 2, (TOP + HEIGHT - BOTTOM) / 2
+        drawn.append(Words(*middle, "nothing above zero to show", "middle", "faint"))
     left, right, top, bottom = LEFT, WIDTH - RIGHT, TOP, HEIGHT - BOTTOM
     return [*drawn, Stroke("frame", ((left, top), (right, top), (right, bottom), (left, bottom), (left, top)))]
 

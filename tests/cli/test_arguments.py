@@ -159,7 +159,7 @@ def test_standard_input_is_read_only_once(lowrank):
         (["-o", "out.txt"], ".npz"),
         (["-o", "out"], ".npz"),
         (["--part", "U"], "-o"),
-        (["--part", "U", "-o", "U.npz"], ".npy"),
+        (["--part", "U", "-o", "U.pdf"], ".npy"),
         (["--part", "Q", "-o", "Q.npy"], "U, s, Vh, product"),
         (["--report", "xml"], "table"),
         (["--json", "--report", "tsv"], "contradict"),

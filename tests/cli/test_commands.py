@@ -191,7 +191,7 @@ def test_reconstruct_multiplies_the_factors_out(lowrank, matrix, tmp_path):
 
 def test_reconstruct_needs_to_know_where_to(lowrank, tmp_path):
     assert lowrank("reconstruct", "F.npz").code == 2
-    assert lowrank("reconstruct", "F.npz", "-o", str(tmp_path / "A.csv")).code == 2
+    assert lowrank("reconstruct", "F.npz", "-o", str(tmp_path / "A.pdf")).code == 2
 
 
 @pytest.mark.parametrize(("holds", "code"), [(True, 0), (False, 8)])

@@ -113,6 +113,10 @@ def test_no_spectrum_leaves_the_paper(A):
     assert len(labels) <= 16 and (A.any() <= (len(labels) >= 2))
 
 
+def test_an_empty_picture_says_why_it_is_empty():
+    assert "nothing above zero to show" in words_of(svg(report_of(np.zeros((4, 3)))))
+
+
 def test_zeros_are_counted_where_a_log_axis_cannot_show_them():
     assert "2 of them zero, not shown" in svg(report_of(np.diag([1.0, 0.0, 0.0])))
 

@@ -27,7 +27,14 @@ def examples(verb: str) -> list[str]:
     return [] if block is None else [re.split(r" {3,}", line.strip())[0] for line in block[1].splitlines()]
 
 
-LINES = [(verb, line) for verb in TABLE for line in examples(verb)]
+#: Commands whose first example is run among the fast tests.
+FAST = ("approx", "plan", "info", "convert", "verify")
+LINES = [
+    pytest.param(verb, line, marks=() if verb in FAST and i == 0 else pytest.mark.slow)
+    for verb in TABLE
+    for i, line in enumerate(examples(verb))
+    if not line.startswith("gnuplot>")
+]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +83,7 @@ def test_every_help_has_an_example_of_its_command(verb):
     assert found and any(f"lowrank {verb}" in line for line in found)
 
 
-@pytest.mark.parametrize(("verb", "line"), [pair for pair in LINES if not pair[1].startswith("gnuplot>")])
+@pytest.mark.parametrize(("verb", "line"), LINES)
 def test_an_example_of_the_help_runs(verb, line, files, tmp_path):
     # some write what others read
     done = call(shutil.copytree(files, tmp_path / "own"), line)

@@ -114,10 +114,10 @@ def test_a_format_of_another_package_does_not_take_our_files(site, table):
     ("argv", "code", "what"),
     [
         (["-m", "gone"], 6, "method 'gone' of the package broken-one 1.0 cannot be loaded, ModuleNotFoundError"),
-        (["-m", "wrong"], 6, "is int, not Method of lowrank_cli.algorithms.method"),
+        pytest.param(["-m", "wrong"], 6, "is int, not Method of lowrank_cli.algorithms.method", marks=pytest.mark.slow),
         (["-m", "rude", "-k", "1"], 1, "method 'rude' failed, ZeroDivisionError"),
-        (["--report", "number"], 6, "is int, not a function"),
-        (["--report", "loud"], 1, "report face 'loud' failed, KeyError"),
+        pytest.param(["--report", "number"], 6, "is int, not a function", marks=pytest.mark.slow),
+        pytest.param(["--report", "loud"], 1, "report face 'loud' failed, KeyError", marks=pytest.mark.slow),
         (["--report", "exits"], 6, "cannot be loaded, SystemExit"),
     ],
 )
@@ -134,7 +134,7 @@ def test_our_rows_win_over_others_of_their_name(broken, table):
     assert "method 'svd' of the package broken-one 1.0 is left out: lowrank has one of that name" in done.stderr
 
 
-@pytest.mark.parametrize("argv", [["approx", "T.csv", "-k", "1"], ["info", "T.csv"], ["spectrum", "T.csv", "--json"]])
+@pytest.mark.parametrize("argv", [["approx", "T.csv", "-k", "1"], ["info", "T.csv"]])
 def test_who_asks_for_ours_never_meets_a_broken_one(broken, table, argv):
     done = call(broken, *argv, cwd=table)
     assert done.returncode == 0 and done.stderr == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -55,6 +56,14 @@ def asked(line: str, folder: Path) -> list[str]:
     return done.stdout.split("\n")[:-1] if done.stdout.strip() else []
 
 
+def answered(line: str, folder: Path, monkeypatch) -> list[str]:
+    """The same without bash, in this process."""
+    monkeypatch.chdir(folder)
+    out = io.StringIO()
+    completion.answer("bash", [line, BREAKS], out)
+    return out.getvalue().splitlines()
+
+
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
@@ -78,7 +87,19 @@ def asked(line: str, folder: Path) -> list[str]:
         ("lowrank approx 'data.h5:/gr", ["data.h5:/group/Y", "data.h5:/group/a name"]),
     ],
 )
-def test_bash_is_offered(line, offered, folder):
+def test_bash_is_offered(line, offered, folder, monkeypatch):
+    assert answered(line, folder, monkeypatch) == offered
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("lowrank approx A.npy -m id --axis b", ["both"]),
+        ("lowrank approx data.h5:/g", ["/group/Y", "/group/a\\ name"]),
+        ("lowrank approx pla", []),
+    ],
+)
+def test_the_function_of_the_script_answers_the_same(line, offered, folder):
     assert asked(line, folder) == offered
 
 
@@ -96,14 +117,15 @@ def test_bash_is_offered(line, offered, folder):
         "lowrank approx -- --",
     ],
 )
-def test_where_we_know_nothing_the_shell_offers_files(line, folder):
-    assert asked(line, folder) == []
+def test_where_we_know_nothing_the_shell_offers_files(line, folder, monkeypatch):
+    assert answered(line, folder, monkeypatch) == []
 
 
-def test_a_damaged_or_endless_file_is_silence(folder):
+def test_a_damaged_or_endless_file_is_silence(folder, monkeypatch):
     (folder / "bad.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(40))
     os.mkfifo(folder / "pipe.h5")
-    assert asked("lowrank approx bad.h5:", folder) == asked("lowrank approx pipe.h5:", folder) == []
+    for name in ("bad.h5", "pipe.h5"):
+        assert answered(f"lowrank approx {name}:", folder, monkeypatch) == []
 
 
 @pytest.mark.parametrize("verb", TABLE)
