@@ -161,6 +161,17 @@ def test_a_hostile_zarr_array_is_refused_before_zarr_reads_it(change, words, tmp
     assert words in refusal(tmp_path / "a.zarr", LowrankError)
 
 
+@pytest.mark.parametrize("filter", ["Blosc", "LZ4", "Bitshuffle", "Zstd", "Blosc2"])
+def test_filters_of_hdf5plugin_are_read(filter, tmp_path):
+    import h5py
+    import hdf5plugin
+
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("X", data=D, chunks=(4, 2), **getattr(hdf5plugin, filter)())
+    loaded = open_matrix(str(tmp_path / "a.h5"))
+    assert np.array_equal(loaded.array, D) and filter.lower() in loaded.item.detail
+
+
 @pytest.mark.parametrize(
     ("name", "package", "extra"),
     [
@@ -168,6 +179,7 @@ def test_a_hostile_zarr_array_is_refused_before_zarr_reads_it(change, words, tmp
         ("t.parquet", "pyarrow", "arrow"),
         ("t.feather", "pyarrow", "arrow"),
         ("z", "zarr", "zarr"),
+        ("a.h5", "hdf5plugin", "hdf5"),
     ],
 )
 def test_a_missing_package_is_asked_for_by_its_extra(name, package, extra, tmp_path, monkeypatch):
@@ -176,6 +188,12 @@ def test_a_missing_package_is_asked_for_by_its_extra(name, package, extra, tmp_p
     write_table(tmp_path / "t.feather", {"x": D[:, 0]})
     zarr.create_array(f"{tmp_path}/z", data=D)
     import importlib
+
+    import h5py
+    import hdf5plugin
+
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("X", data=D, chunks=(4, 2), **hdf5plugin.Zstd())
 
     real = importlib.import_module
 
