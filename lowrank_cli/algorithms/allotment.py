@@ -129,4 +129,6 @@ def _dual(matrices: Sequence[Priced], weights: numpy.ndarray, size: int, rate: f
     for weight, one in zip(weights, matrices, strict=True):
         cost = rate * one.price * np.arange(len(one.lower) + 1)
         least += float(np.min(np.append(weight * np.square(one.lower), 0.0) + cost))
-    return least - rate * size
+    # what the sums may have rounded up to: a bound of zero must not become more than that
+    rounding = 4 * len(matrices) * float(np.finfo(np.float64).eps) * (float(weights.sum()) + rate * size)
+    return least - rate * size - rounding

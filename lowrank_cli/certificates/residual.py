@@ -12,7 +12,7 @@ from ..kernels import jit
 from ..kernels import sweep as kernel
 from ..lazy import np
 from ..matrices.blocks import gram
-from ..matrices.facts import MatrixFacts, combine, ldexp
+from ..matrices.facts import MatrixFacts, combine, ldexp, merged
 from ..matrices.metered import Metered
 from ..matrices.tall import contiguous
 from .certificate import Certificate
@@ -67,6 +67,8 @@ def _pass(matrix: Metered, factor: Approximation, norm_too: bool) -> tuple[Matri
             difference = tile - approximation
         return cols, kernel.tile_sweep(np.ascontiguousarray(difference), compiled=use), own
 
+    if not norm_too:
+        compare.fold = _merged  # type: ignore[attr-defined]
     with np.errstate(over="ignore", invalid="ignore"):
         seen = matrix.tiles(compare, flops=m * n * (F.entry_flops + 2))
     if any(facts.bad for _, facts, _ in seen):
@@ -78,6 +80,13 @@ def _pass(matrix: Metered, factor: Approximation, norm_too: bool) -> tuple[Matri
         error = dataclasses.replace(error, column_squares=columns)
     norm = combine([(cols, own) for cols, _, own in seen], n, jit.flavour(use)) if norm_too else error
     return error, norm
+
+
+def _merged(seen: list[tuple[slice, Any, None]]) -> list[tuple[slice, Any, None]]:
+    """See ``facts.merged``; what overflowed is told by any of its tiles."""
+    if any(facts.bad for _, facts, _ in seen):
+        return seen
+    return [(cols, facts, None) for _, cols, facts in merged([(slice(0, 0), cols, facts) for cols, facts, _ in seen])]
 
 
 def _by_products(matrix: Metered, L: Any, R: Any) -> MatrixFacts | None:

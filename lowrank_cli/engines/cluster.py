@@ -54,11 +54,12 @@ class Cluster:
         """A value for tasks. It stays with the scheduler, so that it can be sent again when a worker is lost."""
         return self.submit(_same, value)
 
-    def add(self, parts: Sequence[Any], fan: int) -> Any:
-        """The sum of results, so many at a time in order, then of their sums."""
+    def add(self, parts: Sequence[Any], fan: int, work: Callable[..., Any] | None = None) -> Any:
+        """The sum of results, so many at a time in order, then of their sums; or what ``work`` makes of so many."""
+        work = _sum if work is None else work
         while len(parts) > 1:
             groups = [parts[i : i + fan] for i in range(0, len(parts), fan)]
-            parts = [group[0] if len(group) == 1 else self.submit(_sum, *group) for group in groups]
+            parts = [group[0] if len(group) == 1 else self.submit(work, *group) for group in groups]
         return parts[0]
 
     def gather(self, results: Sequence[Any]) -> list[Any]:

@@ -20,6 +20,9 @@ OURS: dict[str, Entry] = {
     ),
     "mat": Entry("lowrank_cli.formats.mat:FORMAT", "MATLAB variable (.mat, versions 4 to 7; 7.3 is HDF5)"),
     "pnm": Entry("lowrank_cli.formats.pnm:FORMAT", "grey image (.pgm), or a channel of a colour one (.ppm)"),
+    "image": Entry("lowrank_cli.formats.image:FORMAT", "PNG, JPEG or TIFF, grey or a channel (extra: image)"),
+    "columns": Entry("lowrank_cli.formats.columns:FORMAT", "Parquet, Arrow and Feather tables (extra: arrow)"),
+    "zarr": Entry("lowrank_cli.formats.zarr_store:FORMAT", "Zarr array of a folder, versions 2 and 3 (extra: zarr)"),
     "raw": Entry("lowrank_cli.formats.raw:FORMAT", "raw array, of the shape and type that --raw says"),
     "text": Entry("lowrank_cli.formats.text:FORMAT", "table of numbers (.csv, .tsv, .txt), also .gz, .bz2"),
 }

@@ -247,13 +247,14 @@ class _Recorder(Watch):
         kept.keep(key, now)
 
     def result(self, matrix: Matrix, what: str, operands: Sequence[Any], make: Callable[[], T]) -> T:
-        key, found = self._key(matrix, what, operands), {"state": None, "sums": {}}
-        if self._kept.finished(key, found):
-            made: Any = found["state"]
-            return made
-        self._kept.resumed(self._number, 0)
+        kept, key, sums = self._kept, self._key(matrix, what, operands), getattr(matrix, "sums", None)
+        found: dict[str, Any] = {"state": None, "sums": {}}
+        if kept.finished(key, found):
+            self._compare(matrix, sums, found)
+            return found["state"]  # type: ignore[no-any-return]
+        kept.resumed(self._number, 0)
         made = make()
-        self._kept.keep(key, {"state": made, "sums": {}})
+        kept.keep(key, {"state": made, "sums": {} if sums is None else {self._name: sums}})
         return made
 
     def _key(self, matrix: Matrix, what: str, operands: Sequence[Any]) -> str:

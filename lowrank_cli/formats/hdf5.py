@@ -1,7 +1,7 @@
 """Reading HDF5: one dataset or sparse group of a file, named or the only one there is.
 
 Refused: anything that leads out of the file (external links and storage, virtual datasets), filters beyond the four
-that every h5py has, and values that are not numbers.
+that every h5py has and five of hdf5plugin, and values that are not numbers.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError, LowrankError, ResourceError
 from ..lazy import np
 from .hdf5_walk import H5_ERRORS, guarded
+from .optional import needed
 from .working import Conversion, available_memory, human, native_name, supported
 
 if TYPE_CHECKING:
@@ -22,18 +23,10 @@ SUSPICIOUS = 2**30
 MAX_EXPANSION = 1100
 
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
-_REFUSED_FILTERS = {
-    4: "szip",
-    5: "nbit",
-    6: "scaleoffset",
-    307: "bzip2",
-    32001: "blosc",
-    32004: "lz4",
-    32008: "bitshuffle",
-    32013: "zfp",
-    32015: "zstd",
-    32026: "blosc2",
-}
+#: Filters that hdf5plugin brings: without loss, and imported only where a dataset asks for one.
+_PLUGIN_FILTERS = {32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
+_REFUSED_FILTERS = {4: "szip", 5: "nbit", 6: "scaleoffset", 307: "bzip2", 32013: "zfp"}
+_NAMES = _FILTERS | _PLUGIN_FILTERS | _REFUSED_FILTERS
 #: attributes that say the stored numbers are not the ones meant
 _PACKING = ("scale_factor", "add_offset")
 
@@ -42,7 +35,7 @@ def storage_detail(dataset: Any) -> str:
     """How the values are stored: "contiguous", "chunks 64x64 gzip"."""
     if dataset.chunks is None:
         return "contiguous"
-    filters = [_FILTERS.get(code, _REFUSED_FILTERS.get(code, f"filter {code}")) for code in _filters(dataset)]
+    filters = [_NAMES.get(code, f"filter {code}") for code in _filters(dataset)]
     return " ".join(["chunks " + "x".join(map(str, dataset.chunks)), *filters])
 
 
@@ -122,7 +115,9 @@ def check(dataset: Any, where: str, parts: bool = False) -> None:
         if elsewhere is not None:
             raise InputError(elsewhere, where=where, hint="copy it into one file, for example with h5repack")
         for code in _filters(dataset):
-            if code not in _FILTERS:
+            if code in _PLUGIN_FILTERS:
+                needed("hdf5plugin", "hdf5", where, f"filter {code} ({_PLUGIN_FILTERS[code]})")
+            elif code not in _FILTERS:
                 raise InputError(
                     f"is compressed with filter {code} ({_REFUSED_FILTERS.get(code, 'unknown')}), which is not read",
                     where=where,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, LowrankError, ResourceError, UsageError
 from ..memory import available_memory
-from . import TABLE, raw
+from . import TABLE, raw, zarr_store
 from .loaded import Format, Item, Loaded
 from .patterns import fitting, is_pattern, split
 from .sources import Source
@@ -32,7 +32,7 @@ STDIN = "-"
 _FOREIGN: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
     (re.compile(rb"version https://git-lfs"), "a Git LFS pointer, not the data", "fetch the data with git lfs pull"),
     (re.compile(rb"\s*<(!|html|\?xml)", re.IGNORECASE), "a web page, not the data", "download the file again"),
-    (re.compile(rb"\x89PNG|\xff\xd8\xff|II\*\x00|MM\x00\*|GIF8"), "an image", "save its pixels as a .npy array"),
+    (re.compile(rb"GIF8"), "an animated image", "save its pixels as a .npy array"),
     (
         re.compile(rb"[^\n]{72,}\n[ \d]{28,}[^\n]*\n[RCPrcp][SUHZRsuhzr][AEae] "),
         "a Harwell-Boeing file, which is not read",
@@ -44,9 +44,9 @@ _FOREIGN: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
         "write the matrix with write.csv",
     ),
     (
-        re.compile(rb"PAR1|ARROW1|FEA1|ORC"),
-        "a table of columns (Parquet, Arrow), which is not read",
-        "convert it to .npy",
+        re.compile(rb"ORC"),
+        "a table of columns (ORC), which is not read",
+        "convert it to Parquet",
     ),
     (re.compile(rb"CDF[\x01\x02\x05]"), "a classic netCDF file, which is not read", "convert it to netCDF-4 or .npy"),
     (
@@ -68,6 +68,8 @@ def open_matrix(path: str, item: str | None = None, *, once: int | None = None, 
     memory) and UsageError (standard input is a terminal, item named twice).
     """
     path, item = _named(path, item)
+    if zarr_store.is_store(path):
+        return zarr_store.load(path, item)
     if is_pattern(path):
         from .stacked import stacked
 
@@ -120,7 +122,7 @@ def open_rows(path: str, item: str | None, target: str) -> SparseRows | Loaded:
     Any other as ``open_matrix`` gives it, sparse or not. Raises as ``open_matrix``.
     """
     path, item = _named(path, item)
-    if path != STDIN and not is_pattern(path):
+    if path != STDIN and not is_pattern(path) and not zarr_store.is_store(path):
         with _opened(path) as source:
             format, source = _choose(source, item)
             if format.rows is not None and not source.stream:
@@ -137,23 +139,31 @@ def list_items(path: str, item: str | None = None) -> tuple[str, list[Item]]:
 
         name, joined = item_of(path, item)
         return name, [joined]
+    if zarr_store.is_store(path):
+        name, found = "zarr", zarr_store.items(path)
+    else:
+        name, found = _items_of(path, item)
+        if raw.is_spec(item):
+            return name, found
+    if item is None:
+        return name, found
+    wanted = [entry for entry in found if (entry.path or "").strip("/") == item.strip("/")]
+    if not wanted:
+        raise InputError(f"no item {item!r}", where=path, hint="leave the item out to list what the file holds")
+    return name, wanted
+
+
+def _items_of(path: str, item: str | None) -> tuple[str, list[Item]]:
     with _opened(path) as source:
         format, source = _choose(source, item)
         if raw.is_spec(item):
             return format.name, [raw.described(item or "", None if source.stream else path)]
         if not source.stream:
-            found = format.items(path)
-        elif format.stream_items is not None:
-            found = format.stream_items(source, source.where)
-        else:
-            with spooled(source, path) as copy:
-                found = format.items(copy)
-    if item is None:
-        return format.name, found
-    wanted = [entry for entry in found if (entry.path or "").strip("/") == item.strip("/")]
-    if not wanted:
-        raise InputError(f"no item {item!r}", where=path, hint="leave the item out to list what the file holds")
-    return format.name, wanted
+            return format.name, format.items(path)
+        if format.stream_items is not None:
+            return format.name, format.stream_items(source, source.where)
+        with spooled(source, path) as copy:
+            return format.name, format.items(copy)
 
 
 def split_item(path: str) -> tuple[str, str | None]:
@@ -231,8 +241,6 @@ def _inspected(raw: io.FileIO, path: str, where: str) -> Source:
 
 
 def _directory(where: str) -> InputError:
-    if any(os.path.exists(os.path.join(where, name)) for name in (".zarray", ".zgroup", "zarr.json")):
-        return InputError("is a Zarr store, which is not read", where=where, hint="save the array as .npy or HDF5")
     if os.path.lexists(os.path.join(where, "meta.json")):
         return InputError("is a folder of saved factors", where=where, hint="name an array in it, such as U.npy")
     return InputError("is a directory", where=where, hint="name a file in it")

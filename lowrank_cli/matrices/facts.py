@@ -69,6 +69,23 @@ def combine(parts: Sequence[tuple[slice, kernel.TileFacts]], columns: int, flavo
     return MatrixFacts(max_abs, exponent, total, flavour)
 
 
+def merged(seen: list[tuple[slice, slice, kernel.TileFacts]]) -> list[tuple[slice, slice, kernel.TileFacts]]:
+    """The facts of the tiles of a node of the tree, one for each block of columns; as they are where some are bad, so
+    that the place is known."""
+    if any(facts.first_bad is not None for _, _, facts in seen):
+        return seen
+    blocks: dict[tuple[int, int], list[tuple[slice, slice, kernel.TileFacts]]] = {}
+    for one in seen:
+        blocks.setdefault((one[1].start, one[1].stop), []).append(one)
+    made = []
+    for (start, stop), tiles in blocks.items():
+        whole = combine([(slice(0, stop - start), facts) for *_, facts in tiles], stop - start, "numpy")
+        rows = slice(tiles[0][0].start, tiles[-1][0].stop)
+        found = kernel.TileFacts(whole.max_abs, whole.exponent, whole.column_squares, 0, None)
+        made.append((rows, slice(start, stop), found))
+    return made
+
+
 def sweep(matrix: Matrix, transposed: bool = False) -> MatrixFacts:
     """One pass over the tiles; transposed: facts of A^T, whose columns are the rows of A.
 
@@ -90,6 +107,9 @@ def looking(
             # "first" means first by rows of A
             facts = kernel.tile_sweep(tile, compiled=use)
         return rows, cols, facts
+
+    if not transposed:
+        look.fold = merged  # type: ignore[attr-defined]
 
     def conclude(seen: list[tuple[slice, slice, kernel.TileFacts]]) -> MatrixFacts:
         bad = []

@@ -81,6 +81,8 @@ class Lines:
         found = self._survey()
         self.pointer, self.counts, self._sorted = found.pointer, found.counts, found.sorted
         self.nnz = int(self.pointer[-1])
+        #: Checksums of the blocks of lines, -1 where they have not been read; None for a part of the matrix.
+        self.sums: numpy.ndarray | None = np.full(len(sparse_row_cuts(self.pointer)) - 1, -1, np.int64)
 
     @property
     def bytes_read(self) -> int:
@@ -137,7 +139,7 @@ class Lines:
         made.shape = len(rows), len(cols)
         made.pointer = np.append(self.pointer[lines], self.nnz)
         made.stored = np.append(self.stored[lines], self.stored[-1])
-        made.counts = self.counts[across]
+        made.counts, made.sums = self.counts[across], None
         made._renumber = np.zeros(len(self.counts), self.index)
         made._renumber[across] = np.arange(len(across), dtype=self.index)
         if self._renumber is not None:

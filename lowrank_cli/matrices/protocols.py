@@ -107,5 +107,7 @@ class Matrix(Operator, Protocol):
     def tiles(self, visit: Callable[[int, slice, slice, np.ndarray], Any]) -> list[Any]:
         """One pass: visit(block, rows, cols, tile) for every tile, where block numbers the row block; the results in
         row-major order of the tiles. Tiles are C-ordered, read-only, and dense whatever the storage. Row blocks run
-        in parallel; the tiles of one row block are visited in order by one thread."""
+        in parallel; the tiles of one row block are visited in order by one thread. visit.fold, if
+        there is one, makes of the results of a node of the tree of row blocks fewer that say as much: where results
+        travel, it is used."""
         ...

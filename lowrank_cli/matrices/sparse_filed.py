@@ -6,10 +6,13 @@ which adds to every entry in the order of the transposed copy that memory would 
 
 from __future__ import annotations
 
+import bisect
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..engines.threads import Engine, SerialEngine
+from ..errors import InputError
 from ..kernels import csr as kernel
 from ..kernels.sweep import TileFacts, exponent_for, sweep_numpy
 from ..lazy import np
@@ -114,10 +117,36 @@ class FiledSparseMatrix:
             if first:
                 self.watch.came(int(pointer[plan[first - 1][1]]) * entry)
             for strip in self.lines.strips(first):
+                self._compare(strip)
                 yield strip
                 self.watch.came(len(strip.data) * entry)
 
         return start(0) if state is None else self.watch.steps(self, what, operands, state, plan, start)
+
+    @property
+    def sums(self) -> numpy.ndarray | None:
+        """The CRC-32 of the entries of each block of lines that has been read, else -1; None for a part of a matrix."""
+        return self.lines.sums
+
+    def _compare(self, strip: Strip) -> None:
+        """Raise InputError when a block of the strip is not what it was in an earlier pass."""
+        sums, cuts = self.sums, sparse_row_cuts(self.lines.pointer)
+        if sums is None:
+            return
+        blocks = range(bisect.bisect_left(cuts, strip.lines.start), bisect.bisect_left(cuts, strip.lines.stop))
+
+        def one(number: int) -> None:
+            first, last = cuts[blocks[number]], cuts[blocks[number] + 1]
+            own = slice(*(int(strip.pointer[line - strip.lines.start]) for line in (first, last)))
+            found = zlib.crc32(strip.data[own].data, zlib.crc32(strip.indices[own].astype(np.int64).data))
+            if sums[blocks[number]] not in (-1, found):
+                what = f"{'rows' if self.lines.by_rows else 'columns'} {first} to {last - 1} (counted from 0)"
+                raise InputError(
+                    f"changed while it was being read, in {what}", where=self.name, hint="run again when it rests"
+                )
+            sums[blocks[number]] = found
+
+        self.engine.map(one, len(blocks))
 
     def _gather(self, strip: Strip, data: numpy.ndarray, X: numpy.ndarray, out: numpy.ndarray) -> None:
         blocks = ranges(sparse_row_cuts(strip.pointer))
@@ -159,12 +188,16 @@ class FiledSparseMatrix:
         return X, self.matmat(X)
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> Any:
-        picked = self._picked(np.asarray(index, np.int64), self.lines.by_rows)
+        picked = self._kept("rows", index, self.lines.by_rows)
         return picked if scale is None else scaled_lines(picked, scale[:, None])
 
     def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> Any:
-        picked = self._picked(np.asarray(index, np.int64), not self.lines.by_rows)
+        picked = self._kept("cols", index, not self.lines.by_rows)
         return picked if scale is None else scaled_lines(picked, scale[None, :])
+
+    def _kept(self, what: str, index: numpy.ndarray, along: bool) -> Any:
+        index = np.asarray(index, np.int64)
+        return self.watch.result(self, what, (index,), lambda: self._picked(index, along))
 
     def _picked(self, index: numpy.ndarray, along: bool) -> Any:
         """Rows or columns as a csr_array: lines are read one by one, what lies across them is picked from a pass."""
@@ -244,6 +277,9 @@ class FiledSparseMatrix:
         return one_by_one(asks)
 
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
+        return self.watch.result(self, "tiles", (visit,), lambda: self._tiles(visit))
+
+    def _tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
         row_ranges, col_ranges = ranges(self.grid[0]), ranges(self.grid[1])
         found: list[Any] = []
         for blocks, part in self.row_parts():
@@ -259,6 +295,9 @@ class FiledSparseMatrix:
         return found
 
     def sweep(self, transposed: bool = False) -> MatrixFacts:
+        return self.watch.result(self, "sweep", (transposed,), lambda: self._sweep(transposed))
+
+    def _sweep(self, transposed: bool) -> MatrixFacts:
         """From the stored entries alone, as in memory; a second read where their squares leave the range of floats."""
         sums, exponent = np.zeros(self.shape[0 if transposed else 1]), 0
         while True:

@@ -9,6 +9,7 @@ finds the rows of its shard under it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import operator
 import pickle
@@ -22,7 +23,7 @@ from ..memory import require
 from ..sketches.gaussian import gaussian_rows
 from .dense import TiledMatrix
 from .facts import MatrixFacts, sweep
-from .grid import FAN, cuts, ranges, tree_sum
+from .grid import FAN, cuts, one_by_one, ranges, tree_sum
 from .tall import Tall
 
 if TYPE_CHECKING:
@@ -177,6 +178,10 @@ class SpreadMatrix:
         X = self.rmatmat(Y)
         return X, self.matmat(X, keep and isinstance(Y, Tall))
 
+    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Each by itself: the workers read their rows again for every one."""
+        return one_by_one(asks)
+
     def gram(self) -> numpy.ndarray:
         if len(self.home.shards[0].pieces) % FAN and len(self.home.shards) > 1:
             # a product takes the blocks of a whole node, which no shard of these has
@@ -200,15 +205,21 @@ class SpreadMatrix:
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
         """The visits run on the workers: they give their results back and change nothing."""
 
+        fold = getattr(visit, "fold", None)
+
         def visited(A: TiledMatrix, shard: Shard) -> list[Any]:
             top = shard.rows.start
-            return A.tiles(
+            found = A.tiles(
                 lambda i, rows, cols, tile: visit(
                     shard.pieces.start + i, slice(top + rows.start, top + rows.stop), cols, tile
                 )
             )
+            return found if fold is None else fold(found)
 
-        return [one for some in self.home.cluster.gather(self._run(visited)) for one in some]
+        parts, cluster = self._run(visited), self.home.cluster
+        if fold is not None:
+            parts = [cluster.add(parts, FAN, functools.partial(_folded, fold))]
+        return [one for some in cluster.gather(parts) for one in some]
 
     def sweep(self, transposed: bool = False) -> MatrixFacts:
         return sweep(self, transposed)
@@ -278,6 +289,10 @@ def _unpacked(text: bytes, held: Sequence[numpy.ndarray], shard: Shard) -> Any:
             return _Held(shape, shard.rows.start, held[number])
 
     return Unpickler(io.BytesIO(text)).load()
+
+
+def _folded(fold: Callable[[list[Any]], list[Any]], *parts: list[Any]) -> list[Any]:
+    return fold([one for part in parts for one in part])
 
 
 # What workers run: work(task as bytes, rows of its blocks, shard, ...)

@@ -70,6 +70,11 @@ def test_a_tolerance_for_all_is_met_within_one_step_of_the_fewest_bytes(spectra,
     assert fewest <= found.size < fewest + dearest + 1e-9
 
 
+def test_a_bound_of_nothing_is_not_rounded_up_to_something():
+    matrices = [priced([1.0, 1.0], 1), priced([1.0, 3.0], 2), priced([1.0, 1.0, 1.0], 1)]
+    assert allot(matrices, size=9).best == 0.0
+
+
 def test_gains_are_weighed_by_bytes():
     """Twice the gain for ten times the bytes is the worse bargain."""
     dear, cheap = priced([8, 2.0], 100), priced([8, 2.0**0.5, 1.0], 10)

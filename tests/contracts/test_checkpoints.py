@@ -9,11 +9,11 @@ import pytest
 from contracts import cases
 from contracts.cases import CASES
 from contracts.stopping import stopped_everywhere
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, save_npz
 
 from lowrank_cli import api
 from lowrank_cli.budget import Budget
-from lowrank_cli.formats import npy
+from lowrank_cli.formats import npy, npz
 from lowrank_cli.formats.memory import from_array
 
 #: Bytes a matrix may take before it stays in its file: in slabs of less than a third of a 1100 x 510 one.
@@ -98,6 +98,19 @@ def test_sparse_matrices_resume(case, tmp_path):
 
     wanted, found, stops = interrupted(case, RANK, load, tmp_path)
     assert found == wanted and stops > 0
+
+
+@pytest.mark.parametrize("case", ["svd", "cur", pytest.param("id both", marks=pytest.mark.slow)])
+def test_sparse_matrices_in_their_file_resume(case, tmp_path):
+    number = itertools.count()
+
+    def load(A):
+        path = str(tmp_path / f"{next(number)}.npz")
+        save_npz(path, csr_array(np.where(np.abs(A) > np.quantile(np.abs(A), 0.8), A, 0)), compressed=False)
+        return npz.filed(path, None, ALLOWED // 4) or npz.FORMAT.load(path, None)
+
+    wanted, found, stops = interrupted(case, RANK, load, tmp_path)
+    assert found == wanted and stops > 5
 
 
 def test_another_number_of_threads_and_other_slabs_take_up_what_is_kept(tmp_path):

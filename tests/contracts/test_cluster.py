@@ -51,6 +51,7 @@ def compare(cluster, path, job, item=None):
         ("svd", Budget(rank=6), None),
         ("svd", Budget(rtol=1e-2), None),
         ("svd", Budget(rank=4, certify="probes"), SVDOptions(residual=1e-6)),
+        ("svd", Budget(rank=6, passes=3), None),
         ("qb", Budget(rank=6), None),
         ("id", Budget(rank=5), None),
         ("id", Budget(rank=5), IDOptions(axis="rows")),

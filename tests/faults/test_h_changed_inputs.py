@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from contracts import cases
 from contracts.stopping import stopped
+from scipy.sparse import csr_array, save_npz
 
 from lowrank_cli import api
 from lowrank_cli.budget import Budget
 from lowrank_cli.errors import Exit, InputError
-from lowrank_cli.formats import hdf5, npy
+from lowrank_cli.formats import hdf5, npy, npz
 from lowrank_cli.formats.checkpoint import Checkpoint
 from lowrank_cli.matrices.dense import TiledMatrix
 from lowrank_cli.matrices.watch import Watch
@@ -85,6 +86,15 @@ def changing(read, after):
             out[-1, -1] += 1
 
     return other
+
+
+def test_h01_a_change_of_a_sparse_matrix_that_no_time_shows_is_found_by_its_rows(tmp_path):
+    path = str(tmp_path / "A.npz")
+    save_npz(path, csr_array(np.where(np.abs(A) > 1.5, A, 0)), compressed=False)
+    loaded = npz.filed(path, None, ALLOWED // 2)
+    loaded.array.entries.check = lambda: None
+    with pytest.raises(InputError, match=r"changed while it was being read, in rows \d+ to \d+ \(counted from 0\)"):
+        api.run(JOB, dataclasses.replace(loaded, watch=At(3, lambda: flip(path))))
 
 
 @pytest.mark.parametrize("how", ["C", "F", "h5"])
