@@ -17,6 +17,7 @@ from ..matrices.dense import scale_exactly
 from ..matrices.facts import MatrixFacts, ldexp
 from ..matrices.forwards import Stored, blocks, height
 from ..matrices.grid import cuts, ranges
+from ..matrices.kernel import KernelMatrix
 from ..matrices.metered import Metered
 from ..matrices.once import Once
 from ..matrices.product import gram_of
@@ -55,6 +56,8 @@ def run(matrix: Metered, budget: Budget, options: FDOptions, streams: Streams) -
     m, n = matrix.shape
     if budget.rank is None:
         raise UsageError("--method fd needs --rank, the number of rows it keeps", hint="such as --rank 50")
+    if isinstance(matrix.inner, KernelMatrix):
+        raise UsageError("--method fd takes rows that are stored, not a kernel matrix", hint="use --method nystrom")
     check_rank(budget.rank, n if m is None else min(m, n), f"a {'' if m is None else m}x{n} matrix")
     check_tolerance(budget, matrix.dtype)
     sketch, facts = _sketched(matrix, budget.rank)

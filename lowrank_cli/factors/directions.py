@@ -16,7 +16,7 @@ class Directions(Factorization):
     """Vh (k, n) has orthonormal rows; s (k,) is non-negative and non-increasing. It stands for A^H A, n x n."""
 
     kind = "fd"
-    product = "V diag(s)^2 Vh ~ A^H A"
+    product = "V diag(s)^2 Vh"
 
     s: np.ndarray
     Vh: np.ndarray

@@ -216,7 +216,8 @@ def compression(report: dict[str, Any], full: bool) -> Iterator[Row]:
 def cost(report: dict[str, Any], run: dict[str, Any], full: bool) -> Iterator[Row]:
     ledger = report["ledger"]
     kernels = ", ".join(safe(k) for k in report["method_facts"].get("kernels") or ())
-    work = f"{ledger['passes']} passes, {ledger['products']} block products, {ledger['flops']:.3g} flops"
+    passes = "1 pass" if ledger["passes"] == 1 else f"{ledger['passes']} passes"
+    work = f"{passes}, {ledger['products']} block products, {ledger['flops']:.3g} flops"
     yield Row("work", work, f"kernels: {kernels}" if kernels else "")
     if run.get("seconds") is not None:
         seconds = number(run["seconds"], full) if full else f"{run['seconds']:.2f}"
@@ -287,7 +288,8 @@ def _factors(report: dict[str, Any], full: bool) -> Iterator[Row]:
     facts, stored = report["factors"], report.get("stored") or {}
     dims = "shape unknown" if facts["shape"] is None else shape(facts["shape"])
     kind = f"{safe(facts['kind'])}, rank {facts['rank']}, {dims}"
-    of = {"pinv": "A^+ =", "norm": "gradient ="}.get(stored.get("command") or "", "A ~")
+    approximated = "A^H A ~" if facts["kind"] == "fd" else "A ~"
+    of = {"pinv": "A^+ =", "norm": "gradient ="}.get(stored.get("command") or "", approximated)
     yield Row("factors", kind, f"{of} {safe(facts['product'])}, {size(facts['bytes'], full)}")
     if stored.get("status") and stored.get("command") != "norm":
         yield status(stored)
