@@ -246,6 +246,12 @@ def test_a_directory_that_is_no_checkpoint_is_left_alone(work):
     assert content(work.folder / "kept") == {"thesis.tex": b"years of work"}
 
 
+def test_a_run_that_is_refused_before_it_begins_leaves_no_directory(work):
+    with pytest.raises(ZeroDivisionError), Checkpoint(str(work.folder / "kept")):
+        1 / 0  # noqa: B018
+    assert not (work.folder / "kept").exists()
+
+
 def test_two_runs_do_not_use_one_checkpoint(work):
     with Checkpoint(str(work.folder / "kept")):
         with pytest.raises(OutputError, match="another run uses this checkpoint; wait for it"):
