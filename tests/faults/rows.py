@@ -1,4 +1,4 @@
-"""The catalogue of faults: under each letter a number and what must hold. ``test_every_row`` asks for a test of each."""
+"""The catalogue of faults: under each letter a number and what must hold. ``test_every_row`` wants a test of each."""
 
 from __future__ import annotations
 
