@@ -82,8 +82,12 @@ def check_type(target: str, dtype: numpy.dtype) -> None:
 
 
 def _unholdable(container: Container, dtype: numpy.dtype, target: str | None) -> UsageError:
-    able = [suffix for suffix, entry in WRITERS.items() if dtype.newbyteorder("<").str in entry.load().types]
-    hint = f"write {', '.join(able)}" if able else None
+    able = [
+        "NAME/" if suffix == "/" else suffix
+        for suffix, entry in WRITERS.items()
+        if dtype.newbyteorder("<").str in entry.load().types
+    ]
+    hint = f"write {' or '.join(able)}" if able else None
     return UsageError(f"a {container.name} file cannot hold values of type {dtype}", where=target, hint=hint)
 
 
