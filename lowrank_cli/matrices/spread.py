@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..streams import Streams
 
 #: Bytes of a shard at most, where a worker has so much; and the part of a task's memory that it may take.
-SHARD, SHARE = 256 << 20, 8
+SHARD, SHARE = 4 << 30, 8
 #: Shards for each thread at least, while there are rows enough.
 LEAST = 3
 
