@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import traceback
 
-from ..errors import Exit, LowrankError
+from ..errors import Exit, LowrankError, ResourceError
 from ..plugins import problems
 from .terminal import ReaderGone, Terminal
 
 BROKEN_PIPE = 141
+#: Bytes of address space below which NumPy cannot be loaded.
+LEAST_ADDRESS_SPACE = 200 << 20
 
 
 def run(argv: list[str], terminal: Terminal) -> int:
@@ -31,6 +33,7 @@ def _run(argv: list[str], terminal: Terminal) -> int:
             return request or Exit.DONE
         terminal.quiet = bool(request.values.get("quiet"))
         terminal.verbose = int(request.values.get("verbose") or 0)
+        _check_address_space()
         if request.values.get("memory") is not None:
             from ..memory import allow
             from .params import size
@@ -41,6 +44,20 @@ def _run(argv: list[str], terminal: Terminal) -> int:
         raise ReaderGone from error
     except Exception as error:
         return _failed(error, terminal)
+
+
+def _check_address_space() -> None:
+    """Raise ResourceError where the libraries could not even be loaded: they fail in their own ways."""
+    try:
+        import resource
+    except ImportError:
+        return
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESS_SPACE:
+        raise ResourceError(
+            f"the address space of this process is limited to {limit >> 20} MiB, too little for the libraries",
+            hint=f"allow {LEAST_ADDRESS_SPACE >> 20} MiB or more (ulimit -v)",
+        )
 
 
 def _failed(error: Exception, terminal: Terminal) -> int:

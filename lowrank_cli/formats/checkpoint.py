@@ -63,6 +63,9 @@ class Checkpoint:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.folder.about is None and not self.folder.damaged:
+            # refused before anything was begun
+            self.folder.remove()
         self.folder.close()
 
     def finish(self) -> None:

@@ -106,7 +106,7 @@ def filed(path: str, item: str | None, most: int) -> Loaded | None:
         check(found, where, parts=True)
         matrix_shape(found.shape, where)
         full = "/" + "/".join(part for part in item.split("/") if part not in ("", "."))
-        array = leave(found, conversion, kind is not None, open_file.pop_all(), path, where, most // 8)
+        array = leave(found, conversion, kind is not None, open_file.pop_all(), path, where, most // 4)
         return Loaded(array, path, "hdf5", _dataset_item(full, found), (*notes, *read_notes(found)))
 
 

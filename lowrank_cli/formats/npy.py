@@ -63,7 +63,7 @@ def filed(path: str, item: str | None, most: int) -> Loaded | None:
     m, n = matrix_shape(header.shape, path)
     if m * n * Conversion(header.dtype).target.itemsize <= most:
         return None
-    return Loaded(leave(path, header, most // 8), path, "npy", _item(header), ("left in its file, read in parts",))
+    return Loaded(leave(path, header, most // 4), path, "npy", _item(header), ("left in its file, read in parts",))
 
 
 def load_stream(source: Source, where: str, item: str | None = None, name: str = "-") -> Loaded:

@@ -98,7 +98,7 @@ def filed(path: str, item: str | None, most: int) -> Loaded | None:
     header = _header(item, path, os.stat(path).st_size)
     if math.prod(header.shape) * Conversion(header.dtype).target.itemsize <= most:
         return None
-    array = leave(path, header, most // 8)
+    array = leave(path, header, most // 4)
     return Loaded(array, path, "raw", _item(header), ("left in its file, read in parts",))
 
 

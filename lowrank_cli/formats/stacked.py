@@ -113,7 +113,7 @@ def _dense(
         left = [opening.left_in_file(part.path, item) for part in parts]
         if all(one is not None for one in left):
             arrays = [one.array for one in left if one is not None]
-            return _filed(arrays, starts, (m, n), dtype, most // 8), ("left in their files, read in parts",)
+            return _filed(arrays, starts, (m, n), dtype, most // 4), ("left in their files, read in parts",)
     out = allocate((m, n), dtype, False, pattern)
     notes: dict[str, None] = {}
     for part, start in zip(parts, starts[:-1], strict=True):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy
 
 #: Row (column) blocks, at least, of a slab of whole rows (columns): fewer would leave threads idle.
-_LEAST = 4
+_LEAST = 2
 #: Bytes that lie together, at least, where a slab is read across the order of the file.
 _PIECE = 1 << 16
 
@@ -24,7 +24,7 @@ class Filed:
     """Entries that ``read(rows, cols, out)`` brings, out being A[rows, cols] in the order of the file.
 
     by_rows: rows lie together in the file, else columns do. buffer: bytes of each of the two buffers, about: at least
-    one tile fits. A slab takes whole rows or columns where those of four blocks fit, else parts of them. Values and
+    one tile fits. A slab takes whole rows or columns where those of two blocks fit, else parts of them. Values and
     grid decide every bit, the buffer none. ``check`` is called after each pass, and raises if the file has changed.
     """
 
@@ -63,7 +63,7 @@ class Filed:
         self._check()
 
     def gives(self, strips: int, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> bool:
-        """Whether whole lines of four blocks fit; where they lie apart in the file, with pieces long enough to read."""
+        """Whether whole lines of two blocks fit; where they lie apart in the file, with pieces long enough to read."""
         marks, length = (col_cuts, self.shape[0]) if strips else (row_cuts, self.shape[1])
         least = marks[min(_LEAST, len(marks) - 1)]
         if (strips == 0) != self.by_rows:

@@ -60,7 +60,7 @@ def in_a_file(tmp_path):
 
 
 #: One of each kind.
-SOME = ["svd", "id both", "cur", "cr auto", "given right", "nystrom columns", "diag-lowrank"]
+SOME = ["svd", "id both", "cr auto", "given right", "nystrom columns"]
 
 
 @pytest.mark.parametrize("case", [*SOME, *(pytest.param(c, marks=pytest.mark.slow) for c in CASES if c not in SOME)])
@@ -71,7 +71,7 @@ def test_every_method_resumes_after_every_pass_over_a_matrix_in_memory(case, tmp
 
 
 @pytest.mark.parametrize(
-    ("case", "asked"), [*VARIANTS[:5], *(pytest.param(*v, marks=pytest.mark.slow) for v in VARIANTS[5:])]
+    ("case", "asked"), [*VARIANTS[:3], *(pytest.param(*v, marks=pytest.mark.slow) for v in VARIANTS[3:])]
 )
 def test_every_way_to_know_the_error_resumes(case, asked, tmp_path):
     wanted, found, stops = interrupted(case, asked, from_array, tmp_path)
@@ -91,7 +91,7 @@ def test_every_method_resumes_inside_of_every_pass_over_a_matrix_in_its_file(cas
     assert found == wanted
 
 
-@pytest.mark.parametrize("case", ["svd", "id", "cr auto"])
+@pytest.mark.parametrize("case", ["id", "cr auto"])
 def test_sparse_matrices_resume(case, tmp_path):
     def load(A):
         return from_array(csr_array(np.where(np.abs(A) > np.quantile(np.abs(A), 0.7), A, 0)))
@@ -100,7 +100,7 @@ def test_sparse_matrices_resume(case, tmp_path):
     assert found == wanted and stops > 0
 
 
-@pytest.mark.parametrize("case", ["svd", "cur", pytest.param("id both", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("case", ["svd", *(pytest.param(c, marks=pytest.mark.slow) for c in ("cur", "id both"))])
 def test_sparse_matrices_in_their_file_resume(case, tmp_path):
     number = itertools.count()
 

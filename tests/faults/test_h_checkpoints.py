@@ -246,7 +246,13 @@ def test_a_directory_that_is_no_checkpoint_is_left_alone(work):
     assert content(work.folder / "kept") == {"thesis.tex": b"years of work"}
 
 
-def test_two_runs_do_not_use_one_checkpoint(work):
+def test_a_run_that_is_refused_before_it_begins_leaves_no_directory(work):
+    with pytest.raises(ZeroDivisionError), Checkpoint(str(work.folder / "kept")):
+        1 / 0  # noqa: B018
+    assert not (work.folder / "kept").exists()
+
+
+def test_f18_two_runs_do_not_use_one_checkpoint(work):
     with Checkpoint(str(work.folder / "kept")):
         with pytest.raises(OutputError, match="another run uses this checkpoint; wait for it"):
             work.finished()
@@ -259,7 +265,7 @@ def test_a_file_or_a_missing_directory_is_refused(work):
             Checkpoint(str(work.folder / name)).__enter__()
 
 
-def test_a_full_disk_is_said_once_and_does_not_end_the_run(work, monkeypatch):
+def test_f22_a_full_disk_is_said_once_and_does_not_end_the_run(work, monkeypatch):
     def full(fd, offset, size):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -275,7 +281,7 @@ def refuse(self, key, what):
     raise OutputError("the checkpoint cannot be written: no space left on the device", where=self.path)
 
 
-def test_a_full_disk_is_found_before_anything_is_worked_out(work, monkeypatch):
+def test_f22_a_full_disk_is_found_before_anything_is_worked_out(work, monkeypatch):
     def full(fd, offset, size):
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -88,7 +88,7 @@ def test_h07_killed_at_a_hundred_random_moments_the_file_is_the_same(work):
     kills(work, 100)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_h07_asked_to_stop_it_saves_the_pass_under_way(work, number):
     child = work.kept(every="1000")
     while not list(work.folder.glob("kept/passes")) or not (work.folder / "kept" / "passes").stat().st_size:

@@ -30,7 +30,7 @@ def test_an_empty_file_can_be_written(tmp_path):
     assert (tmp_path / "out").read_bytes() == b""
 
 
-def test_short_writes_are_continued(tmp_path, monkeypatch):
+def test_f09_short_writes_are_continued(tmp_path, monkeypatch):
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, view: real(fd, bytes(view[:7])))
     put(tmp_path / "out", b"0123456789" * 20)
@@ -92,7 +92,7 @@ def test_a_forked_child_does_not_abort_its_parents_files(tmp_path):
 
 
 @pytest.mark.parametrize("umask, mode", ((0o022, 0o644), (0o077, 0o600), (0o002, 0o664), (0o000, 0o666)))
-def test_a_new_file_gets_the_mode_the_umask_leaves(umask, mode, tmp_path):
+def test_f16_a_new_file_gets_the_mode_the_umask_leaves(umask, mode, tmp_path):
     before = os.umask(umask)
     try:
         put(tmp_path / "out", b"x")
@@ -102,7 +102,7 @@ def test_a_new_file_gets_the_mode_the_umask_leaves(umask, mode, tmp_path):
 
 
 @pytest.mark.parametrize("mode", (0o600, 0o640, 0o664, 0o755))
-def test_a_replaced_file_keeps_its_mode(mode, tmp_path):
+def test_f16_a_replaced_file_keeps_its_mode(mode, tmp_path):
     target = tmp_path / "out"
     target.write_bytes(b"old")
     target.chmod(mode)
@@ -110,7 +110,7 @@ def test_a_replaced_file_keeps_its_mode(mode, tmp_path):
     assert stat.S_IMODE(target.stat().st_mode) == mode and target.read_bytes() == b"new"
 
 
-def test_the_temporary_file_never_shows_more_than_the_file_it_replaces(tmp_path):
+def test_f16_the_temporary_file_never_shows_more_than_the_file_it_replaces(tmp_path):
     target, seen = tmp_path / "out", []
     target.write_bytes(b"old")
     target.chmod(0o600)
@@ -124,7 +124,7 @@ def test_the_temporary_file_never_shows_more_than_the_file_it_replaces(tmp_path)
 
 
 @needs_nobody
-def test_a_replaced_file_keeps_its_owner(tmp_path):
+def test_f16_a_replaced_file_keeps_its_owner(tmp_path):
     target = tmp_path / "out"
     target.write_bytes(b"old")
     os.chown(target, 65534, 65534)
@@ -132,7 +132,7 @@ def test_a_replaced_file_keeps_its_owner(tmp_path):
     assert (target.stat().st_uid, target.stat().st_gid) == (65534, 65534)
 
 
-def test_a_symbolic_link_is_written_through(tmp_path):
+def test_f04_a_symbolic_link_is_written_through(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "file").write_bytes(b"old")
     (tmp_path / "link").symlink_to("real/file")
@@ -144,7 +144,7 @@ def test_a_symbolic_link_is_written_through(tmp_path):
     assert sorted(os.listdir(tmp_path / "real")) == ["file", "fresh"]
 
 
-def test_no_clobber_keeps_what_is_there_and_creates_what_is_not(tmp_path):
+def test_f01_no_clobber_keeps_what_is_there_and_creates_what_is_not(tmp_path):
     target = tmp_path / "out"
     put(target, b"first", no_clobber=True)
     with pytest.raises(OutputError, match="exists") as caught:
@@ -156,7 +156,7 @@ def test_no_clobber_keeps_what_is_there_and_creates_what_is_not(tmp_path):
 
 
 @pytest.mark.parametrize("links", ("hard links", "no hard links"))
-def test_no_clobber_keeps_a_file_that_appears_while_writing(links, tmp_path, monkeypatch):
+def test_f01_no_clobber_keeps_a_file_that_appears_while_writing(links, tmp_path, monkeypatch):
     target = tmp_path / "out"
     if links == "no hard links":
         monkeypatch.setattr(os, "link", forbidden_link)
@@ -174,14 +174,14 @@ def forbidden_link(*args, **options):
     raise PermissionError(1, "Operation not permitted")
 
 
-def test_no_clobber_works_where_hard_links_do_not(tmp_path, monkeypatch):
+def test_f11_no_clobber_works_where_hard_links_do_not(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "link", forbidden_link)
     put(tmp_path / "out", b"x", no_clobber=True)
     assert (tmp_path / "out").read_bytes() == b"x" and os.listdir(tmp_path) == ["out"]
 
 
 @pytest.mark.parametrize("links", (True, False))
-def test_of_racing_writers_with_no_clobber_exactly_one_wins(links, tmp_path, monkeypatch):
+def test_f01_of_racing_writers_with_no_clobber_exactly_one_wins(links, tmp_path, monkeypatch):
     if not links:
         monkeypatch.setattr(os, "link", forbidden_link)
     for race in range(20):
@@ -208,7 +208,7 @@ def test_of_racing_writers_with_no_clobber_exactly_one_wins(links, tmp_path, mon
     assert len(os.listdir(tmp_path)) == 20
 
 
-def test_racing_writers_that_may_replace_leave_one_whole_content(tmp_path):
+def test_f17_racing_writers_that_may_replace_leave_one_whole_content(tmp_path):
     target, failures = tmp_path / "out", []
 
     def run(number):

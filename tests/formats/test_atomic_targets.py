@@ -59,7 +59,7 @@ def test_a_relative_name_works_in_the_current_directory(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("way", ("same", "dot", "hard link", "link", "link to output"))
-def test_an_output_that_is_an_input_is_a_usage_error(way, tmp_path):
+def test_f02_an_output_that_is_an_input_is_a_usage_error(way, tmp_path):
     source = tmp_path / "in"
     source.write_bytes(b"precious")
     target = tmp_path / "out"
@@ -93,7 +93,7 @@ def refused(target, **options):
     return lines.pop()
 
 
-def test_a_target_that_can_never_be_written_is_refused_before_computing(tmp_path):
+def test_f05_a_target_that_can_never_be_written_is_refused_before_computing(tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
     assert "directory does not exist" in refused(tmp_path / "missing" / "out")
@@ -107,7 +107,7 @@ def test_a_target_that_can_never_be_written_is_refused_before_computing(tmp_path
 
 
 @needs_nobody
-def test_a_directory_or_file_that_may_not_be_written_is_refused_before_computing(tmp_path):
+def test_f06_a_directory_or_file_that_may_not_be_written_is_refused_before_computing(tmp_path):
     closed, own, drop = tmp_path / "closed", tmp_path / "own", tmp_path / "drop"
     for folder, mode in ((closed, 0o755), (own, 0o777), (drop, 0o733)):
         folder.mkdir()
@@ -123,7 +123,7 @@ def test_a_directory_or_file_that_may_not_be_written_is_refused_before_computing
     assert sorted(os.listdir(own)) == ["file"] and os.listdir(drop) == ["out"]
 
 
-def test_a_directory_that_vanishes_while_writing_is_an_output_error(tmp_path):
+def test_f19_a_directory_that_vanishes_while_writing_is_an_output_error(tmp_path):
     folder = tmp_path / "d"
     folder.mkdir()
 
@@ -138,7 +138,7 @@ def test_a_directory_that_vanishes_while_writing_is_an_output_error(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_directory_renamed_while_writing_still_gets_its_file(tmp_path):
+def test_f19_a_directory_renamed_while_writing_still_gets_its_file(tmp_path):
     folder = tmp_path / "d"
     folder.mkdir()
 
@@ -150,7 +150,7 @@ def test_a_directory_renamed_while_writing_still_gets_its_file(tmp_path):
     assert os.listdir(tmp_path) == ["e"] and os.listdir(tmp_path / "e") == ["out"]
 
 
-def test_pipes_devices_and_descriptors_are_written_where_they_are(tmp_path):
+def test_f05_pipes_devices_and_descriptors_are_written_where_they_are(tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     got = []

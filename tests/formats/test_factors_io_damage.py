@@ -31,7 +31,7 @@ FLIPS = {
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("flip", ("one bit", *(pytest.param(flip, marks=SLOW) for flip in list(FLIPS)[1:])))
-def test_every_flipped_byte_is_caught_or_changes_nothing(suffix, flip, tmp_path):
+def test_h16_every_flipped_byte_is_caught_or_changes_nothing(suffix, flip, tmp_path):
     path = tmp_path / f"f{suffix}"
     report = {"rank": 1, "error": {"relative": 0.125}}
     saving.save(small(), report, str(path))
@@ -53,7 +53,7 @@ def test_every_flipped_byte_is_caught_or_changes_nothing(suffix, flip, tmp_path)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_file_cut_at_any_length_is_refused(suffix, tmp_path):
+def test_h16_a_file_cut_at_any_length_is_refused(suffix, tmp_path):
     path = tmp_path / f"f{suffix}"
     saving.save(small(), {"rank": 1}, str(path))
     content = path.read_bytes()
@@ -64,7 +64,7 @@ def test_a_file_cut_at_any_length_is_refused(suffix, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_an_edited_report_is_caught_and_an_edited_array_is_named(suffix, tmp_path):
+def test_h17_an_edited_report_is_caught_and_an_edited_array_is_named(suffix, tmp_path):
     path = tmp_path / f"f{suffix}"
     container = saving.check_suffix(str(path))
     flat = factor_meta.flatten(svd().arrays())

@@ -100,7 +100,7 @@ def test_a_folder_that_is_read_is_not_written(source, tmp_path):
         saving.check_target(f"{tmp_path}/F/", [f"{tmp_path}/{source}"], False)
 
 
-def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path, monkeypatch):
+def test_f20_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path, monkeypatch):
     saving.save(svd(), REPORT, f"{tmp_path}/F/")
     before = content(tmp_path / "F")
 
@@ -117,7 +117,7 @@ def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path, monkeypatch)
         assert content(tmp_path / "F") == before and os.listdir(tmp_path) == ["F"]
 
 
-def test_what_a_killed_run_left_behind_is_removed_by_the_next(tmp_path):
+def test_f20_what_a_killed_run_left_behind_is_removed_by_the_next(tmp_path):
     script = (
         "import os, signal, sys\nfrom lowrank_cli.formats import folders\n"
         "with folders.building(sys.argv[1], lambda *args: True) as folder:\n"
@@ -133,7 +133,7 @@ def flips(content: bytes):
     return range(0, len(content), 7)
 
 
-def test_every_flip_and_every_cut_in_every_file_is_caught_or_changes_nothing(tmp_path):
+def test_h16_every_flip_and_every_cut_in_every_file_is_caught_or_changes_nothing(tmp_path):
     factor, report = CASES["id-sparse-float32"], {"rank": 1, "error": {"relative": 0.125}}
     saving.save(factor, report, f"{tmp_path}/F/")
     caught = 0

@@ -45,7 +45,7 @@ def test_a_product_is_approximated_and_verified(shell, decaying):
     assert shell("L verify P.npz --against D.npy --times Y.npy").returncode == 0
 
 
-def test_factors_held_against_another_matrix_do_not_hold(shell, decaying):
+def test_h19_factors_held_against_another_matrix_do_not_hold(shell, decaying):
     np.save(decaying / "other.npy", np.load(decaying / "D.npy") * 1.5)
     assert shell("L approx D.npy -k 5 -o F.npz -q").returncode == 0
     done = shell("L verify F.npz --against other.npy --json")

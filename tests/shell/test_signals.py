@@ -41,7 +41,7 @@ def ended(child, limit=30):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
-def test_a_signal_during_a_write_leaves_the_old_output_and_no_temporary_file(tmp_path, number, code):
+def test_f12_a_signal_during_a_write_leaves_the_old_output_and_no_temporary_file(tmp_path, number, code):
     target = tmp_path / "out.npz"
     target.write_bytes(b"old")
     child = start(tmp_path, "write", "-o", "out.npz")
@@ -52,14 +52,14 @@ def test_a_signal_during_a_write_leaves_the_old_output_and_no_temporary_file(tmp
     assert sorted(p.name for p in tmp_path.iterdir()) == ["A.npy", "out.npz"]
 
 
-def test_a_signal_inside_lapack_does_not_wait_for_it(tmp_path):
+def test_f12_a_signal_inside_lapack_does_not_wait_for_it(tmp_path):
     child = start(tmp_path, "svd")
     time.sleep(0.5)
     child.send_signal(signal.SIGTERM)
     assert ended(child) == 143
 
 
-def test_a_second_interrupt_ends_it_too(tmp_path):
+def test_f13_a_second_interrupt_ends_it_too(tmp_path):
     child = start(tmp_path, "svd")
     time.sleep(0.5)
     child.send_signal(signal.SIGINT)

@@ -59,7 +59,7 @@ def assert_one_line(done, what):
 
 
 @pytest.mark.parametrize("suffix", (".npz", ".h5"))
-def test_under_every_file_size_limit_the_file_is_whole_or_the_old_one_stays(suffix, tmp_path):
+def test_f08_under_every_file_size_limit_the_file_is_whole_or_the_old_one_stays(suffix, tmp_path):
     import resource
 
     import numpy as np
@@ -136,7 +136,7 @@ print(sorted(seen))
 
 
 @pytest.mark.parametrize("suffix", (".npz", ".h5"))
-def test_on_a_full_disk_the_file_is_whole_or_the_old_one_stays(suffix, tmp_path):
+def test_f08_on_a_full_disk_the_file_is_whole_or_the_old_one_stays(suffix, tmp_path):
     done = in_mount("size=1m", FULL_DISK, tmp_path, suffix)
     assert (done.returncode, done.stdout.strip()) == (0, "['new', 'old']"), done.stderr
 
@@ -157,7 +157,7 @@ for name in ("there", "fresh"):
 """
 
 
-def test_a_read_only_file_system_is_found_before_computing(tmp_path):
+def test_f06_a_read_only_file_system_is_found_before_computing(tmp_path):
     done = in_mount("size=1m", READ_ONLY, tmp_path)
     lines = done.stdout.splitlines()
     assert len(lines) == 4 and all(l.startswith("OutputError") and "read-only" in l for l in lines), done
@@ -174,7 +174,7 @@ while True:
 """
 
 
-def test_killed_at_any_moment_the_file_is_one_whole_content_and_the_next_run_cleans_up(tmp_path):
+def test_f14_killed_at_any_moment_the_file_is_one_whole_content_and_the_next_run_cleans_up(tmp_path):
     from lowrank_cli.formats.atomic import commit
 
     target, leftovers = tmp_path / "out", 0
@@ -208,7 +208,7 @@ while True:
 
 
 @pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGTERM))
-def test_a_signal_that_raises_leaves_one_whole_content_and_no_temporary_file(number, tmp_path):
+def test_f12_a_signal_that_raises_leaves_one_whole_content_and_no_temporary_file(number, tmp_path):
     target = tmp_path / "out"
     target.write_bytes(b"0" * 200_000)
     for shot in range(8):
@@ -240,7 +240,7 @@ def strace(options, target, keep="replace"):
 
 
 @pytest.mark.parametrize("keep, publish", (("replace", "rename"), ("keep", "link")))
-def test_the_file_is_synced_before_it_gets_its_name_and_the_directory_after(keep, publish, tmp_path):
+def test_f15_the_file_is_synced_before_it_gets_its_name_and_the_directory_after(keep, publish, tmp_path):
     done, log = strace(["-e", "trace=fsync,rename,renameat,renameat2,link,linkat"], tmp_path / "out", keep)
     assert done.returncode == 0, done.stderr
     calls = re.findall(r"(fsync|rename|link)(?:at2?)?\(\d+<([^>]*)>", log)
@@ -263,7 +263,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("call, error, said", FAULTS)
-def test_a_failing_system_call_is_one_line_and_the_old_content_stays(call, error, said, tmp_path):
+def test_f09_a_failing_system_call_is_one_line_and_the_old_content_stays(call, error, said, tmp_path):
     target = tmp_path / "out"
     target.write_bytes(OLD)
     done, log = strace(["-e", f"trace={call}", "-e", f"inject={call}:error={error}:when=1"], target)
@@ -272,7 +272,7 @@ def test_a_failing_system_call_is_one_line_and_the_old_content_stays(call, error
     assert target.read_bytes() == OLD and os.listdir(tmp_path) == ["out"]
 
 
-def test_a_directory_that_cannot_be_synced_is_reported_though_the_file_is_there(tmp_path):
+def test_f09_a_directory_that_cannot_be_synced_is_reported_though_the_file_is_there(tmp_path):
     done, log = strace(["-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=2"], tmp_path / "out")
     assert "INJECTED" in log
     assert_one_line(done, "directory could not be synced")
@@ -280,14 +280,14 @@ def test_a_directory_that_cannot_be_synced_is_reported_though_the_file_is_there(
 
 
 @pytest.mark.parametrize("call, error", (("fsync", "EINVAL"), ("fsync", "EOPNOTSUPP"), ("flock", "ENOLCK")))
-def test_what_a_simple_file_system_lacks_is_done_without(call, error, tmp_path):
+def test_f11_what_a_simple_file_system_lacks_is_done_without(call, error, tmp_path):
     which = 2 if call == "fsync" else "1+"
     done, log = strace(["-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={which}"], tmp_path / "out")
     assert "INJECTED" in log and done.returncode == 0, done.stdout
     assert (tmp_path / "out").read_bytes() == NEW and os.listdir(tmp_path) == ["out"]
 
 
-def test_a_file_system_without_reservation_or_hard_links_still_takes_the_file(tmp_path):
+def test_f11_a_file_system_without_reservation_or_hard_links_still_takes_the_file(tmp_path):
     calls = "fallocate,link,linkat"
     options = ["-e", f"trace={calls}", "-e", "inject=link,linkat:error=EOPNOTSUPP"]
     done, log = strace(options, tmp_path / "out", "keep")
@@ -304,7 +304,7 @@ def test_a_file_system_without_reservation_or_hard_links_still_takes_the_file(tm
         ("fsync", 2, NEW),
     ),
 )
-def test_killed_at_each_step_the_file_is_the_old_or_the_new_and_the_next_run_cleans_up(call, number, left, tmp_path):
+def test_f14_killed_at_each_step_the_file_is_old_or_new_and_the_next_run_cleans_up(call, number, left, tmp_path):
     from lowrank_cli.formats.atomic import commit
 
     target = tmp_path / "out"
@@ -317,7 +317,7 @@ def test_killed_at_each_step_the_file_is_the_old_or_the_new_and_the_next_run_cle
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_a_whole_save_under_a_hard_limit_ends_with_exit_code_5_and_the_old_file(tmp_path):
+def test_f08_a_whole_save_under_a_hard_limit_ends_with_exit_code_5_and_the_old_file(tmp_path):
     if shutil.which("prlimit") is None:
         pytest.skip("prlimit is not installed")
     for suffix in (".npz", ".h5"):

@@ -1,0 +1,183 @@
+"""Resources that are scarce, missing or taken away: one clear line, the right exit code, nothing half done."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+COMMAND = [sys.executable, "-m", "lowrank_cli"]
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def matrix(tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "A.npy", rng.standard_normal((300, 6)) @ rng.standard_normal((6, 200)))
+    return tmp_path / "A.npy"
+
+
+def run(*argv, limits=(), cwd=None, prefix=(), timeout=120, **environ):
+    """The command under limits of the system, and variables that are set, or removed where they are None."""
+
+    def limit():
+        for what, value in limits:
+            resource.setrlimit(what, (value, value))
+
+    env = {**os.environ, **ONE_THREAD, **{name: value for name, value in environ.items() if value is not None}}
+    for name, value in environ.items():
+        if value is None:
+            env.pop(name, None)
+    return subprocess.run(
+        [*prefix, *COMMAND, *map(str, argv)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=env,
+        preexec_fn=limit,
+        timeout=timeout,
+    )
+
+
+def one_line(done):
+    assert "Traceback" not in done.stderr
+    return done.stderr.count("lowrank: error: ") == 1
+
+
+def test_g01_a_plan_beyond_the_allowance_is_refused_with_a_breakdown_before_reading(tmp_path):
+    np.save(tmp_path / "A.npy", np.zeros((4000, 2500), np.float32))
+    done = run("approx", tmp_path / "A.npy", "-k", "2400", "--memory", "120M", "-o", tmp_path / "F.npz")
+    assert done.returncode == 7 and one_line(done)
+    assert "MiB more of memory (" in done.stderr and "--memory " in done.stderr
+    assert not (tmp_path / "F.npz").exists()
+
+
+def test_g02_memory_that_goes_away_in_the_middle_is_exit_7_and_no_output(matrix, tmp_path, monkeypatch):
+    from lowrank_cli.cli import app
+    from lowrank_cli.cli.terminal import Terminal
+
+    monkeypatch.setattr("lowrank_cli.algorithms.svd._finish", lambda *_: (_ for _ in ()).throw(MemoryError("gone")))
+    assert app.run(["approx", str(matrix), "-k", "3", "-o", str(tmp_path / "F.npz")], Terminal()) == 7
+    assert not (tmp_path / "F.npz").exists()
+
+
+PEAK = (
+    "import resource, subprocess, sys\n"
+    "code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode\n"
+    "print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)\n"
+)
+
+
+def peak(path, memory, *asked):
+    argv = [sys.executable, "-c", PEAK, *COMMAND, "approx", str(path), *asked, "-q", "--memory", str(memory)]
+    done = subprocess.run(argv, capture_output=True, text=True, env={**os.environ, **ONE_THREAD})
+    code, used = map(int, done.stdout.split())
+    return code, used
+
+
+GRID = [(30_000, 300), (3000, 3000), (600, 20_000), (100_000, 150)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "asked"),
+    [
+        ((12_000, 500), ("-k", "10", "--passes", "3")),
+        *(
+            pytest.param(shape, ("-k", "20", *more), marks=pytest.mark.slow)
+            for shape in GRID
+            for more in ((), ("--passes", "2"), ("-m", "id"), ("-m", "qb"))
+        ),
+    ],
+)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_g03_the_peak_is_at_most_the_allowance_and_a_tenth_and_64_megabytes(shape, asked, order, tmp_path):
+    file = np.lib.format.open_memmap(
+        tmp_path / "A.npy", mode="w+", dtype=np.float64, shape=shape, fortran_order=order == "F"
+    )
+    rng = np.random.default_rng(0)
+    right = rng.standard_normal((10, shape[1]))
+    for start in range(0, shape[0], 4000):
+        rows = min(4000, shape[0] - start)
+        file[start : start + rows] = rng.standard_normal((rows, 10)) @ right + rng.standard_normal((rows, shape[1]))
+    file.flush()
+    del file
+    for memory in (90_000_000, 150_000_000):
+        code, used = peak(tmp_path / "A.npy", memory, *asked)
+        assert code in (0, 7) and used <= 1.1 * memory + 64e6
+    assert code == 0
+
+
+@pytest.mark.parametrize("megabytes", [150, 250])
+def test_g04_an_address_space_too_small_for_the_libraries_ends_soon_and_in_one_line(megabytes, matrix):
+    done = run("approx", matrix, "-k", "3", limits=[(resource.RLIMIT_AS, megabytes << 20)], timeout=60)
+    assert done.returncode in (0, 7) and one_line(done) == (done.returncode == 7)
+
+
+def test_g05_a_parser_that_runs_out_of_memory_is_no_bug_report(matrix, monkeypatch, capsys):
+    from lowrank_cli.cli.app import explain
+
+    line, code = explain(MemoryError("Unable to allocate 9 TiB"))
+    assert code == 7 and "internal error" not in line
+
+
+def test_g06_a_limit_of_processor_time_leaves_no_half_of_an_output(tmp_path):
+    np.save(tmp_path / "A.npy", np.random.default_rng(0).standard_normal((3000, 2000)))
+    done = run("approx", tmp_path / "A.npy", "-k", "1500", "-o", tmp_path / "F.npz", limits=[(resource.RLIMIT_CPU, 1)])
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert [entry.name for entry in tmp_path.iterdir()] == ["A.npy"]
+
+
+def test_g07_sixteen_open_files_are_enough(matrix, tmp_path):
+    done = run("approx", matrix, "-k", "3", "-o", tmp_path / "F.npz", limits=[(resource.RLIMIT_NOFILE, 16)])
+    assert done.returncode == 0, done.stderr
+
+
+def test_g08_one_core_of_many_is_one_thread(matrix):
+    done = run("approx", matrix, "-k", "3", "--json", prefix=("taskset", "-c", str(min(os.sched_getaffinity(0)))))
+    assert done.returncode == 0 and '"threads": 1' in done.stdout
+
+
+@pytest.mark.parametrize("home", [None, "/nonexistent", "/proc"])
+def test_g09_without_a_home_that_can_be_written_the_work_is_done_all_the_same(home, matrix):
+    done = run("approx", matrix, "-k", "3", HOME=home, XDG_CACHE_HOME=home, NUMBA_CACHE_DIR="/proc/none")
+    assert done.returncode == 0, done.stderr
+
+
+def test_g10_a_cache_that_others_may_write_to_is_not_used(matrix, tmp_path):
+    open_to_all = tmp_path / "cache"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    assert run("approx", matrix, "-k", "3", NUMBA_CACHE_DIR=str(open_to_all)).returncode == 0
+    assert not [*open_to_all.iterdir()]
+
+
+def test_g11_a_damaged_cache_changes_nothing(tmp_path):
+    code = "from lowrank_cli.kernels import warmup; print(len(warmup.warm_up()))"
+    said = []
+    for _ in range(2):
+        env = {**os.environ, **ONE_THREAD, "XDG_CACHE_HOME": str(tmp_path)}
+        env.pop("NUMBA_CACHE_DIR", None)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+        said.append((done.returncode, done.stdout))
+        for file in tmp_path.rglob("*.nb*"):
+            file.write_bytes(b"damaged")
+    assert said[0] == said[1]
+
+
+def test_g12_nothing_needs_shared_memory():
+    package = Path(sys.modules["lowrank_cli"].__file__).parent
+    for file in package.rglob("*.py"):
+        text = file.read_text()
+        assert "multiprocessing" not in text and "shared_memory" not in text, file
+
+
+@pytest.mark.parametrize("where", ["/nonexistent", "/proc", None])
+def test_g13_outputs_need_no_folder_for_temporaries(where, matrix, tmp_path):
+    done = run("approx", matrix, "-k", "3", "-o", tmp_path / "F.h5", TMPDIR=where)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "F.h5").exists()
