@@ -92,11 +92,8 @@ def test_a_damaged_folder_of_factors_never_gives_another_number(tmp_path, count)
 
 @pytest.mark.parametrize("count", COUNTS)
 def test_damaged_records_of_a_checkpoint_are_those_that_were_kept_or_unreadable(tmp_path, count):
-    kept = [
-        ("first", {"state": [np.arange(6.0).reshape(2, 3), 0.5], "sums": {}}),
-        ("second", (np.float32(3), None, "x")),
-    ]
-    content = b"".join(bytes(piece) for key, value in kept for piece in checkpoint_records.encode(key, value)[0])
+    kept = {"first": {"state": [np.arange(6.0).reshape(2, 3), 0.5], "sums": {}}, "second": (np.float32(3), None, "x")}
+    content = b"".join(bytes(piece) for pair in kept.items() for piece in checkpoint_records.encode(*pair)[0])
     path, lost = tmp_path / "passes", 0
     for seed in range(count):
         path.write_bytes(damaged(content, "records", seed))
