@@ -214,13 +214,13 @@ def _opened(path: str) -> Iterator[Source]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot be opened ({reason})", where=where) from error
-    with raw:
-        try:
+    try:
+        with raw:
             yield _inspected(raw, path, where)
-        except OSError as error:
-            if isinstance(error, LowrankError):
-                raise
-            raise InputError(f"reading failed ({error.strerror or error})", where=where) from error
+    except OSError as error:
+        if isinstance(error, LowrankError):
+            raise
+        raise InputError(f"reading failed ({error.strerror or error})", where=where) from error
 
 
 def _inspected(raw: io.FileIO, path: str, where: str) -> Source:
