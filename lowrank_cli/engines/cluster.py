@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import signal
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -115,7 +116,12 @@ def connected(address: str) -> Iterator[Cluster]:
 def local(workers: int, memory: int) -> Iterator[Cluster]:
     """A cluster of processes on this machine, which share that much memory; gone at the end."""
     Client, LocalCluster = _library()
+    import dask
+
     with contextlib.ExitStack() as stack:
+        # Dask leaves folders behind, its scheduler too
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lowrank-", ignore_cleanup_errors=True))
+        stack.enter_context(dask.config.set({"temporary-directory": folder}))
         try:
             made = LocalCluster(
                 n_workers=workers,
