@@ -88,9 +88,7 @@ def _one(path: str, cluster: Cluster | None, threads: int, values: Values, termi
     return batch.Result(report, Exit.DONE if report["holds"] else Exit.MISMATCH)
 
 
-def _held(
-    path: str, cluster: Cluster | None, values: Values, threads: int, terminal: Terminal
-) -> dict[str, Any]:
+def _held(path: str, cluster: Cluster | None, values: Values, threads: int, terminal: Terminal) -> dict[str, Any]:
     """The verdict. Arrays that are not those the file's own digests name do not hold, whatever the matrix."""
     from ..analysis.verify import verify
     from ..formats import saving

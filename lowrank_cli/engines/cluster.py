@@ -122,8 +122,9 @@ def local(workers: int, memory: int) -> Iterator[Cluster]:
     import dask
 
     with contextlib.ExitStack() as stack:
-        scratch = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-        stack.enter_context(dask.config.set({"temporary-directory": scratch}))
+        # Dask leaves folders behind, its scheduler too
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lowrank-", ignore_cleanup_errors=True))
+        stack.enter_context(dask.config.set({"temporary-directory": folder}))
         try:
             made = LocalCluster(
                 n_workers=workers,
