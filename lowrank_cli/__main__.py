@@ -14,6 +14,9 @@ import warnings
 
 from .cli import process
 
+# the HDF5 library of this process opens no shared library that lies in a folder of plugins
+os.environ["HDF5_PLUGIN_PRELOAD"] = "::"
+
 
 def main() -> None:
     """Run the command line of this process and exit."""

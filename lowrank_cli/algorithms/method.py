@@ -24,8 +24,8 @@ class Method:
     matrix alone. whole: it works on all of the matrix in memory, dense. spectrum: its outcomes hold singular values of
     the matrix. single_pass: it can do with a ``matrices.once.Once``, when the budget allows one pass. of_gram: its
     factor stands for A^H A, not for A. narrow: its factors are those of the SVD in the type of the stored values,
-    even where that is float16 or bfloat16. cost says in words what the ledger is held to in the tests; guarantee what is
-    known of the error, choose when to take this one: they make its row in docs/methods.md.
+    even where that is float16 or bfloat16. cost says in words what the ledger is held to in the tests; guarantee what
+    is known of the error, choose when to take this one: they make its row in docs/methods.md.
     """
 
     name: str

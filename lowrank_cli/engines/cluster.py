@@ -12,6 +12,8 @@ import itertools
 import logging
 import os
 import re
+import signal
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -114,7 +116,12 @@ def connected(address: str) -> Iterator[Cluster]:
 def local(workers: int, memory: int) -> Iterator[Cluster]:
     """A cluster of processes on this machine, which share that much memory; gone at the end."""
     Client, LocalCluster = _library()
+    import dask
+
     with contextlib.ExitStack() as stack:
+        # Dask leaves folders behind, its scheduler too
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lowrank-", ignore_cleanup_errors=True))
+        stack.enter_context(dask.config.set({"temporary-directory": folder}))
         try:
             made = LocalCluster(
                 n_workers=workers,
@@ -125,7 +132,7 @@ def local(workers: int, memory: int) -> Iterator[Cluster]:
             )
         except (OSError, RuntimeError, TimeoutError) as error:
             raise ClusterError(f"{workers} workers did not start ({error})", hint="try fewer --workers") from error
-        stack.enter_context(_closing(made))
+        stack.callback(_end, made)
         client = stack.enter_context(_closing(Client(made, timeout=PATIENCE, set_as_default=False)))
         yield Cluster(client)
 
@@ -156,6 +163,17 @@ def _closing(thing: Any) -> Iterator[Any]:
     finally:
         with contextlib.suppress(Exception):
             thing.close(timeout=PATIENCE)
+
+
+def _end(cluster: Any) -> None:
+    """Close a local cluster; on a machine too busy for that its workers are killed, so that the run ends."""
+    try:
+        cluster.close(timeout=PATIENCE)
+    except Exception:
+        for nanny in cluster.workers.values():
+            with contextlib.suppress(Exception):
+                nanny.auto_restart = False
+                os.kill(nanny.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager

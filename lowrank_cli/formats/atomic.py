@@ -162,7 +162,9 @@ def beside(target: str) -> Iterator[Place]:
     try:
         yield Place(fd, folder, name)
     finally:
-        os.close(fd)
+        # nothing was written through it that its closing could lose
+        with contextlib.suppress(OSError):
+            os.close(fd)
 
 
 def fill(fd: int, chunks: Iterable[Any], size: int, target: str) -> None:

@@ -125,7 +125,7 @@ def _replace(temporary: str, place: atomic.Place) -> None:
     """Put the temporary folder in the place of the other, and remove that."""
     here = {"src_dir_fd": place.folder_fd, "dst_dir_fd": place.folder_fd}
     if _exchanged(temporary, place):
-        temporaries.remove(temporary, place.folder_fd)
+        _forget(temporary, place)
         return
     # under this name no later run takes the old folder for a leftover, should this one end between the two renames
     aside = temporary.removesuffix(".tmp") + ".old"
@@ -135,7 +135,13 @@ def _replace(temporary: str, place: atomic.Place) -> None:
     except BaseException:
         os.rename(aside, place.name, **here)
         raise
-    temporaries.remove(aside, place.folder_fd)
+    _forget(aside, place)
+
+
+def _forget(old: str, place: atomic.Place) -> None:
+    """Remove what was replaced. The new folder has its name by now, so a failure is no failure to write."""
+    with contextlib.suppress(OSError):
+        temporaries.remove(old, place.folder_fd)
 
 
 def _exchanged(temporary: str, place: atomic.Place) -> bool:

@@ -25,6 +25,8 @@ MAX_EXPANSION = 1100
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 #: Filters that hdf5plugin brings: without loss, and imported only where a dataset asks for one.
 _PLUGIN_FILTERS = {32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
+#: With fewer settings than it writes, blosc reads beyond them and the process dies.
+_FEWEST_SETTINGS = {32001: 4}
 _REFUSED_FILTERS = {4: "szip", 5: "nbit", 6: "scaleoffset", 307: "bzip2", 32013: "zfp"}
 _NAMES = _FILTERS | _PLUGIN_FILTERS | _REFUSED_FILTERS
 #: attributes that say the stored numbers are not the ones meant
@@ -35,13 +37,15 @@ def storage_detail(dataset: Any) -> str:
     """How the values are stored: "contiguous", "chunks 64x64 gzip"."""
     if dataset.chunks is None:
         return "contiguous"
-    filters = [_NAMES.get(code, f"filter {code}") for code in _filters(dataset)]
+    filters = [_NAMES.get(code, f"filter {code}") for code, _ in _filters(dataset)]
     return " ".join(["chunks " + "x".join(map(str, dataset.chunks)), *filters])
 
 
-def _filters(dataset: Any) -> list[int]:
+def _filters(dataset: Any) -> list[tuple[int, int]]:
+    """Code of each, and how many values its settings have."""
     plist = dataset.id.get_create_plist()
-    return [plist.get_filter(index)[0] for index in range(plist.get_nfilters())]
+    filters = (plist.get_filter(index) for index in range(plist.get_nfilters()))
+    return [(code, len(values)) for code, _, values, *_ in filters]
 
 
 def value_problem(dataset: Any) -> str | None:
@@ -114,8 +118,10 @@ def check(dataset: Any, where: str, parts: bool = False) -> None:
         elsewhere = values_elsewhere(dataset)
         if elsewhere is not None:
             raise InputError(elsewhere, where=where, hint="copy it into one file, for example with h5repack")
-        for code in _filters(dataset):
+        for code, settings in _filters(dataset):
             if code in _PLUGIN_FILTERS:
+                if settings < _FEWEST_SETTINGS.get(code, 0):
+                    raise InputError(f"has damaged settings of filter {code} ({_PLUGIN_FILTERS[code]})", where=where)
                 needed("hdf5plugin", "hdf5", where, f"filter {code} ({_PLUGIN_FILTERS[code]})")
             elif code not in _FILTERS:
                 raise InputError(
@@ -218,7 +224,7 @@ def _unreadable(dataset: Any, start: int, stop: int, error: Exception, where: st
     if dataset.chunks is not None:
         bad = _bad_chunk(dataset, start, stop)
         place = place if bad is None else f"chunk {bad}"
-    checksum = 3 in _filters(dataset)
+    checksum = 3 in dict(_filters(dataset))
     what = "checksum mismatch or damage" if checksum else "damaged data"
     return InputError(
         f"{what} in {place} ({reason(error)})", where=where, hint="copy the file again, or restore it from a backup"

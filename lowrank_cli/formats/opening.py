@@ -99,6 +99,10 @@ def open_filed(path: str, item: str | None = None) -> Loaded:
     """The matrix in a file, which keeps it where the format can do that, however small. Raises errors like
     ``open_matrix``."""
     path, item = _named(path, item)
+    if is_pattern(path):
+        from .stacked import stacked
+
+        return stacked(path, item, 0)
     with _opened(path) as source:
         return _from_file(_choose(source, item)[0], path, item, 0)
 
@@ -210,13 +214,13 @@ def _opened(path: str) -> Iterator[Source]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot be opened ({reason})", where=where) from error
-    with raw:
-        try:
+    try:
+        with raw:
             yield _inspected(raw, path, where)
-        except OSError as error:
-            if isinstance(error, LowrankError):
-                raise
-            raise InputError(f"reading failed ({error.strerror or error})", where=where) from error
+    except OSError as error:
+        if isinstance(error, LowrankError):
+            raise
+        raise InputError(f"reading failed ({error.strerror or error})", where=where) from error
 
 
 def _inspected(raw: io.FileIO, path: str, where: str) -> Source:

@@ -12,7 +12,7 @@ from ..lazy import np
 from .facts import MatrixFacts, looking
 from .grid import FAN, TreeSum, cuts, ranges, waves
 from .passes import AdjointMultiplied, Chained, Fused, Multiplied, Pass, Visited, together
-from .slabs import InMemory, Slab, Source, compared, entries
+from .slabs import InMemory, Slab, Source, entries, looked_at
 from .tall import Tall, contiguous
 from .tiles import row_contiguous, scale_exactly
 from .watch import UNWATCHED, Watch
@@ -101,7 +101,7 @@ class TiledMatrix:
             rows, cols = self.row_blocks, self.col_blocks
             self.watch.came(entries(plan[:first], rows, cols) * self.source.dtype.itemsize)
             slabs, sums = self.source.slabs(*self.grid, strips, first), self.sums
-            return slabs if sums is None else compared(slabs, sums, rows, cols, self.engine, self.name)
+            return slabs if sums is None else looked_at(slabs, sums, rows, cols, self.name)
 
         return self.watch.steps(self, what, operands, state, plan, start)
 

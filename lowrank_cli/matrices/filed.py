@@ -10,6 +10,7 @@ from ..lazy import np
 from .ahead import Ahead
 from .grid import cuts
 from .slabs import Slab
+from .sums import fresh
 
 if TYPE_CHECKING:
     import numpy
@@ -40,7 +41,7 @@ class Filed:
         self.shape, self.dtype, self.by_rows = shape, np.dtype(dtype), by_rows
         self._read, self._check = read, check
         self._entries = max(1, buffer // self.dtype.itemsize)
-        self.sums = np.full((len(cuts(shape[0])) - 1, len(cuts(shape[1])) - 1), -1, np.int64)
+        self.sums = fresh(cuts(shape[0]), cuts(shape[1]))
         #: Bytes of values that were asked of the file so far.
         self.bytes_read = 0
         self._buffers: list[numpy.ndarray] = []

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from ..engines.threads import Engine
-from ..errors import InputError
 from ..kernels.gather import gather_columns, gather_rows, seconds_saved
 from ..kernels.jit import pays
-from ..lazy import np
+from .sums import Looking
 
 if TYPE_CHECKING:
     import numpy
@@ -22,6 +19,7 @@ class Slab:
     """Tiles that are in memory at once: those of some row blocks and some column blocks, both consecutive.
 
     array holds their entries, its first row and column those of the first tile. It is good until the next slab.
+    look: who sees each tile that is asked for.
     """
 
     row_blocks: range
@@ -29,18 +27,22 @@ class Slab:
     array: numpy.ndarray
     top: int = 0
     left: int = 0
+    look: Looking | None = None
 
     def tile(self, rows: slice, cols: slice) -> numpy.ndarray:
         """A[rows, cols] for rows and columns of this slab."""
         top, left = self.top, self.left
-        return self.array[rows.start - top : rows.stop - top, cols.start - left : cols.stop - left]
+        values = self.array[rows.start - top : rows.stop - top, cols.start - left : cols.stop - left]
+        if self.look is not None:
+            self.look(rows, cols, values)
+        return values
 
 
 class Source(Protocol):
     """Entries of an m x n matrix.
 
-    strips: 0 asks for slabs of whole rows, 1 for slabs of whole columns, None for what comes easiest. sums: the CRC-32
-    of each tile, by row and column block, of those that have been read from a file, else -1; None for an array in
+    strips: 0 asks for slabs of whole rows, 1 for slabs of whole columns, None for what comes easiest. sums: the
+    checksums of each tile that has been read from a file, by kind, row and column block, else -1; None for an array in
     memory.
     """
 
@@ -86,30 +88,12 @@ def entries(plan: Sequence[tuple[range, range]], rows: list[slice], cols: list[s
     )
 
 
-def compared(
-    slabs: Iterator[Slab], sums: numpy.ndarray, rows: list[slice], cols: list[slice], engine: Engine, name: str | None
+def looked_at(
+    slabs: Iterator[Slab], sums: numpy.ndarray, rows: list[slice], cols: list[slice], name: str | None
 ) -> Iterator[Slab]:
-    """The slabs, each once all its tiles are found to be what they were in an earlier pass.
-
-    Raises InputError when one is not: its file was changed in a way that shows in nothing else.
-    """
+    """The slabs, whose tiles are found to be what they were in an earlier pass as they are used; see ``Looking``."""
     for slab in slabs:
-
-        def compare(number: int, slab: Slab = slab) -> None:
-            i = slab.row_blocks[number]
-            for j in slab.col_blocks:
-                found = zlib.crc32(np.ascontiguousarray(slab.tile(rows[i], cols[j])).data)
-                if sums[i, j] not in (-1, found):
-                    raise InputError(
-                        f"changed while it was being read, in rows {rows[i].start} to {rows[i].stop - 1}, columns "
-                        f"{cols[j].start} to {cols[j].stop - 1} (counted from 0)",
-                        where=name,
-                        hint="run again when it rests",
-                    )
-                sums[i, j] = found
-
-        engine.map(compare, len(slab.row_blocks))
-        yield slab
+        yield dataclasses.replace(slab, look=Looking(sums, rows, cols, name))
 
 
 class InMemory:

@@ -155,7 +155,7 @@ def test_columns_and_rows_are_those_of_the_matrices_times_the_scale(scheme):
 
 
 @pytest.mark.parametrize("scheme", [name for name in SCHEMES if name != "uniform"])
-def test_pairs_that_add_nothing_are_never_drawn(scheme):
+def test_d23_pairs_that_add_nothing_are_never_drawn(scheme):
     X, Y = pair()
     X[:, ::3] = 0
     Y[1::3] = 0
@@ -189,7 +189,7 @@ def test_sampling_with_replacement_may_draw_a_pair_twice_and_counts_distinct_one
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_zero_product_is_approximated_without_error(scheme):
+def test_d23_a_zero_product_is_approximated_without_error(scheme):
     outcome = cr(np.zeros((5, 7)), np.ones((7, 4)), 3, scheme)
     assert outcome.certificate.relative == 0.0 and outcome.facts["predicted_relative"] == 0.0
 
@@ -303,7 +303,7 @@ def test_shapes_that_do_not_chain_are_a_usage_error_naming_both():
     assert refused.value.exit_code == 2
 
 
-def test_shapes_that_do_not_chain_exit_2_naming_both(tmp_path):
+def test_d23_shapes_that_do_not_chain_exit_2_naming_both(tmp_path):
     np.save(tmp_path / "X.npy", np.ones((9, 14)))
     np.save(tmp_path / "Y.npy", np.ones((13, 8)))
     argv = [sys.executable, "-m", "lowrank_cli", "product", "X.npy", "Y.npy", "--rank", "3", "-o", "F.npz"]
@@ -323,7 +323,7 @@ def test_shapes_that_do_not_chain_exit_2_naming_both(tmp_path):
     ],
     ids=str,
 )
-def test_requests_that_sampling_cannot_meet_are_refused(asked):
+def test_d23_requests_that_sampling_cannot_meet_are_refused(asked):
     X, Y = pair()
     with pytest.raises(UsageError):
         cr(X, Y, **asked)

@@ -302,7 +302,7 @@ def test_more_rows_lower_the_error():
 
 
 @pytest.mark.parametrize("select", ["adaptive", "leverage"])
-def test_of_columns_that_come_twice_one_is_drawn(select):
+def test_d24_of_columns_that_come_twice_one_is_drawn(select):
     A, _ = gallery.duplicate_columns(40, 15)
     for seed in range(5):
         factor = cur(A, select, rank=12, seed=seed).factor
@@ -390,7 +390,7 @@ def test_a_power_of_two_changes_no_choice_and_only_scales_the_factors(shape, exp
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e200, 1e300])
 @pytest.mark.parametrize("k", [9, 45])
-def test_the_error_is_right_at_extreme_scales(scale, k):
+def test_d07_the_error_is_right_at_extreme_scales(scale, k):
     A, _ = specimen(60, 45, spectrum="exponential")
     one, other = cur(A, rank=k), cur(A * scale, rank=k)
     assert other.certificate.relative == pytest.approx(one.certificate.relative, rel=1e-9, abs=1e-14)
@@ -400,7 +400,7 @@ def test_the_error_is_right_at_extreme_scales(scale, k):
 @pytest.mark.parametrize("core", ["optimal", "intersection"])
 @pytest.mark.parametrize("select", SELECTIONS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (20, 10), (520, 510)])
-def test_a_zero_matrix_has_error_zero(shape, select, core):
+def test_d03_a_zero_matrix_has_error_zero(shape, select, core):
     outcome = cur(np.zeros(shape), select, core, rank=1)
     assert outcome.certificate.absolute == 0.0 == outcome.certificate.relative
     assert outcome.factor.rank == 1 and not structure(outcome.factor)

@@ -246,7 +246,7 @@ def test_equal_columns_need_one(n, choose):
 
 
 @pytest.mark.parametrize("n", [15, 260])
-def test_of_columns_that_come_twice_one_is_taken(n):
+def test_d24_of_columns_that_come_twice_one_is_taken(n):
     A, _ = gallery.duplicate_columns(2 * n, n)
     outcome = columns(A, rtol=1e-9)
     assert len(set((outcome.factor.cols // 2).tolist())) == outcome.factor.rank <= n

@@ -140,7 +140,7 @@ def test_where_no_single_exchange_lowers_the_error_none_is_made():
 
 
 @pytest.mark.parametrize("k", [19, 29, 39])
-def test_kahans_matrix_is_no_trap(k):
+def test_d24_kahans_matrix_is_no_trap(k):
     A, _ = gallery.kahan(k + 1)
     s = np.linalg.svd(A, compute_uv=False)
     assert bound(A, rank=k).certificate.absolute <= 1.5 * s[-1]

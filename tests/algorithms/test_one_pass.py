@@ -76,14 +76,15 @@ def test_the_mean_error_of_a_sketch_is_within_its_theorem_over_many_seeds(spectr
 
 @pytest.mark.slow
 def test_bounds_fail_as_often_as_they_say_on_a_residual_of_rank_one():
-    """At 0.05, 2000 seeds: 100 expected if the bound were exact; more than 155 has probability below 1e-6."""
+    """At 0.05 the first answer has half of it: of 2000 seeds 50 are expected if the bound is exact, and fewer than 20
+    or more than 90 have a probability of about 1e-6."""
     A = np.zeros((60, 40))
     A[np.arange(6), np.arange(6)] = [8, 4, 2, 1, 1, 1e-3]
     failures = 0
     for seed in range(2000):
         outcome = approx(A, rank=5, failure_probability=0.05, seed=seed)
         failures += error(A, outcome) > outcome.certificate.absolute
-    assert 50 <= failures <= 155
+    assert 20 <= failures <= 90
 
 
 def test_a_matrix_of_exact_rank_is_found_to_the_floor_of_one_pass():

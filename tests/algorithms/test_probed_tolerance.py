@@ -118,7 +118,7 @@ def test_a_rank_cap_that_comes_first_is_a_status_with_a_bound(method, norm):
 
 
 @pytest.mark.parametrize("norm", ["fro", "spectral"])
-def test_a_tolerance_below_rounding_ends_as_stagnated_and_does_not_loop(norm):
+def test_d19_a_tolerance_below_rounding_ends_as_stagnated_and_does_not_loop(norm):
     A, _ = specimen("exp(-j/20)", "small")
     done = approx(A, rtol=2.3e-16, norm=norm)
     assert done.status is Status.STAGNATED and max(errors(A, done.factor)) <= 200 * measure.eps(A)

@@ -212,7 +212,7 @@ def test_nan_is_refused_with_its_place():
 # LAPACK is checked
 
 
-def test_garbage_from_one_driver_is_caught_and_the_other_asked(monkeypatch):
+def test_d25_garbage_from_one_driver_is_caught_and_the_other_asked(monkeypatch):
     A, s = gallery.GALLERY["poly_1_40x30"]()
     monkeypatch.setattr(algorithm, "_gesdd", lambda A: np.full(30, 0.3))
     report = of(A)
@@ -220,13 +220,13 @@ def test_garbage_from_one_driver_is_caught_and_the_other_asked(monkeypatch):
     assert report["values"] == pytest.approx(list(s))
 
 
-def test_a_driver_that_fails_gives_way_to_the_other(monkeypatch):
+def test_d25_a_driver_that_fails_gives_way_to_the_other(monkeypatch):
     monkeypatch.setattr(algorithm, "_gesdd", lambda A: None)
     assert of(np.eye(5))["values"] == [1.0] * 5
 
 
 @pytest.mark.parametrize("garbage", [np.full(30, math.nan), np.zeros(30), np.arange(30.0), -np.ones(30)])
-def test_garbage_from_both_drivers_is_a_numerical_error(monkeypatch, garbage):
+def test_d25_garbage_from_both_drivers_is_a_numerical_error(monkeypatch, garbage):
     A, _ = gallery.GALLERY["poly_1_40x30"]()
     for name in ("_gesdd", "_gesvd"):
         monkeypatch.setattr(algorithm, name, lambda A: garbage)

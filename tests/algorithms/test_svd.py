@@ -189,7 +189,7 @@ def test_the_first_entry_of_largest_modulus_of_each_left_vector_is_real_and_posi
     assert np.all(np.abs(lead.imag) <= 4 * measure.eps(A) * np.abs(lead))
 
 
-def test_of_entries_of_equal_modulus_the_first_is_positive():
+def test_d14_of_entries_of_equal_modulus_the_first_is_positive():
     A = np.array([[-3.0, 0.0], [3.0, 0.0], [0.0, -1.0]])
     U = svd(A, rank=2).factor.U
     assert U[0, 0] > 0 > U[1, 0] and U[2, 1] > 0
@@ -200,7 +200,7 @@ def test_of_entries_of_equal_modulus_the_first_is_positive():
 
 @pytest.mark.parametrize("exponent", [-900, -333, -101, -100, -20, 17, 100, 101, 455, 900])
 @pytest.mark.parametrize("shape", [(60, 40), (M, N)], ids=["lapack", "krylov"])
-def test_a_power_of_two_scales_s_exactly_and_leaves_the_vectors_bit_for_bit(shape, exponent):
+def test_d07_a_power_of_two_scales_s_exactly_and_leaves_the_vectors_bit_for_bit(shape, exponent):
     A = large("1/i")[0][: shape[0], : shape[1]]
     for asked in ({"rank": 9}, {"rtol": 0.2}):
         one, other = svd(A, **asked), svd(np.ldexp(A, exponent), **asked)
@@ -223,7 +223,7 @@ def test_a_power_of_two_scales_float32_exactly(exponent):
 
 @pytest.mark.parametrize("scale", [1e-200, 1e200, 1e-290, 1e290])
 @pytest.mark.parametrize("shape", [(60, 40), (M, N)], ids=["lapack", "krylov"])
-def test_the_error_is_right_at_extreme_scales(shape, scale):
+def test_d07_the_error_is_right_at_extreme_scales(shape, scale):
     A, s = gallery.with_spectrum(*shape, gallery.poly(min(shape)), seed=3)
     found = svd(A * scale, rank=8).certificate
     best = measure.best(s, 8)
@@ -235,7 +235,7 @@ def test_the_error_is_right_at_extreme_scales(shape, scale):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (20, 10), (M, N)])
-def test_a_zero_matrix_has_error_zero(shape):
+def test_d03_a_zero_matrix_has_error_zero(shape):
     outcome = svd(np.zeros(shape), rank=1)
     assert outcome.certificate.absolute == 0.0 and outcome.certificate.relative == 0.0
     assert np.all(outcome.factor.s == 0)
@@ -243,7 +243,7 @@ def test_a_zero_matrix_has_error_zero(shape):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1)])
-def test_a_single_row_or_column_is_its_own_approximation(shape):
+def test_d06_a_single_row_or_column_is_its_own_approximation(shape):
     A = np.random.default_rng(4).standard_normal(shape)
     outcome = svd(A)
     assert outcome.factor.rank == 1
@@ -291,6 +291,6 @@ def test_ranks_from_one_to_the_smaller_side_all_come_out_as_asked():
     assert [svd(A, rank=k).factor.rank for k in (1, 2, 22, 23)] == [1, 2, 22, 23]
 
 
-def test_a_rank_above_the_smaller_side_is_refused():
+def test_d16_a_rank_above_the_smaller_side_is_refused():
     with pytest.raises(UsageError, match="24"):
         svd(np.ones((30, 23)), rank=24)

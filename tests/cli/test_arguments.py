@@ -18,16 +18,21 @@ def refused(result, *words):
         assert word in lines[0]
 
 
+@pytest.mark.parametrize("text", ["0", "-1", "-99999999999999999999999"])
+def test_d15_a_rank_below_one_is_refused(lowrank, matrix, text):
+    refused(lowrank("approx", matrix, f"--rank={text}"), "rank")
+
+
 @pytest.mark.parametrize(
-    "text", ["1_000", "99999999999999999999999", "1.0", "1e3", "", " 5", "0x10", "five", "٣", "0", "-1", "1" * 5000]
+    "text", ["1_000", "99999999999999999999999", "1.0", "1e3", "", " 5", "0x10", "five", "٣", "1" * 5000]
 )
-def test_a_rank_that_is_no_positive_whole_number_is_refused(lowrank, matrix, text):
+def test_d17_a_rank_that_is_no_plain_whole_number_is_refused(lowrank, matrix, text):
     refused(lowrank("approx", matrix, "-k", text), "rank")
 
 
 @pytest.mark.parametrize("flag", ["--rtol", "--tol", "--atol"])
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999", "1e-400", "1_0", "-0.5", "0", "", "1,5", "0x1p-3"])
-def test_a_tolerance_that_is_no_positive_finite_number_is_refused(lowrank, matrix, flag, text):
+def test_d18_a_tolerance_that_is_no_positive_finite_number_is_refused(lowrank, matrix, flag, text):
     refused(lowrank("approx", matrix, f"{flag}={text}"), "tol")
 
 
@@ -39,7 +44,7 @@ def test_a_relative_tolerance_of_one_or_more_is_refused(lowrank, matrix):
     "twice",
     [["-k", "1", "--rank", "2"], ["--rtol", "0.1", "--tol", "0.1"], ["--json", "--json"], ["--seed", "1", "--seed=2"]],
 )
-def test_the_same_option_twice_is_refused(lowrank, matrix, twice):
+def test_d20_the_same_option_twice_is_refused(lowrank, matrix, twice):
     refused(lowrank("approx", matrix, *twice), "given twice")
 
 
@@ -48,7 +53,7 @@ def test_repeated_v_is_more_talk_and_not_a_mistake(lowrank, matrix):
 
 
 @pytest.mark.parametrize("seed", ["-1", str(2**64), "1.5", "x"])
-def test_a_seed_outside_64_bits_is_refused(lowrank, matrix, seed):
+def test_d21_a_seed_outside_64_bits_is_refused(lowrank, matrix, seed):
     refused(lowrank("approx", matrix, "--seed", seed), "seed")
 
 
@@ -67,7 +72,7 @@ def test_threads_default_to_the_cores_we_may_run_on(lowrank, library, matrix):
     assert library.jobs[-1][3] == len(os.sched_getaffinity(0))
 
 
-def test_rank_and_tolerance_together_are_both_passed_on(lowrank, library, matrix):
+def test_d20_rank_and_tolerance_together_are_both_passed_on(lowrank, library, matrix):
     assert lowrank("approx", matrix, "-k", "3", "--tol", "1e-3").code == 0
     assert (library.job.budget.rank, library.job.budget.rtol) == (3, 1e-3)
 

@@ -30,7 +30,7 @@ def test_every_face_has_a_line_a_check(lowrank, face):
     assert result.code == 0 and "threadpoolctl" in result.out and "LAPACK" in result.out
 
 
-def test_an_old_library_is_broken_and_exits_with_1(lowrank, monkeypatch):
+def test_g17_an_old_library_is_broken_and_exits_with_1(lowrank, monkeypatch):
     true_version = doctor.importlib.metadata.version
     monkeypatch.setattr(
         doctor.importlib.metadata, "version", lambda name: "1.25.2" if name == "numpy" else true_version(name)

@@ -217,7 +217,7 @@ def test_sparse_matrices_go_through_every_method_and_container(case, dtype, tmp_
 
 @pytest.mark.parametrize("stored", ["bool", "int8", "uint16", "int64", "float16", ">f8", ">i4", ">c16"])
 @pytest.mark.parametrize("case", CASES)
-def test_every_stored_dtype_is_computed_in_a_dtype_that_holds_it(case, stored):
+def test_d10_every_stored_dtype_is_computed_in_a_dtype_that_holds_it(case, stored):
     how = CASES[case]
     rng = np.random.default_rng(1)
     A = how.takes((rng.integers(0, 2 if stored == "bool" else 100, (30, 20))).astype(stored))

@@ -9,12 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import types
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from lowrank_cli import api
 from lowrank_cli.api import Job
@@ -147,6 +149,34 @@ def test_h12_a_file_that_changes_under_the_run_is_noticed_by_the_workers(cluster
     np.save(tmp_path / "A.npy", A)
     with pytest.raises(InputError, match="changed while it was being read"):
         api.run(JOB, loaded)
+
+
+def test_h12_files_stacked_by_rows_are_read_by_the_workers_with_the_bits_of_one_file(cluster, path, tmp_path):
+    A = np.load(path)
+    for i, rows in enumerate(np.split(A, [1, 9000])):
+        np.save(tmp_path / f"part-{i}.npy", rows)
+    expected = api.run(JOB, open_matrix(path))[0].factor
+    loaded = open_on(cluster, str(tmp_path / "part-*.npy"), None)
+    found = api.run(JOB, loaded)[0].factor
+    for name, array in expected.arrays().items():
+        assert np.array_equal(array, found.arrays()[name])
+    np.save(tmp_path / "part-3.npy", A[:1])
+    with pytest.raises(InputError, match="changed while it was being read"):
+        api.run(JOB, loaded)
+
+
+@pytest.mark.parametrize("write", [scipy.sparse.save_npz, lambda name, A: np.savez_compressed(name, A.toarray())])
+def test_h12_what_workers_cannot_read_in_parts_is_refused_as_such_and_not_for_memory(cluster, tmp_path, write):
+    write(tmp_path / "A.npz", scipy.sparse.random_array((60, 50), density=0.1, rng=np.random.default_rng(0)).tocsr())
+    with pytest.raises(UsageError, match="reads dense matrices"):
+        open_on(cluster, str(tmp_path / "A.npz"), None)
+
+
+def test_h11_local_workers_leave_nothing_in_the_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with local(1, 2 << 30):
+        assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("package", ["scipy", "numba", "lowrank-cli"])

@@ -32,7 +32,7 @@ def refusal(path: str, item: str | None = None, kind: type[LowrankError] = Input
 )
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 @pytest.mark.parametrize("chunks", [None, (5, 3), (37, 1), (1, 11)])
-def test_every_dtype_and_storage_gives_the_same_values(path, stored, byteorder, chunks, monkeypatch):
+def test_c15_every_dtype_and_storage_gives_the_same_values(path, stored, byteorder, chunks, monkeypatch):
     monkeypatch.setattr(hdf5_read, "STRIP", 200)
     values = RNG.integers(0, 100, (37, 11)).astype(stored)
     with h5py.File(path, "w") as file:
@@ -49,7 +49,7 @@ def test_every_dtype_and_storage_gives_the_same_values(path, stored, byteorder, 
     "filters",
     [{"compression": "gzip"}, {"compression": "lzf"}, {"shuffle": True}, {"fletcher32": True}, {"scaleoffset": 2}],
 )
-def test_the_four_plain_filters_are_read_and_others_refused(path, filters):
+def test_c08_the_four_plain_filters_are_read_and_others_refused(path, filters):
     values = RNG.standard_normal((40, 30))
     with h5py.File(path, "w") as file:
         file.create_dataset("a", data=values, chunks=(16, 8), **filters)
@@ -61,7 +61,7 @@ def test_the_four_plain_filters_are_read_and_others_refused(path, filters):
     assert next(iter(filters.values())) is True or filters["compression"] in loaded.item.detail
 
 
-def test_an_unknown_filter_is_named_with_what_to_do(path):
+def test_c07_an_unknown_filter_is_named_with_what_to_do(path):
     with h5py.File(path, "w") as file:
         plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         plist.set_chunk((4, 4))
@@ -79,7 +79,7 @@ def test_the_only_matrix_is_used_and_named(path):
     assert loaded.item.path == "/deep/down/a" and loaded.notes == (f"using {path}:/deep/down/a",)
 
 
-def test_several_matrices_are_listed_so_that_one_can_be_copied(path):
+def test_c02_several_matrices_are_listed_so_that_one_can_be_copied(path):
     with h5py.File(path, "w") as file:
         file["a"], file["g/b c"] = np.ones((3, 4)), np.ones((5, 6), "f4")
     line = refusal(path)
@@ -90,7 +90,7 @@ def test_several_matrices_are_listed_so_that_one_can_be_copied(path):
 
 
 @pytest.mark.parametrize("item", ["nope", "g", "/", "", "g/nope", "a/below", "kind"])
-def test_a_missing_dataset_or_a_group_lists_the_candidates(path, item):
+def test_c01_a_missing_dataset_or_a_group_lists_the_candidates(path, item):
     with h5py.File(path, "w") as file:
         file["a"], file["g/b"] = np.ones((3, 4)), np.ones((5, 6))
         file["kind"] = np.dtype("f8")
@@ -127,7 +127,7 @@ def test_a_file_without_matrices_says_what_it_holds(path):
         (lambda f: f.create_dataset("a", (2, 2), np.longdouble), "longdouble|float128"),
     ],
 )
-def test_what_is_no_numeric_matrix_is_refused_by_name(path, make, words):
+def test_c15_what_is_no_numeric_matrix_is_refused_by_name(path, make, words):
     with h5py.File(path, "w") as file:
         make(file)
     assert re.search(words, refusal(path, "a"))
@@ -150,7 +150,7 @@ def test_integers_that_float64_cannot_hold_are_counted(path):
 # --- odd files ----------------------------------------------------------------------------------------------------
 
 
-def test_a_user_block_is_accepted_by_name(path):
+def test_c13_a_user_block_is_accepted_by_name(path):
     with h5py.File(path, "w", userblock_size=512) as file:
         file["a"] = np.ones((3, 4))
     with open(path, "r+b") as raw:
@@ -159,7 +159,7 @@ def test_a_user_block_is_accepted_by_name(path):
 
 
 @pytest.mark.parametrize("name", ["\x1b[31mred", "[/red]", "a\nb", "a:b", "a b", "ü", "x" * 300])
-def test_odd_names_are_listed_and_loaded(path, name):
+def test_c21_odd_names_are_listed_and_loaded(path, name):
     with h5py.File(path, "w") as file:
         file[name] = np.ones((3, 4))
     assert list_items(path)[1][0].path == "/" + name
@@ -175,7 +175,7 @@ def test_names_that_are_not_utf8_are_listed_and_loaded(path):
     assert open_matrix(path, item).shape == (3, 4)
 
 
-def test_listing_ends_on_cycles_depth_and_number(path):
+def test_c20_listing_ends_on_cycles_depth_and_number(path):
     with h5py.File(path, "w") as file:
         group = file
         for level in range(hdf5_walk.MAX_DEPTH + 10):

@@ -33,7 +33,7 @@ def refusal(path: str, item: str | None = None, kind: type[LowrankError] = Input
 
 
 @pytest.mark.parametrize("item", ["link", "link/x", "group/link", "soft", "soft_in_group/link"])
-def test_external_links_are_refused_wherever_they_stand_in_the_path(tmp_path, path, item):
+def test_c03_external_links_are_refused_wherever_they_stand_in_the_path(tmp_path, path, item):
     with h5py.File(tmp_path / "other.h5", "w") as other:
         other["x"] = np.full((2, 2), 42.0)
     with h5py.File(path, "w") as file:
@@ -44,7 +44,7 @@ def test_external_links_are_refused_wherever_they_stand_in_the_path(tmp_path, pa
     assert "external link" in refusal(path, item)
 
 
-def test_external_links_are_never_candidates(tmp_path, path):
+def test_c03_external_links_are_never_candidates(tmp_path, path):
     with h5py.File(tmp_path / "other.h5", "w") as other:
         other["x"] = np.full((2, 2), 42.0)
     with h5py.File(path, "w") as file:
@@ -54,7 +54,7 @@ def test_external_links_are_never_candidates(tmp_path, path):
     assert hdf5.load(path).item.path == "/a"
 
 
-def test_soft_links_in_the_file_are_followed_and_loops_refused(path):
+def test_c06_soft_links_in_the_file_are_followed_and_loops_refused(path):
     with h5py.File(path, "w") as file:
         file["g/a"] = np.ones((3, 4))
         file["soft"] = h5py.SoftLink("g")
@@ -67,7 +67,7 @@ def test_soft_links_in_the_file_are_followed_and_loops_refused(path):
     assert "there is no '/dangling'" in refusal(path, "dangling")
 
 
-def test_external_storage_never_gives_the_bytes_of_another_file(tmp_path, path):
+def test_c04_external_storage_never_gives_the_bytes_of_another_file(tmp_path, path):
     secret = tmp_path / "secret"
     secret.write_bytes(np.full(4, 42.0).tobytes())
     with h5py.File(path, "w") as file:
@@ -76,7 +76,7 @@ def test_external_storage_never_gives_the_bytes_of_another_file(tmp_path, path):
 
 
 @pytest.mark.parametrize("missing", [False, True])
-def test_virtual_datasets_are_refused(tmp_path, path, missing):
+def test_c05_virtual_datasets_are_refused(tmp_path, path, missing):
     with h5py.File(tmp_path / "source.h5", "w") as source:
         source["x"] = np.ones((2, 2))
     layout = h5py.VirtualLayout((2, 2), "f8")
@@ -91,7 +91,7 @@ def test_virtual_datasets_are_refused(tmp_path, path, missing):
 # --- damage and size ----------------------------------------------------------------------------------------------
 
 
-def test_a_flipped_byte_under_a_checksum_names_its_chunk(path):
+def test_c10_a_flipped_byte_under_a_checksum_names_its_chunk(path):
     values = RNG.standard_normal((64, 64))
     with h5py.File(path, "w") as file:
         dataset = file.create_dataset("a", data=values, chunks=(16, 16), fletcher32=True)
@@ -115,7 +115,7 @@ def test_a_damaged_compressed_chunk_is_one_line(path):
     assert "chunk (0, 0)" in refusal(path)
 
 
-def test_a_file_cut_anywhere_is_refused(path, tmp_path):
+def test_c12_a_file_cut_anywhere_is_refused(path, tmp_path):
     with h5py.File(path, "w") as file:
         file.create_dataset("a", data=RNG.standard_normal((20, 20)), chunks=(7, 7))
     whole = open(path, "rb").read()
@@ -145,14 +145,14 @@ def test_flipped_bytes_raise_nothing_but_a_lowrank_error(path, tmp_path):
             assert "\n" not in str(error)
 
 
-def test_a_small_file_that_claims_terabytes_is_refused_before_memory_is_taken(path):
+def test_c16_a_small_file_that_claims_terabytes_is_refused_before_memory_is_taken(path):
     with h5py.File(path, "w") as file:
         file.create_dataset("a", (10**6, 10**6), "f8", chunks=(100, 100), fillvalue=3.0)
     assert os.path.getsize(path) < 10_000
     assert "7.3 TiB" in refusal(path, kind=ResourceError)
 
 
-def test_dimensions_whose_product_overflows_are_refused(path):
+def test_c18_dimensions_whose_product_overflows_are_refused(path):
     with h5py.File(path, "w") as file:
         file.create_dataset("a", (2**31, 2**31), "f8", chunks=(100, 100), maxshape=(None, None))
         file["a"].resize((2**40, 2**40))
@@ -166,7 +166,7 @@ def test_gigabytes_of_which_nothing_is_stored_are_refused_even_with_the_memory(p
     assert "only 0 bytes are stored" in refusal(path)
 
 
-def test_a_chunk_beyond_a_quarter_of_memory_is_refused(path, monkeypatch):
+def test_c17_a_chunk_beyond_a_quarter_of_memory_is_refused(path, monkeypatch):
     with h5py.File(path, "w") as file:
         file.create_dataset("a", data=np.zeros((100, 100)), chunks=(50, 100), compression="gzip")
     monkeypatch.setattr(hdf5_read, "available_memory", lambda: 100_000)
@@ -200,7 +200,7 @@ def test_packing_attributes_are_not_applied_and_said(path):
     assert "scale_factor" in hdf5.load(path, "a").notes[0]
 
 
-def test_a_file_a_writer_holds_is_refused_as_in_use(path):
+def test_c14_a_file_a_writer_holds_is_refused_as_in_use(path):
     script = "import h5py,sys; f=h5py.File(sys.argv[1],'w'); f['a']=[[1.]]; f.flush(); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -19,7 +19,7 @@ BAD_VALUES = ["1,5", "1/3", "0x10", "1_000", "1 000", "1e", "1.5abc", "1.2.3", "
 
 @pytest.mark.parametrize("token", BAD_VALUES, ids=repr)
 @pytest.mark.parametrize("kind", ["real", "integer"])
-def test_what_is_no_number_is_refused_with_its_line(tmp_path, token, kind):
+def test_b04_what_is_no_number_is_refused_with_its_line(tmp_path, token, kind):
     # a carriage return that is no part of a line end
     line = f"2 2 {token}" + ("\r" if token == "1\r" else "")
     text = coordinate("1 1 5", line, "3 3 5", kind=f"{kind} general").encode("latin-1")
@@ -27,7 +27,7 @@ def test_what_is_no_number_is_refused_with_its_line(tmp_path, token, kind):
 
 
 @pytest.mark.parametrize("token", BAD_VALUES, ids=repr)
-def test_what_is_no_number_is_refused_in_an_array(tmp_path, token):
+def test_b04_what_is_no_number_is_refused_in_an_array(tmp_path, token):
     line = token + ("\r" if token == "1\r" else "")
     assert ": line 5: " in refusal(tmp_path, array("1", "2", line, "4").encode("latin-1"))
 
@@ -41,7 +41,7 @@ def test_nan_and_inf_are_refused_by_name(tmp_path, token, kind):
 
 
 @pytest.mark.parametrize("token", ["1e400", "-1e400", "1D+309", "1e99999999999999999999", "1" + "0" * 400, "2e308"])
-def test_overflow_is_refused(tmp_path, token):
+def test_b08_overflow_is_refused(tmp_path, token):
     assert "line 4: value" in refusal(tmp_path, coordinate("1 1 5", f"2 2 {token}"))
     assert "line 4: value" in refusal(tmp_path, array("1", token, "3", "4"))
 
@@ -56,7 +56,7 @@ def test_duplicates_that_sum_to_infinity_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("token", ["1.5", "1.0", "1e3", "1.", "2d0"])
-def test_a_real_value_in_an_integer_file_is_refused(tmp_path, token):
+def test_b06_a_real_value_in_an_integer_file_is_refused(tmp_path, token):
     message = refusal(tmp_path, coordinate(f"1 1 {token}", kind="integer general"))
     assert f"line 3: value {token!r} is not a whole number in an integer file; write 'real'" in message
 
@@ -83,11 +83,11 @@ def test_a_real_value_in_an_integer_file_is_refused(tmp_path, token):
         ("1 1 5\x00", r"value '5\x00' is not a number"),
     ],
 )
-def test_a_wrong_entry_line_is_named(tmp_path, line, what):
+def test_b02_a_wrong_entry_line_is_named(tmp_path, line, what):
     assert f": line 4: {what}" in refusal(tmp_path, coordinate("1 1 5", line, "2 2 x"))
 
 
-def test_extra_columns_are_refused_in_every_field(tmp_path):
+def test_b07_extra_columns_are_refused_in_every_field(tmp_path):
     for kind, line in (("pattern", "1 1 1"), ("integer", "1 1 1 1"), ("complex", "1 1 1 1 1")):
         assert "the first too many is '1'" in refusal(tmp_path, coordinate(line, kind=f"{kind} general"))
     assert "line 3: 2 columns where 1 are due" in refusal(tmp_path, array("1 2", "3", "4", "5"))
@@ -120,19 +120,19 @@ def test_the_line_is_right_far_into_a_file_of_several_blocks(tmp_path, monkeypat
     assert f": line {3 + 900 + 18}: row index '4'" in refusal(tmp_path, coordinate(*lines))
 
 
-def test_too_few_entries_are_refused(tmp_path):
+def test_b01_too_few_entries_are_refused(tmp_path):
     message = refusal(tmp_path, coordinate("1 1 5", "2 2 5").replace("3 3 2", "3 3 3"))
     assert ": line 4: the file ends after 2 of the 3 entries that the size line promises; it is truncated" in message
     assert "the file ends after 2 of the 3" in refusal(tmp_path, array("1000", "2000", size="3 1"))
 
 
-def test_too_many_entries_are_refused_with_the_first_one(tmp_path):
+def test_b01_too_many_entries_are_refused_with_the_first_one(tmp_path):
     message = refusal(tmp_path, coordinate("1 1 5", "2 2 5", "", "3 3 5").replace("3 3 4", "3 3 2"))
     assert ": line 6: one entry more than the 2 that the size line promises" in message
     assert ": line 4: one entry more than the 1" in refusal(tmp_path, array("1", "2", size="1 1"))
 
 
-def test_entries_in_both_triangles_are_refused(tmp_path):
+def test_b11_entries_in_both_triangles_are_refused(tmp_path):
     kinds = {
         "real symmetric": "{} {} 5",
         "complex hermitian": "{} {} 5 1",
@@ -147,7 +147,7 @@ def test_entries_in_both_triangles_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("value", ["5", "0"])
-def test_a_skew_symmetric_diagonal_is_refused(tmp_path, value):
+def test_b12_a_skew_symmetric_diagonal_is_refused(tmp_path, value):
     text = coordinate("2 1 5", f"2 2 {value}", kind="real skew-symmetric")
     assert ": line 4: a skew-symmetric matrix stores no diagonal" in refusal(tmp_path, text)
 
@@ -161,7 +161,7 @@ def test_a_hermitian_diagonal_that_is_not_real_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("symmetry", ["symmetric", "skew-symmetric", "hermitian"])
-def test_symmetry_needs_a_square_matrix(tmp_path, symmetry):
+def test_b10_symmetry_needs_a_square_matrix(tmp_path, symmetry):
     kind = f"complex {symmetry}"
     for text in (coordinate("2 1 5 1", size="3 2", kind=kind), array("2 1", size="3 2", kind=kind)):
         assert f": line 2: a {symmetry} matrix must be square, not 3 x 2" in refusal(tmp_path, text)
@@ -188,7 +188,7 @@ def test_symmetry_needs_a_square_matrix(tmp_path, symmetry):
         ("<!DOCTYPE html>", "this is a web page"),
     ],
 )
-def test_a_wrong_banner_is_refused(tmp_path, first, what):
+def test_b14_a_wrong_banner_is_refused(tmp_path, first, what):
     message = refusal(tmp_path, f"{first}\n3 3 1\n1 1 1\n")
     assert message.startswith(": line 1: ") and what in message
 
@@ -209,7 +209,7 @@ def test_a_wrong_banner_is_refused(tmp_path, first, what):
         ("3 3 1" + "0" * 5000, "more than a matrix can have"),
     ],
 )
-def test_a_wrong_size_line_is_refused(tmp_path, size, what):
+def test_b18_a_wrong_size_line_is_refused(tmp_path, size, what):
     message = refusal(tmp_path, f"%%MatrixMarket matrix coordinate real general\n% c\n\n{size}\n1 1 1\n")
     assert message.startswith(": line 4: ") and what in message
 
@@ -230,18 +230,7 @@ def test_a_file_cut_anywhere_is_refused_or_loses_digits_of_its_last_number(tmp_p
         refusal(tmp_path, text[:end])
 
 
-@pytest.mark.parametrize(
-    ("text", "need"),
-    [
-        ("%%MatrixMarket matrix coordinate real general\n3 3 100000000000\n1 1 1\n", "100000000000 entries"),
-        ("%%MatrixMarket matrix coordinate pattern general\n3 3 10\n1 1\n", "10 entries"),
-        ("%%MatrixMarket matrix array real general\n100000 1000000\n1\n", "100000000000 entries"),
-        ("%%MatrixMarket matrix array real symmetric\n4294967296 4294967296\n1\n", "promises 9223372039002259456"),
-        ("%%MatrixMarket matrix array real general\n9223372036854775807 9223372036854775807\n1\n", "entries"),
-    ],
-)
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_a_size_that_the_file_cannot_hold_is_refused_before_anything_is_allocated(tmp_path, text, need, pack):
+def refused_by_size(tmp_path, text: str, need: str, pack) -> None:
     path = tmp_path / "m.mtx"
     path.write_bytes(pack(text.encode()))
     # a compressed file could hold ten entries: that it does not shows at its end
@@ -252,7 +241,32 @@ def test_a_size_that_the_file_cannot_hold_is_refused_before_anything_is_allocate
         mtx.load_stream(io.BufferedReader(Pipe(pack(text.encode()))), "-")
 
 
-def test_a_row_pointer_that_memory_cannot_hold_is_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("text", "need"),
+    [
+        ("%%MatrixMarket matrix coordinate real general\n3 3 100000000000\n1 1 1\n", "100000000000 entries"),
+        ("%%MatrixMarket matrix coordinate pattern general\n3 3 10\n1 1\n", "10 entries"),
+    ],
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_b16_more_entries_than_the_file_can_hold_are_refused_before_anything_is_allocated(tmp_path, text, need, pack):
+    refused_by_size(tmp_path, text, need, pack)
+
+
+@pytest.mark.parametrize(
+    ("text", "need"),
+    [
+        ("%%MatrixMarket matrix array real general\n100000 1000000\n1\n", "100000000000 entries"),
+        ("%%MatrixMarket matrix array real symmetric\n4294967296 4294967296\n1\n", "promises 9223372039002259456"),
+        ("%%MatrixMarket matrix array real general\n9223372036854775807 9223372036854775807\n1\n", "entries"),
+    ],
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_b17_a_dense_array_larger_than_its_file_is_refused_before_anything_is_allocated(tmp_path, text, need, pack):
+    refused_by_size(tmp_path, text, need, pack)
+
+
+def test_b15_a_row_pointer_that_memory_cannot_hold_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("lowrank_cli.formats.working.available_memory", lambda: 15_000_000_000)
     message = refusal(tmp_path, coordinate("1 1 5", size="1000000000 1000000000"), ResourceError)
     assert "1000000000 x 1000000000" in message and "14.9 GiB" in message and "14.0 GiB" in message

@@ -15,14 +15,14 @@ from .mtx_read import Pipe, coordinate, refusal
 TEXT = coordinate(*(f"{i} {i} {i * 0.37!r}" for i in range(1, 14)), size="40 40").encode()
 
 
-def test_gzip_data_cut_anywhere_are_refused(tmp_path):
+def test_b19_gzip_data_cut_anywhere_are_refused(tmp_path):
     packed = gzip.compress(TEXT)
     for end in range(2, len(packed)):
         message = refusal(tmp_path, packed[:end])
         assert "gzip data end too early" in message or "the file ends" in message or "size line promises" in message
 
 
-def test_gzip_data_with_a_wrong_checksum_are_refused(tmp_path):
+def test_b19_gzip_data_with_a_wrong_checksum_are_refused(tmp_path):
     packed = bytearray(gzip.compress(TEXT))
     packed[-5] ^= 1  # length
     assert "gzip data are damaged" in refusal(tmp_path, bytes(packed))
@@ -32,7 +32,7 @@ def test_gzip_data_with_a_wrong_checksum_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("tail", [b"\x00", b"x", b"\x1f", b"\x1f\x8b", b"\x1f\x8c\x00", b"1 1 5\n"])
-def test_garbage_behind_gzip_data_is_refused(tmp_path, tail):
+def test_b19_garbage_behind_gzip_data_is_refused(tmp_path, tail):
     assert "gzip data" in refusal(tmp_path, gzip.compress(TEXT) + tail)
 
 
@@ -58,7 +58,7 @@ HEAD = b"%%MatrixMarket matrix coordinate real general\n3 3 2\n"
     ],
     ids=["comment line", "comments", "blank lines", "blank lines behind", "number", "entries"],
 )
-def test_a_gzip_bomb_is_refused_in_bounded_memory(tmp_path, content, what):
+def test_b20_a_gzip_bomb_is_refused_in_bounded_memory(tmp_path, content, what):
     packed = content()
     tracemalloc.start()
     try:
@@ -71,14 +71,14 @@ def test_a_gzip_bomb_is_refused_in_bounded_memory(tmp_path, content, what):
 
 
 @pytest.mark.parametrize("at", ["first", "header", "body"])
-def test_a_long_line_is_refused_with_its_number(tmp_path, at):
+def test_b24_a_long_line_is_refused_with_its_number(tmp_path, at):
     long = "%" + " " * (1 << 16) if at != "body" else "1 1" + " " * (1 << 16) + "1"
     text = {"first": long, "header": f"%%MatrixMarket matrix array real general\n{long}\n1 1\n1\n",
             "body": coordinate("1 1 1", long, "1 1 1")}[at]  # fmt: skip
     assert f": line {dict(first=1, header=2, body=4)[at]}: longer than 64 KiB" in refusal(tmp_path, text)
 
 
-def test_a_file_of_very_many_tiny_lines_takes_little_more_than_its_matrix(tmp_path):
+def test_b24_a_file_of_very_many_tiny_lines_takes_little_more_than_its_matrix(tmp_path):
     path = tmp_path / "m.mtx"
     path.write_text("%%MatrixMarket matrix array integer general\n1000000 1\n" + "7\n" * 1_000_000)
     mtx.load(str(path))

@@ -90,7 +90,7 @@ def test_a_python_2_header_with_long_integers_is_read(tmp_path):
     assert npy.load(write(tmp_path, header(shape="(3L, 2L)") + bytes(48))).shape == (3, 2)
 
 
-def test_a_file_cut_at_any_byte_is_refused(tmp_path):
+def test_a02_a_file_cut_at_any_byte_is_refused(tmp_path):
     np.save(tmp_path / "whole.npy", np.ones((4, 5)))
     whole = (tmp_path / "whole.npy").read_bytes()
     path = tmp_path / "a.npy"
@@ -100,16 +100,16 @@ def test_a_file_cut_at_any_byte_is_refused(tmp_path):
             open_matrix(str(path))
 
 
-def test_truncated_data_are_refused_with_both_sizes(tmp_path):
+def test_a01_truncated_data_are_refused_with_both_sizes(tmp_path):
     line = refusal(tmp_path, header() + bytes(43))
     assert "48 bytes" in line and "43" in line
 
 
-def test_trailing_bytes_are_refused(tmp_path):
+def test_a03_trailing_bytes_are_refused(tmp_path):
     assert "1 bytes follow" in refusal(tmp_path, header() + bytes(49))
 
 
-def test_a_shape_far_larger_than_the_file_is_refused_before_memory_is_taken(tmp_path):
+def test_a04_a_shape_far_larger_than_the_file_is_refused_before_memory_is_taken(tmp_path):
     tracemalloc.start()
     refusal(tmp_path, header(shape="(1000000, 1250000)") + bytes(48))
     peak = tracemalloc.get_traced_memory()[1]
@@ -117,24 +117,31 @@ def test_a_shape_far_larger_than_the_file_is_refused_before_memory_is_taken(tmp_
     assert peak < 2**20
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [f"({2**62}, 4)", f"({2**32}, {2**32})", f"({2**63}, 1)", f"({2**64}, 1)", f"(0, {2**62})", f"({10**30}, 0)"],
-)
-def test_products_that_overflow_and_huge_dimensions_are_refused(tmp_path, shape):
+@pytest.mark.parametrize("shape", [f"({2**62}, 4)", f"({2**32}, {2**32})", "(" + "4294967296, " * 4 + ")"])
+def test_a06_a_shape_whose_product_overflows_is_refused(tmp_path, shape):
     line = refusal(tmp_path, header(shape=shape) + bytes(48))
     assert "too large" in line or "truncated" in line
 
 
+@pytest.mark.parametrize("shape", [f"({2**63}, 1)", f"({2**64}, 1)", f"(1, {10**30})"])
+def test_a07_a_dimension_of_2_to_the_63_or_more_is_refused(tmp_path, shape):
+    assert "too large" in refusal(tmp_path, header(shape=shape) + bytes(48))
+
+
+@pytest.mark.parametrize("shape", [f"(0, {2**62})", f"({10**30}, 0)"])
+def test_a08_nothing_times_too_much_is_refused(tmp_path, shape):
+    assert "too large" in refusal(tmp_path, header(shape=shape))
+
+
 @pytest.mark.parametrize("shape", ["(-3, 2)", "(-3, -4)", "(-1, 0)"])
-def test_negative_dimensions_are_refused_by_name(tmp_path, shape):
+def test_a05_negative_dimensions_are_refused_by_name(tmp_path, shape):
     assert "negative dimension" in refusal(tmp_path, header(shape=shape) + bytes(48))
 
 
 @pytest.mark.parametrize(
     "shape", ["(3, True)", "(3, 2.0)", "(03, 2)", "(3 2)", "(3,\n2x)", "(,)", "(3,,2)", "[3, 2]", "6", "(6)"]
 )
-def test_shapes_that_are_no_tuple_of_integers_are_refused(tmp_path, shape):
+def test_a14_shapes_that_are_no_tuple_of_integers_are_refused(tmp_path, shape):
     assert "malformed" in refusal(tmp_path, header(shape=shape) + bytes(48))
 
 
@@ -147,8 +154,7 @@ def test_more_dimensions_than_numpy_has_are_refused(tmp_path):
     [
         ("'|O'", "pickled objects are never loaded"),
         ("'|S5'", "byte strings"),
-        ("'<U0'", "text"),
-        ("'|V0'", "raw bytes"),
+        ("'<U3'", "text"),
         ("'|V2'", "bfloat16"),
         ("'<M8[ns]'", "dates"),
         ("'<m8[s]'", "time spans"),
@@ -160,11 +166,16 @@ def test_more_dimensions_than_numpy_has_are_refused(tmp_path):
         ("'nonsense'", "unknown dtype"),
     ],
 )
-def test_values_that_are_no_numbers_are_refused_by_name(tmp_path, descr, words):
+def test_a11_values_that_are_no_numbers_are_refused_by_name(tmp_path, descr, words):
     assert words in refusal(tmp_path, header(descr=descr, shape="(1, 1000000000000)") + bytes(48))
 
 
-def test_a_pickle_inside_is_never_run(tmp_path):
+@pytest.mark.parametrize(("descr", "words"), [("'<U0'", "text"), ("'|V0'", "raw bytes"), ("'|S0'", "byte strings")])
+def test_a09_items_of_no_size_are_refused(tmp_path, descr, words):
+    assert words in refusal(tmp_path, header(descr=descr, shape="(1000000000, 1000000000)"))
+
+
+def test_a10_a_pickle_inside_is_never_run(tmp_path):
     witness = tmp_path / "witness"
 
     class Payload:
@@ -200,11 +211,11 @@ def test_a_pickle_inside_is_never_run(tmp_path):
         b"\x00\xff'''\\\n",
     ],
 )
-def test_headers_outside_the_grammar_are_refused_and_never_evaluated(tmp_path, text):
+def test_a12_headers_outside_the_grammar_are_refused_and_never_evaluated(tmp_path, text):
     assert "malformed" in refusal(tmp_path, raw_header(text) + bytes(48))
 
 
-def test_a_header_that_claims_gigabytes_is_refused_unread(tmp_path):
+def test_a13_a_header_that_claims_gigabytes_is_refused_unread(tmp_path):
     content = b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**32 - 1) + b"{'descr'"
     assert "claims 4294967295" in refusal(tmp_path, content)
 
@@ -213,7 +224,7 @@ def test_a_version_3_header_that_is_not_utf8_is_refused(tmp_path):
     assert "UTF-8" in refusal(tmp_path, raw_header(b"{'descr': '\xff'", 3))
 
 
-def test_an_unknown_version_is_refused(tmp_path):
+def test_a14_an_unknown_version_is_refused(tmp_path):
     assert "version 9.0" in refusal(tmp_path, b"\x93NUMPY\x09\x00\x10\x00" + bytes(64))
 
 
@@ -227,14 +238,14 @@ def test_an_unknown_version_is_refused(tmp_path):
         ("(5, 0)", "columns"),
     ],
 )
-def test_what_is_no_matrix_is_refused_and_still_listed(tmp_path, shape, words):
+def test_a17_what_is_no_matrix_is_refused_and_still_listed(tmp_path, shape, words):
     count = int(np.prod(eval(shape)))
     content = header(shape=shape) + bytes(8 * count)
     assert words in refusal(tmp_path, content)
     assert npy.items(write(tmp_path, content))[0].shape == eval(shape)
 
 
-def test_bool_bytes_other_than_zero_and_one_are_true(tmp_path):
+def test_a18_bool_bytes_other_than_zero_and_one_are_true(tmp_path):
     loaded = npy.load(write(tmp_path, header(descr="'|b1'", shape="(1, 4)") + bytes([0, 1, 2, 255])))
     assert loaded.array.tolist() == [[0.0, 1.0, 1.0, 1.0]]
 
@@ -258,7 +269,7 @@ def test_integers_that_float64_cannot_hold_are_counted(tmp_path, values, inexact
         assert loaded.notes[0].startswith(f"{inexact} value")
 
 
-def test_a_matrix_larger_than_memory_is_refused_before_it_is_allocated(tmp_path):
+def test_a21_a_matrix_larger_than_memory_is_refused_before_it_is_allocated(tmp_path):
     path = tmp_path / "a.npy"
     path.write_bytes(header(shape="(1048576, 1048576)"))
     os.truncate(path, len(header(shape="(1048576, 1048576)")) + 2**43)

@@ -52,7 +52,7 @@ def test_an_array_of_an_archive_is_read_as_from_npy_itself(tmp_path, save, dtype
     assert any("using" in note and ":A" in note for note in loaded.notes)
 
 
-def test_one_of_several_must_be_named_and_the_refusal_lists_them_to_copy(tmp_path):
+def test_a19_one_of_several_must_be_named_and_the_refusal_lists_them_to_copy(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, first=A, second=A.T, vector=A[0], scalar=3.0)
     said = refusal(path)
@@ -141,7 +141,7 @@ class Payload:
         return open, (str(Path(__file__).parent / "was-unpickled"), "w")
 
 
-def test_pickled_members_are_never_loaded(tmp_path):
+def test_a19_pickled_members_are_never_loaded(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, bad=np.array([Payload()], dtype=object))
     assert "never loaded" in refusal(path)
@@ -160,7 +160,7 @@ def test_archives_that_are_none_of_numpys_say_what_they_are(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_member_given_twice_too_many_members_and_wrong_sizes_are_refused(tmp_path):
+def test_a19_a_member_given_twice_too_many_members_and_wrong_sizes_are_refused(tmp_path):
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.npy", npy(A))
@@ -171,7 +171,7 @@ def test_a_member_given_twice_too_many_members_and_wrong_sizes_are_refused(tmp_p
     assert "more bytes follow" in refusal(zipped(path, {"a.npy": npy(A) + b"x"}))
 
 
-def test_a_flipped_byte_of_the_values_is_found_by_the_checksum(tmp_path):
+def test_a19_a_flipped_byte_of_the_values_is_found_by_the_checksum(tmp_path):
     path = zipped(tmp_path / "a.npz", {"a.npy": npy(A)}, zipfile.ZIP_STORED)
     content = bytearray(path.read_bytes())
     content[content.index(A.tobytes()) + 100] ^= 1

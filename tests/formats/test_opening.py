@@ -93,7 +93,7 @@ def test_a_known_suffix_with_foreign_content_is_refused_by_its_reader(tmp_path):
 # --- what cannot be opened ----------------------------------------------------------------------------------------
 
 
-def test_missing_files_directories_and_empty_files_are_one_line(tmp_path):
+def test_a20_missing_files_directories_and_empty_files_are_one_line(tmp_path):
     assert "no such file" in refusal(str(tmp_path / "none.npy"))
     assert "there is no directory" in refusal(str(tmp_path / "none" / "a.npy"))
     assert "directory" in refusal(str(tmp_path))
@@ -112,7 +112,7 @@ def test_missing_files_directories_and_empty_files_are_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/full"])
-def test_devices_are_refused(device):
+def test_a20_devices_are_refused(device):
     if not os.path.exists(device):
         pytest.skip(f"no {device} here")
     assert "device" in refusal(device)
@@ -125,7 +125,7 @@ def test_an_unreadable_file_is_one_line(tmp_path):
     assert "Permission denied" in refusal(path)
 
 
-def test_a_file_that_claims_no_size_is_read_as_a_stream():
+def test_a20_a_file_that_claims_no_size_is_read_as_a_stream():
     if not os.path.exists("/proc/version"):
         pytest.skip("no /proc here")
     assert "text in a format that is not known" in refusal("/proc/version")

@@ -132,7 +132,7 @@ def test_matrix_market_comes_through_a_pipe_plain_and_gzipped():
         assert loaded.source == "-" and loaded.array.toarray()[2, 1] == -2
 
 
-def test_containers_come_through_a_pipe_by_way_of_a_temporary_file_that_is_gone_after(tmp_path, monkeypatch):
+def test_c22_containers_come_through_a_pipe_by_way_of_a_temporary_file_that_is_gone_after(tmp_path, monkeypatch):
     room = tmp_path / "room"
     room.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(room))
@@ -203,7 +203,7 @@ def test_a_closed_standard_input_is_one_line():
     assert run.stdout.startswith("InputError standard input:") and run.stdout.count("\n") == 1, run.stderr
 
 
-def test_a_fifo_is_read_once_and_forwards(tmp_path):
+def test_a20_a_fifo_is_read_once_and_forwards(tmp_path):
     path = str(tmp_path / "fifo")
     os.mkfifo(path)
     writer = threading.Thread(target=lambda: open(path, "wb").write(npy_bytes(A)))

@@ -148,7 +148,7 @@ def test_layouts_by_example(text, rows, cols, values):
         ("3 3 2\n1 1 5\n2 3 6.5\n", "put the line '%%MatrixMarket"),
     ],
 )
-def test_what_is_no_clean_table_is_refused_with_its_place(text, words):
+def test_b22_what_is_no_clean_table_is_refused_with_its_place(text, words):
     assert words in refusal(text)
 
 
@@ -223,7 +223,7 @@ def _npy(array) -> bytes:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
-def test_packed_data_of_several_members_are_joined_and_damage_is_named(tmp_path, pack):
+def test_b19_packed_data_of_several_members_are_joined_and_damage_is_named(tmp_path, pack):
     path = tmp_path / "a.csv"
     first, second = (written(half, ",").encode() for half in (A[:6], A[6:]))
     path.write_bytes(pack(first) + pack(second))

@@ -195,7 +195,7 @@ def test_every_tile_has_contiguous_rows(kind):
 )
 @pytest.mark.parametrize("make", [np.ascontiguousarray, np.asfortranarray])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_the_first_bad_entry_in_row_major_order_is_named_with_the_count(places, bad, make, transposed):
+def test_d01_the_first_bad_entry_in_row_major_order_is_named_with_the_count(places, bad, make, transposed):
     A = storage.values((1030, 1100))
     for place in places:
         A[place] = bad
@@ -277,7 +277,7 @@ def test_rows_and_columns_are_copies_and_scaled_when_asked(make, dtype):
 
 
 @pytest.mark.parametrize("dtype", gallery.DTYPES)
-def test_the_adjoint_trades_the_products_and_conjugates_the_parts(dtype):
+def test_d12_the_adjoint_trades_the_products_and_conjugates_the_parts(dtype):
     A = storage.values((540, 90), dtype)
     metered = Metered(TiledMatrix(A))
     adjoint = Adjoint(metered)

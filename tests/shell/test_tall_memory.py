@@ -21,8 +21,8 @@ def write(path, m, n=80):
 def compare(folder, m, memory, output, *more):
     write(folder / "A.npy", m)
     asked = ["approx", str(folder / "A.npy"), "-k", "44", "-q", *more]
-    free = run(*asked, "-o", str(folder / ("free" + output)))
-    held = run(*asked, "-o", str(folder / ("held" + output)), "--memory", str(memory))
+    free = run(*asked, "-o", f"{folder}/free{output}")
+    held = run(*asked, "-o", f"{folder}/held{output}", "--memory", str(memory))
     assert (free[0], held[0]) == (0, 0), held[1]
     names = ["U.npy", "s.npy", "Vh.npy", "meta.json"] if output == "/" else [""]
     for name in names:

@@ -1,0 +1,69 @@
+"""Rows F1, F9, F10, F14, F15, F17: any system call of a command fails, is cut short, or is the last one it makes."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from .injection import ERRORS, outputs, sweep
+
+KINDS = list(outputs())
+
+
+def everywhere(tmp_path, step):
+    return sweep(
+        tmp_path, {name: {**job, "step": step, "errors": ERRORS, "kill": True} for name, job in outputs().items()}
+    )
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """Every kind of output with some of its calls going wrong."""
+    return everywhere(tmp_path_factory.mktemp("calls"), 41)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_f09_after_a_failed_call_the_output_is_whole_or_the_old_one_and_the_message_one_line(kind, short):
+    assert short[kind]["wrong"] == [] and short[kind]["faults"] >= 6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_f10_temporary_files_are_made_beside_the_output_only(kind, short):
+    made = [path for call, path in short[kind]["calls"] if ".lowrank-" in path]
+    assert made and {path.split("/out/")[1].split("/")[0].count(".lowrank-") for path in made} == {1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_f15_a_file_is_synced_before_it_gets_its_name_and_the_directory_after(kind, short):
+    calls = [(call, path) for call, path in short[kind]["calls"] if "/out" in path]
+    named = [place for place, (call, path) in enumerate(calls) if call == "rename"]
+    assert len(named) == 1, calls
+    before, after = calls[: named[0]], calls[named[0] + 1 :]
+    written = {path for call, path in before if call == "write"}
+    assert written
+    for path in written:
+        of_it = [call for call, its in before if its == path and call in ("write", "truncate", "fsync")]
+        assert of_it[-1] == "fsync" and of_it.count("fsync") == 1
+        folder = os.path.dirname(path)
+        # a folder of files is synced too, so that they are in it
+        assert folder.endswith("/out") or ("fsync", folder) in before
+    assert "write" not in [call for call, _ in after]
+    assert ("fsync", os.path.dirname(calls[named[0]][1])) in after
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_f14_every_call_that_fails_or_is_the_last_one_leaves_the_old_or_the_new(tmp_path):
+    done = everywhere(tmp_path, 1)
+    assert {name: job["wrong"] for name, job in done.items() if job["wrong"]} == {}
+    assert min(job["kills"] for job in done.values()) > 20
+
+
+def test_f01_f17_of_twenty_runs_together_one_whole_output_is_left(tmp_path):
+    job = outputs()["factors in .npz"]
+    races = [[*job["argv"], "--no-clobber"], job["argv"]]
+    done = sweep(tmp_path, {"race": {**job, "many": 20, "races": races}})["race"]
+    assert done["wrong"] == []
+    kept, replaced = done["codes"]
+    assert sorted(kept) == [0] + [5] * 19 and replaced == [0] * 20
