@@ -54,6 +54,8 @@ class Stroke:
 
 @dataclasses.dataclass(frozen=True)
 class Dot:
+    """A filled circle around (x, y)."""
+
     kind: str
     x: float
     y: float
