@@ -54,6 +54,8 @@ class Stroke:
 
 @dataclasses.dataclass(frozen=True)
 class Dot:
+    """A filled circle round a point."""
+
     kind: str
     x: float
     y: float
