@@ -29,7 +29,7 @@ def qb(A, **asked):
 
 
 def test_what_is_brought_back_to_scale_is_a_qb_still():
-    factor = qb(specimen(SHAPES[0]), rank=5).factor
+    factor = qb(specimen(SHAPES[0])[0], rank=5).factor
     back = restored(factor, 7)
     assert back.kind == "qb" and np.array_equal(back.Q, factor.Q) and np.array_equal(back.B, 128 * factor.B)
 
