@@ -54,7 +54,7 @@ class Stroke:
 
 @dataclasses.dataclass(frozen=True)
 class Dot:
-    """A filled circle round a point."""
+    """A marker of a point, at (x, y) of the picture."""
 
     kind: str
     x: float
