@@ -38,6 +38,12 @@ def outputs() -> dict[str, dict[str, Any]]:
     return jobs
 
 
+def checkpointed() -> dict[str, Any]:
+    """A job with a checkpoint, in a folder beside that of the output."""
+    command = ["approx", "in/A.npy", "-o", "out/F.npz", "--method", "cur", "--checkpoint", "kept", "-k"]
+    return {"old": [*command, "2"], "argv": [*command, "3"]}
+
+
 def sweep(folder: Path, jobs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """What came out of every job."""
     rng = np.random.default_rng(0)
