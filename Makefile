@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-slow test-lowest lint docs bench dist lock audit clean
+.PHONY: help install run test test-slow test-lowest fuzz lint docs bench dist lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,10 @@ test-lowest: ## the fast tests with the oldest libraries that are allowed, in .v
 	$(PY) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install -q --disable-pip-version-check -e '.[dev]' -r .ci/lowest.txt
 	.venv-lowest/bin/python -m pytest $(ARGS)
+
+fuzz: $(V)/.ok ## our parsers under coverage-guided fuzzing, SECONDS=20 each; needs a Python that atheris has wheels for
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[fuzz]'
+	cd tests && for name in $$(ls fuzz/corpus); do ../$(BIN)/python -m fuzz.run $$name $(or $(SECONDS),20) || exit 1; done
 
 lint: $(V)/.ok ## ruff and the import contract
 	$(BIN)/ruff check -q .

@@ -26,7 +26,7 @@ class Counting:
         #: What the next results gathered look like.
         self.result: np.ndarray = np.empty(0)
 
-    def submit(self, *_: object) -> None:
+    def submit(self, *_: object, **__: object) -> None:
         self.tasks += 1
 
     def constant(self, _: object) -> None:

@@ -81,7 +81,7 @@ def run(
     A = tiled(loaded["input"], engine) if budget.passes != 1 else passing(loaded["input"], engine, method.of_gram)
     given = {name: (one, tiled(one, engine)) for name, one in loaded.items() if name != "input"}
     if budget.passes != 1 and not method.of_product:
-        needed = needs.check(method, A, budget, options, _name(matrix))
+        needed = needs.check(method, A, budget, options, matrix.where)
         A.watch.expects(needed, needs.usual_passes(method, A, budget, options))
     work = operands(method, A, {name: stored for name, (_, stored) in given.items()}, engine, shared)
     with single_threaded(blas_pinned):
@@ -219,7 +219,7 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
         points.sweep()
         n, d = points.shape
         values = points.block(slice(0, n), slice(0, d))
-        return KernelMatrix(values, loaded.kernel, engine, name=_name(loaded), watch=loaded.watch)
+        return KernelMatrix(values, loaded.kernel, engine, name=loaded.where, watch=loaded.watch)
     if hasattr(loaded.array, "cluster"):
         from .matrices.spread import spread_over
 
@@ -228,16 +228,16 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
     if hasattr(loaded.array, "indptr"):
         from .matrices.sparse import SparseMatrix
 
-        return SparseMatrix(loaded.array, engine, _name(loaded), loaded.watch)
+        return SparseMatrix(loaded.array, engine, loaded.where, loaded.watch)
     from .matrices.lines import Lines
 
     if isinstance(loaded.array, Lines):
         from .matrices.sparse_filed import FiledSparseMatrix
 
-        return FiledSparseMatrix(loaded.array, engine, _name(loaded), watch=loaded.watch)
+        return FiledSparseMatrix(loaded.array, engine, loaded.where, watch=loaded.watch)
     from .matrices.dense import TiledMatrix
 
-    return TiledMatrix(loaded.array, engine, name=_name(loaded), watch=loaded.watch)
+    return TiledMatrix(loaded.array, engine, name=loaded.where, watch=loaded.watch)
 
 
 def seen_once(loaded: Loaded) -> bool:
@@ -254,16 +254,11 @@ def passing(loaded: Loaded, engine: Engine, by_rows: bool = False) -> Once:
     if loaded.kernel is not None:
         raise UsageError("a kernel matrix does not pass by: its entries are made as they are asked for")
     if seen_once(loaded):
-        return Once(loaded.array, loaded.item.dtype, engine, _name(loaded), loaded.watch)
+        return Once(loaded.array, loaded.item.dtype, engine, loaded.where, loaded.watch)
     stored = tiled(loaded, engine)
     if stored.nnz is not None:
-        raise UsageError("one pass is for dense matrices", where=_name(loaded), hint="leave --single-pass out")
-    return Once(Stored(stored, by_rows or None), loaded.item.dtype, engine, _name(loaded), loaded.watch)
-
-
-def _name(loaded: Loaded) -> str:
-    """What messages call it: the path, with the item inside a container."""
-    return loaded.source if loaded.item.path is None else f"{loaded.source}:{loaded.item.path}"
+        raise UsageError("one pass is for dense matrices", where=loaded.where, hint="leave --single-pass out")
+    return Once(Stored(stored, by_rows or None), loaded.item.dtype, engine, loaded.where, loaded.watch)
 
 
 def operands(

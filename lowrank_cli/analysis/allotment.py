@@ -37,7 +37,7 @@ def priced(
 
     A = api.tiled(matrix, engine_for(threads))
     if 0 in A.shape:
-        raise InputError(f"the matrix is empty, {A.shape[0]}x{A.shape[1]}", where=matrix.source)
+        raise InputError(f"the matrix is empty, {A.shape[0]}x{A.shape[1]}", where=matrix.where)
     sizes = sizes_of(matrix, A.nnz)
     if size is not None:
         rank = max(1, min(sizes.fitting(size), sizes.break_even["bytes_rank"]))

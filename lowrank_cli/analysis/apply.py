@@ -33,7 +33,7 @@ def apply(factor: Approximation, block: Loaded, *, adjoint: bool = False, blas_p
         turned = "leave out --adjoint" if adjoint else "give --adjoint"
         raise UsageError(
             f"the factors are {m}x{n}, so {what} a block of {wanted} rows, not the {rows}x{l} given",
-            where=block.source,
+            where=block.where,
             hint=f"{turned} to multiply by the {'factors themselves' if adjoint else 'adjoint'}"
             if rows == other
             else "transpose the block, or name another",

@@ -19,6 +19,7 @@ from ..engines.threads import available_threads
 from ..kernels import jit
 from ..kernels.cache import cache_directory
 from ..lazy import np
+from ..matrices.dense import TiledMatrix
 from ..memory import available_memory
 from ..reports.facts import started
 
@@ -42,7 +43,19 @@ def doctor(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     Nothing raises: what cannot be found out is a check with a note. Cost: every dependency is loaded, a second.
     """
     checks: list[dict[str, str]] = []
-    for part in (_program, _dependencies, _hdf5, _blas, _lapack, _kernels, _machine, _places, _limits, _environment):
+    for part in (
+        _program,
+        _dependencies,
+        _hdf5,
+        _blas,
+        _lapack,
+        _bits,
+        _kernels,
+        _machine,
+        _places,
+        _limits,
+        _environment,
+    ):
         try:
             checks.extend(_check(*found) for found in part(environ))
         except Exception as failure:
@@ -83,7 +96,8 @@ def requirements(extra: str | None = None) -> list[tuple[str, str, str]]:
 
 def numbers(version: str) -> tuple[int, ...]:
     """The leading numbers of a version: (1, 14, 4) of "1.14.4rc1"."""
-    return tuple(int(part) for part in re.match(r"\d+(?:\.\d+)*|", version)[0].split(".") if part)  # type: ignore[index]
+    leading = re.match(r"[\d.]*", version)
+    return tuple(int(part) for part in (leading[0] if leading else "").split(".") if part)
 
 
 def _dependencies(_: Mapping[str, str]) -> Iterator[Found]:
@@ -136,6 +150,19 @@ def _lapack(_: Mapping[str, str]) -> Iterator[Found]:
     else:
         hint = "another BLAS, or another number of its kernels (OPENBLAS_CORETYPE), may do better"
         yield "LAPACK", "WRONG", f"singular values of a known matrix are off by {off:.2g}: {hint}", "broken"
+
+
+def _bits(_: Mapping[str, str]) -> Iterator[Found]:
+    """Whether products come out the same by rows and by columns; those of OpenBLAS before 0.3.29 do not."""
+    A = np.cos(np.arange(780.0 * 790)).reshape(780, 790)
+    X = np.sin(np.arange(790.0 * 64)).reshape(790, 64)
+    by_rows, by_cols = TiledMatrix(A), TiledMatrix(np.asfortranarray(A))
+    same = all(np.array_equal(by_rows.matmat(X[:, :w]), by_cols.matmat(X[:, :w])) for w in (1, 5, 64))
+    same = same and np.array_equal(by_rows.rmatmat(A[:, :64]), by_cols.rmatmat(A[:, :64]))
+    if same:
+        yield "bits", "the same", "of products, however a matrix is stored"
+    else:
+        yield "bits", "DIFFER", "this BLAS rounds differently by storage order; use the NumPy of a wheel", "warning"
 
 
 def _kernels(environ: Mapping[str, str]) -> Iterator[Found]:

@@ -46,7 +46,7 @@ PARAMS = (
 )
 
 
-def check(values: Values, others: Iterable[str]) -> None:
+def check(values: Values, others: Iterable[str] = ()) -> None:
     """Refuse contradictions before any work. others: names of parameters that do not go with a cluster."""
     name = values.get("engine") or "threads"
     find(TABLE, name, "engine")

@@ -94,8 +94,10 @@ class Progress(Watch):
             seconds = time.monotonic() - self._since
             if self.terminal.verbose:
                 self.wipe()
-                speed = f", {size_of(self._done / seconds)}/s" if self._done and seconds > 0 else ""
-                self.terminal.detail(f"pass {self._number}: {size_of(self._done)} in {seconds:.2f} s{speed}")
+                speed = f", {size_of(self._done / seconds)}/s" if seconds > 0 else ""
+                # what workers of a cluster read is not seen from here
+                read = f"{size_of(self._done)} in {seconds:.2f} s{speed}" if self._done else f"{seconds:.2f} s"
+                self.terminal.detail(f"pass {self._number}: {read}")
             self._size = self._done = 0
 
     def wipe(self) -> None:

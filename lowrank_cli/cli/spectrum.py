@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from . import batch, inputs, pictures, shared
+from . import batch, clusters, inputs, pictures, shared
 from .command import Command, Param, Values
 from .inputs import Input
 from .params import whole
 from .progress import patience
 from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..engines.cluster import Cluster
 
 COUNT = Param(
     "rank",
@@ -32,6 +35,7 @@ def _params() -> tuple[Param, ...]:
         ALL,
         shared.SEED,
         *shared.RESOURCES,
+        *clusters.PARAMS,
         *batch.PARAMS,
         PLOT,
         shared.NO_CLOBBER,
@@ -46,20 +50,26 @@ def _run(values: Values, terminal: Terminal) -> int:
     given = inputs.read(list(values["matrix"]), shared.item(values), terminal)
     placed = pictures.place(given, [], values, terminal)
 
-    def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
-        return _one(matrix, asked, threads, values, terminal)
+    clusters.check(values)
 
-    return batch.run(how, placed, one, terminal)
+    with clusters.opened(values) as cluster:
+
+        def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
+            return _one(matrix, asked, cluster, threads, values, terminal)
+
+        return batch.run(how, placed, one, terminal)
 
 
-def _one(given: Input, asked: dict[str, Any], threads: int, values: Values, terminal: Terminal) -> batch.Result:
+def _one(
+    given: Input, asked: dict[str, Any], cluster: Cluster | None, threads: int, values: Values, terminal: Terminal
+) -> batch.Result:
     from ..reports.facts import with_run
 
     started = time.perf_counter()
     with patience(terminal, f"spectrum {given.name}"):
         from ..analysis.spectrum import spectrum
 
-        loaded = shared.load(given.path, given.item, terminal)
+        loaded = shared.load(given.path, given.item, terminal, cluster)
         report = spectrum(loaded, **asked, threads=threads, blas_pinned=terminal.blas_pinned)
         facts = shared.run_facts(
             values,
@@ -67,7 +77,7 @@ def _one(given: Input, asked: dict[str, Any], threads: int, values: Values, term
             input_path=given.path,
             bytes_read=loaded.item.bytes,
             threads=threads,
-            engine="threads" if threads > 1 else "serial",
+            engine=clusters.name(cluster, threads),
         )
         facts |= pictures.draw(given.plot, with_run(report, **facts), values, terminal)
     warning = ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..budget import Budget
 from ..errors import DamagedError, Exit, UsageError
 from ..streams import Streams
-from . import batch, shared
+from . import batch, clusters, shared
 from .command import Command, Param, Values
 from .inputs import Input
 from .params import field_param, real, whole
@@ -18,6 +18,7 @@ from .progress import patience
 from .terminal import Terminal
 
 if TYPE_CHECKING:
+    from ..engines.cluster import Cluster
     from ..formats.loaded import Loaded
 
 
@@ -39,6 +40,7 @@ def _params() -> tuple[Param, ...]:
         ),
         shared.SEED,
         *shared.RESOURCES,
+        *clusters.PARAMS,
         *batch.PARAMS,
         *shared.REPORT,
         *shared.TALK,
@@ -55,25 +57,38 @@ def _run(values: Values, terminal: Terminal) -> int:
     if len(paths) > 1 and shared.STDIN in matrices:
         raise UsageError("standard input can be read only once, not for each input", hint="save it as a file first")
 
-    def one(given: Input, threads: int, terminal: Terminal) -> batch.Result:
-        return _one(given.path, threads, values, terminal)
+    clusters.check(values, ["times"])
+    if values.get("engine") == "dask" and against is None:
+        raise UsageError("without --against there is no matrix for --engine dask to read", hint="add --against A")
 
-    return batch.run(how, [Input(path) for path in paths], one, terminal)
+    with clusters.opened(values) as cluster:
+
+        def one(given: Input, threads: int, terminal: Terminal) -> batch.Result:
+            return _one(given.path, cluster, threads, values, terminal)
+
+        return batch.run(how, [Input(path) for path in paths], one, terminal)
 
 
-def _one(path: str, threads: int, values: Values, terminal: Terminal) -> batch.Result:
+def _one(path: str, cluster: Cluster | None, threads: int, values: Values, terminal: Terminal) -> batch.Result:
     from ..reports.facts import started as head
     from ..reports.facts import with_run
 
     started = time.perf_counter()
     with patience(terminal, f"verify {path}"):
-        report = {**head("verify"), **_held(path, values, threads, terminal)}
-    facts = shared.run_facts(values, terminal, input_path=path, threads=threads, seconds=shared.since(started))
+        report = {**head("verify"), **_held(path, cluster, values, threads, terminal)}
+    facts = shared.run_facts(
+        values,
+        terminal,
+        input_path=path,
+        threads=threads,
+        seconds=shared.since(started),
+        engine=clusters.name(cluster, threads),
+    )
     report = with_run(report, **facts, against_path=values.get("against"), times_path=values.get("times"))
     return batch.Result(report, Exit.DONE if report["holds"] else Exit.MISMATCH)
 
 
-def _held(path: str, values: Values, threads: int, terminal: Terminal) -> dict[str, Any]:
+def _held(path: str, cluster: Cluster | None, values: Values, threads: int, terminal: Terminal) -> dict[str, Any]:
     """The verdict. Arrays that are not those the file's own digests name do not hold, whatever the matrix."""
     from ..analysis.verify import verify
     from ..formats import saving
@@ -89,7 +104,7 @@ def _held(path: str, values: Values, threads: int, terminal: Terminal) -> dict[s
     loaded = []
     if against is not None:
         _check_kind(saved.report, times)
-        loaded = [_as_approximated(shared.load(against, shared.item(values), terminal), saved.report)]
+        loaded = [_as_approximated(shared.load(against, shared.item(values), terminal, cluster), saved.report)]
         if times is not None:
             loaded.append(shared.load(times, None, terminal))
     return verify(

@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import signal
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -45,10 +46,13 @@ class Cluster:
         self.workers = len(workers)
         self._compare()
 
-    def submit(self, work: Callable[..., Any], *operands: Any) -> Any:
-        """work(*operands) on some worker, as something that stands for its result; operands may be such."""
+    def submit(self, work: Callable[..., Any], *operands: Any, rows: slice | None = None) -> Any:
+        """work(*operands) on some worker, as something that stands for its result; operands may be such. rows: those
+        of the matrix that it is about, to be named where it fails."""
         self.tasks += 1
         key = f"{self._run}-{next(self._numbers)}"
+        if rows is not None:
+            key += f" of rows {rows.start} to {rows.stop - 1}"
         return self._client.submit(work, *operands, key=key, pure=True, retries=0)
 
     def constant(self, value: Any) -> Any:
@@ -115,13 +119,20 @@ def connected(address: str) -> Iterator[Cluster]:
 def local(workers: int, memory: int) -> Iterator[Cluster]:
     """A cluster of processes on this machine, which share that much memory; gone at the end."""
     Client, LocalCluster = _library()
+    import dask
+
     with contextlib.ExitStack() as stack:
+        # Dask leaves folders behind, its scheduler too
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lowrank-", ignore_cleanup_errors=True))
+        stack.enter_context(dask.config.set({"temporary-directory": folder}))
         try:
             made = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 memory_limit=memory // workers,
+                # without a dashboard there is still a page, which must not want a port that others have
                 dashboard_address=None,
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                 host="127.0.0.1",
             )
         except (OSError, RuntimeError, TimeoutError) as error:
@@ -160,14 +171,15 @@ def _closing(thing: Any) -> Iterator[Any]:
 
 
 def _end(cluster: Any) -> None:
-    """Close a local cluster; on a machine too busy for that its workers are killed, so that the run ends."""
-    try:
+    """Close a local cluster. Nothing on its workers is wanted any more: asked to end they would first finish their
+    tasks, and Dask waits for that several times over, here and when the interpreter ends."""
+    for nanny in list(cluster.workers.values()):
+        with contextlib.suppress(Exception):
+            nanny.close_gracefully()  # it starts no other
+            os.kill(nanny.pid, signal.SIGKILL)
+    cluster.shutdown_on_close = False
+    with contextlib.suppress(Exception):
         cluster.close(timeout=PATIENCE)
-    except Exception:
-        for nanny in cluster.workers.values():
-            with contextlib.suppress(Exception):
-                nanny.auto_restart = False
-                os.kill(nanny.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -184,8 +196,11 @@ def _explained() -> Iterator[None]:
     except Exception as error:
         name = type(error).__name__
         if name == "KilledWorker":
+            # what ``submit`` says of its rows
+            told = str(getattr(error, "task", "")).partition(" ")[2]
             raise ClusterError(
-                "a task was lost with every worker that tried it", hint="give workers more memory, or lower the rank"
+                f"a task {told}".rstrip() + " was lost with every worker that tried it",
+                hint="give workers more memory, or lower the rank",
             ) from error
         said = " ".join(str(error).split())[:160]
         raise ClusterError(f"the cluster failed ({name}: {said})", hint="look at its scheduler and workers") from error

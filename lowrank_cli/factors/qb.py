@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from ..matrices.tall import contiguous
+from ..matrices.tiles import scale_exactly
 from .base import Factorization
 
 if TYPE_CHECKING:
@@ -23,3 +25,6 @@ class QB(Factorization):
 
     def pair(self) -> tuple[np.ndarray, np.ndarray]:
         return self.Q, self.B
+
+    def scaled(self, exponent: int) -> QB:
+        return QB(self.Q, scale_exactly(contiguous(self.B), exponent))

@@ -17,6 +17,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from ..errors import LowrankError
 from ..kernels.sweep import TileFacts
 from ..lazy import np
 from ..matrices.facts import MatrixFacts
@@ -92,6 +93,16 @@ def value(record: Record, into: Any = None) -> Any:
         state.update(_bytes(record.fd, at, min(_PIECE, record.end - _HASH - at)))
     if state.digest() != _bytes(record.fd, record.end - _HASH, _HASH):
         raise Unreadable
+    try:
+        return _read(record, into)
+    except (Unreadable, LowrankError, MemoryError):
+        raise
+    except Exception as error:
+        # the hashes are right, and yet nobody wrote this
+        raise Unreadable from error
+
+
+def _read(record: Record, into: Any) -> Any:
     places = _places(record.tree, into, {})
     if {id(place) for place in places.values()} != {id(array) for array in _arrays(into)}:
         raise Unreadable
@@ -103,10 +114,7 @@ def value(record: Record, into: Any = None) -> Any:
         _take(record.fd, at, array)
         at += array.nbytes
         arrays.append(array)
-    try:
-        found = _value(record.tree, arrays)
-    except Exception as error:
-        raise Unreadable from error
+    found = _value(record.tree, arrays)
     return found if into is None else _fill(into, found)
 
 

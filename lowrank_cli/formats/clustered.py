@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 import os
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ClusterError, InputError, UsageError
+from ..errors import ClusterError, InputError, ResourceError, UsageError
 from ..matrices.filed import Filed
 from .loaded import Loaded
-from .opening import STDIN, open_filed, split_item
+from .opening import STDIN, files, open_filed, split_item
 
 if TYPE_CHECKING:
     import numpy
@@ -58,10 +60,9 @@ def open_on(cluster: Cluster, path: str, item: str | None) -> Loaded:
     UsageError for what is not read in parts: standard input, sparse matrices, formats that are text or packed."""
     if path == STDIN:
         raise UsageError("--engine dask reads files, not standard input", hint="save the matrix where workers see it")
+    loaded, filed = _filed(path, item)
     where, inside = split_item(path)
-    item = inside if item is None else item
-    where = os.path.abspath(where)
-    loaded, filed = _filed(where, item)
+    where, item = os.path.abspath(where), inside if item is None else item
     reader = Rows(where, item, mark(where))
     for worker, found in cluster.everywhere(mark, where).items():
         if found != reader.mark:
@@ -71,27 +72,34 @@ def open_on(cluster: Cluster, path: str, item: str | None) -> Loaded:
 
 
 def _filed(path: str, item: str | None) -> tuple[Loaded, Filed]:
-    loaded = open_filed(path, item)
-    filed: Any = loaded.array
-    if not isinstance(filed, Filed):
-        raise UsageError(
-            f"--engine dask reads dense matrices of .npy, raw and HDF5 files, not this ({loaded.format})",
-            where=path,
-            hint="write it as .npy with lowrank convert",
-        )
-    return loaded, filed
+    # what a reader says of memory means nothing here: however large, it is the workers who read
+    with contextlib.suppress(ResourceError):
+        loaded = open_filed(path, item)
+        filed: Any = loaded.array
+        if isinstance(filed, Filed):
+            return loaded, filed
+    raise UsageError(
+        "--engine dask reads dense matrices of .npy, raw and HDF5 files, in parts",
+        where=path,
+        hint="write it as .npy with lowrank convert",
+    )
 
 
 def mark(path: str) -> tuple[int, ...]:
-    """Size, time of the last change in nanoseconds, and checksums of both ends of a file; empty where there is none."""
+    """Size, time of the last change in nanoseconds, and checksums of both ends of each file that the path or pattern
+    names; empty where there is none."""
     try:
-        with open(path, "rb") as file:
-            status = os.fstat(file.fileno())
-            head = zlib.crc32(file.read(_SAMPLE))
-            file.seek(max(0, status.st_size - _SAMPLE))
-            return status.st_size, status.st_mtime_ns, head, zlib.crc32(file.read(_SAMPLE))
-    except OSError:
+        return tuple(itertools.chain.from_iterable(map(_mark, files(path))))
+    except (InputError, OSError):
         return ()
+
+
+def _mark(path: str) -> tuple[int, ...]:
+    with open(path, "rb") as file:
+        status = os.fstat(file.fileno())
+        head = zlib.crc32(file.read(_SAMPLE))
+        file.seek(max(0, status.st_size - _SAMPLE))
+        return status.st_size, status.st_mtime_ns, head, zlib.crc32(file.read(_SAMPLE))
 
 
 def _other(path: str, found: Any, worker: str | None = None) -> Exception:

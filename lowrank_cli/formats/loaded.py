@@ -64,6 +64,12 @@ class Loaded:
     def shape(self) -> tuple[int, int]:
         return self.array.shape
 
+    @property
+    def where(self) -> str:
+        """What messages call it: the path, with the item inside a container."""
+        source = "standard input" if self.source == "-" else self.source
+        return source if self.item.path is None else f"{source}:{self.item.path}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Format:

@@ -99,6 +99,10 @@ def open_filed(path: str, item: str | None = None) -> Loaded:
     """The matrix in a file, which keeps it where the format can do that, however small. Raises errors like
     ``open_matrix``."""
     path, item = _named(path, item)
+    if is_pattern(path):
+        from .stacked import stacked
+
+        return stacked(path, item, 0)
     with _opened(path) as source:
         return _from_file(_choose(source, item)[0], path, item, 0)
 

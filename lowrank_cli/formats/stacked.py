@@ -39,8 +39,9 @@ def item_of(pattern: str, item: str | None) -> tuple[str, Item]:
     return format, _joined(parts, item)
 
 
-def stacked(pattern: str, item: str | None) -> Loaded:
-    """The matrix of all files that fit the pattern; ``item`` names it in each.
+def stacked(pattern: str, item: str | None, most: int | None = None) -> Loaded:
+    """The matrix of all files that fit the pattern; ``item`` names it in each. most: bytes up to which it is loaded, by
+    default half of the memory there is.
 
     Raises InputError for a file that cannot be read, or that has other columns, another dtype, or is sparse where
     others are not; ResourceError when it does not fit and the files cannot be read in parts. Cost: headers and, where
@@ -48,7 +49,7 @@ def stacked(pattern: str, item: str | None) -> Loaded:
     """
     format, parts = _parts(pattern, item)
     whole = _joined(parts, item)
-    most = available_memory() // 2
+    most = available_memory() // 2 if most is None else most
     note = f"{len(parts)} files stacked by rows: {_named([os.path.basename(part.path) for part in parts])}"
     if whole.nnz is None:
         array, notes = _dense(parts, item, whole, most, pattern)

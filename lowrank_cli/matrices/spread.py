@@ -95,8 +95,8 @@ class Home:
         text, blocks = _packed(task)
         sent = self.cluster.constant(text)
         return [
-            self.cluster.submit(work, sent, [block.parts[number] for block in blocks], shard, *operands)
-            for number, shard in enumerate(self.shards)
+            self.cluster.submit(work, sent, [block.parts[i] for block in blocks], shard, *operands, rows=shard.rows)
+            for i, shard in enumerate(self.shards)
         ]
 
 

@@ -54,6 +54,8 @@ class Stroke:
 
 @dataclasses.dataclass(frozen=True)
 class Dot:
+    """A marker of a point, at (x, y) of the picture."""
+
     kind: str
     x: float
     y: float

@@ -11,6 +11,7 @@ import pytest
 from scipy.sparse import csr_array
 
 import lowrank_cli
+from lowrank_cli.algorithms.scaling import restored
 from lowrank_cli.errors import UsageError
 
 #: small: cut from LAPACK's SVD; large: from a Krylov basis, tall and wide
@@ -25,6 +26,12 @@ def specimen(shape, dtype="float64", rate=None):
 
 def qb(A, **asked):
     return lowrank_cli.approx(A, method="qb", **asked)
+
+
+def test_what_is_brought_back_to_scale_is_a_qb_still():
+    factor = qb(specimen(SHAPES[0])[0], rank=5).factor
+    back = restored(factor, 7)
+    assert back.kind == "qb" and np.array_equal(back.Q, factor.Q) and np.array_equal(back.B, 128 * factor.B)
 
 
 @pytest.mark.parametrize("dtype", gallery.DTYPES)

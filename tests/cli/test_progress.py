@@ -136,6 +136,15 @@ def test_verbose_says_one_line_a_pass():
     assert said[1].startswith("lowrank: info: pass 2: 17.6 MB in ")
 
 
+def test_bytes_that_others_read_are_not_told_as_none():
+    err = io.StringIO()
+    terminal = Terminal(err=err, verbose=1)
+    with progress.patience(terminal, "approx"):
+        terminal.watch.begins(1)
+        terminal.watch.ends()
+    assert err.getvalue().startswith("lowrank: info: pass 1: 0.0") and "byte" not in err.getvalue()
+
+
 def test_watching_changes_no_bit():
     X = np.random.default_rng(1).standard_normal((1100, 40))
     free, watched = TiledMatrix(A), TiledMatrix(A, ThreadEngine(2), watch=Tape())

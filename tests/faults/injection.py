@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,12 @@ def outputs() -> dict[str, dict[str, Any]]:
     return jobs
 
 
+def checkpointed() -> dict[str, Any]:
+    """A job with a checkpoint, in a folder beside that of the output."""
+    command = ["approx", "in/A.npy", "-o", "out/F.npz", "--method", "cur", "--checkpoint", "kept", "-k"]
+    return {"old": [*command, "2"], "argv": [*command, "3"]}
+
+
 def sweep(folder: Path, jobs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """What came out of every job."""
     rng = np.random.default_rng(0)
@@ -53,3 +60,15 @@ def sweep(folder: Path, jobs: dict[str, dict[str, Any]]) -> dict[str, dict[str, 
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def mounted(options: str, script: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """A bash script in a fresh tmpfs; where nothing may be mounted, under a limit on the size of a file instead."""
+    size = int(options.split("size=")[1].split("k")[0])
+    with tempfile.TemporaryDirectory() as folder:
+        mount = f"mount -t tmpfs -o {options} tmpfs {folder} 2>/dev/null && cd {folder} || exit 99\n"
+        told = {"env": {**os.environ, **env}, "capture_output": True, "text": True, "cwd": folder}
+        done = subprocess.run(["unshare", "-Urm", "bash", "-c", mount + script], **told)
+        if done.returncode == 99 or "unshare" in done.stderr:
+            return subprocess.run(["bash", "-c", f"ulimit -f {size}\n{script}"], **told)
+        return done

@@ -175,19 +175,20 @@ class Sweep:
         return [self.end(child).code for child in children]
 
 
-def swept(job: dict, folder: Path, inputs: Path) -> dict:
-    """One job: a command, what it replaces, and which of its calls go wrong how."""
+def swept(number: int, job: dict, folder: Path, inputs: Path) -> dict:
+    """One job: a command, what it replaces, and which calls go wrong how. number: shifts where a sweep begins."""
     shutil.copytree(inputs, folder / "in")
     sweep = Sweep(folder, job["argv"])
     whole = sweep.prepare(job["old"])
     codes = []
     step = job.get("step", 1)
     for place, name in enumerate(job.get("errors", ())):
-        sweep.each(step, 1 + place % step, lambda number, name=name: sweep.fail(number, getattr(errno, name)))
+        first = 1 + (7 * place + number) % step
+        sweep.each(step, first, lambda nth, name=name: sweep.fail(nth, getattr(errno, name)))
     if "errors" in job:
-        sweep.each(step, 1, lambda number: sweep.fail(number, 0, SHORT))
+        sweep.each(step, 1 + number % step, lambda nth: sweep.fail(nth, 0, SHORT))
     if job.get("kill"):
-        sweep.each(step, 1 + step // 2, sweep.die)
+        sweep.each(step, 1 + (step // 2 + number) % step, sweep.die)
     for argv in job.get("races", ()):
         shutil.rmtree(sweep.out)
         sweep.out.mkdir()
@@ -203,7 +204,7 @@ def main() -> None:
     folder, jobs = Path(sys.argv[1]), json.loads(sys.argv[2])
     done = {}
     for number, (name, job) in enumerate(jobs.items()):
-        done[name] = swept(job, folder / str(number), folder / "in")
+        done[name] = swept(number, job, folder / str(number), folder / "in")
     json.dump(done, sys.stdout)
 
 

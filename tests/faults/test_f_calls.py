@@ -1,4 +1,4 @@
-"""Rows F1, F9, F10, F14, F15, F17: any system call of a command fails, is cut short, or is the last one it makes."""
+"""Rows F1, F9, F10, F14, F15, F17, H8: any system call of a command fails, is cut short, or is its last."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from .injection import ERRORS, outputs, sweep
+from .injection import ERRORS, checkpointed, outputs, sweep
 
 KINDS = list(outputs())
 
@@ -23,9 +23,13 @@ def short(tmp_path_factory):
     return everywhere(tmp_path_factory.mktemp("calls"), 41)
 
 
+def killed_with_a_checkpoint(tmp_path, step):
+    return sweep(tmp_path, {"kept": {**checkpointed(), "step": step, "kill": True}})["kept"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_f09_after_a_failed_call_the_output_is_whole_or_the_old_one_and_the_message_one_line(kind, short):
-    assert short[kind]["wrong"] == [] and short[kind]["faults"] >= 6
+    assert short[kind]["wrong"] == [] and short[kind]["faults"] >= 5
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -50,6 +54,22 @@ def test_f15_a_file_is_synced_before_it_gets_its_name_and_the_directory_after(ki
         assert folder.endswith("/out") or ("fsync", folder) in before
     assert "write" not in [call for call, _ in after]
     assert ("fsync", os.path.dirname(calls[named[0]][1])) in after
+
+
+def test_h08_killed_at_any_call_a_checkpoint_is_used_or_begun_again_and_each_record_is_synced(tmp_path):
+    done = killed_with_a_checkpoint(tmp_path, 31)
+    assert done["wrong"] == [] and done["kills"] >= 3
+    calls = [(call, path.split("/kept/")[1]) for call, path in done["calls"] if "/kept/" in path]
+    written = [place for place, (call, name) in enumerate(calls) if call == "write" and calls[place + 1][0] != "write"]
+    assert {calls[place][1] for place in written} > {"passes"} and len(written) > 3
+    assert all(calls[place + 1] == ("fsync", calls[place][1]) for place in written)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_h08_killed_at_every_call_a_checkpoint_is_used_or_begun_again(tmp_path):
+    done = killed_with_a_checkpoint(tmp_path, 1)
+    assert done["wrong"] == [] and done["kills"] > 80
 
 
 @pytest.mark.slow

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import itertools
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import types
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from lowrank_cli import api
 from lowrank_cli.api import Job
@@ -85,9 +88,53 @@ def test_h10_workers_killed_at_any_moment_change_no_bit(path):
 
 
 @pytest.mark.slow
-def test_h10_a_task_that_kills_every_worker_is_given_up():
-    with local(2, 2 << 30) as own, pytest.raises(ClusterError, match="lost with every worker"):
-        own.gather([own.submit(functools.partial(os._exit, 1))])
+def test_h10_a_task_that_kills_every_worker_is_given_up_and_its_rows_are_named():
+    with local(2, 2 << 30) as own, pytest.raises(ClusterError, match="a task of rows 0 to 4223 was lost with every"):
+        Home(own, 20_000, 8).each(lambda i: os._exit(1) if i == 3 else i)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"), [(slice(512, 1024), "a task of rows 512 to 1023 was lost"), (None, "a task was lost")]
+)
+def test_h10_the_rows_of_a_task_that_is_given_up_are_named(rows, said):
+    from distributed.scheduler import KilledWorker
+
+    class Client:
+        def submit(self, work, *operands, key, **_):
+            return key
+
+        def gather(self, keys):
+            raise KilledWorker(keys[0], None, 3)
+
+    own = Cluster.__new__(Cluster)
+    own._client, own._numbers, own._run, own.tasks = Client(), itertools.count(), "lowrank-1-ab", 0
+    with pytest.raises(ClusterError, match=said):
+        own.gather([own.submit(max, 1, 2, rows=rows)])
+
+
+def test_a_local_cluster_ends_with_tasks_under_way_and_leaves_nothing(repository, tmp_path):
+    code = (
+        "import os, time, sys; from lowrank_cli.engines.cluster import local\n"
+        "if __name__ == '__main__':\n"
+        "  with local(2, 2 << 30) as own:\n"
+        "    print(*own.everywhere(os.getpid).values(), flush=True)\n"
+        "    kept = [own.submit(time.sleep, 600 + i) for i in range(8)]\n"
+        "    time.sleep(0.5)\n"
+    )
+    (tmp_path / "run.py").write_text(code)
+    (tmp_path / "scratch").mkdir()
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "run.py")],
+        capture_output=True,
+        text=True,
+        timeout=120,  # of which the start of workers may take most on a busy machine; the tasks take ten minutes
+        env=os.environ | {"TMPDIR": str(tmp_path / "scratch"), "PYTHONPATH": str(repository)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list((tmp_path / "scratch").iterdir()) == []
+    for pid in map(int, done.stdout.split()):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
 
 
 def free_port() -> int:
@@ -147,6 +194,34 @@ def test_h12_a_file_that_changes_under_the_run_is_noticed_by_the_workers(cluster
     np.save(tmp_path / "A.npy", A)
     with pytest.raises(InputError, match="changed while it was being read"):
         api.run(JOB, loaded)
+
+
+def test_h12_files_stacked_by_rows_are_read_by_the_workers_with_the_bits_of_one_file(cluster, path, tmp_path):
+    A = np.load(path)
+    for i, rows in enumerate(np.split(A, [1, 9000])):
+        np.save(tmp_path / f"part-{i}.npy", rows)
+    expected = api.run(JOB, open_matrix(path))[0].factor
+    loaded = open_on(cluster, str(tmp_path / "part-*.npy"), None)
+    found = api.run(JOB, loaded)[0].factor
+    for name, array in expected.arrays().items():
+        assert np.array_equal(array, found.arrays()[name])
+    np.save(tmp_path / "part-3.npy", A[:1])
+    with pytest.raises(InputError, match="changed while it was being read"):
+        api.run(JOB, loaded)
+
+
+@pytest.mark.parametrize("write", [scipy.sparse.save_npz, lambda name, A: np.savez_compressed(name, A.toarray())])
+def test_h12_what_workers_cannot_read_in_parts_is_refused_as_such_and_not_for_memory(cluster, tmp_path, write):
+    write(tmp_path / "A.npz", scipy.sparse.random_array((60, 50), density=0.1, rng=np.random.default_rng(0)).tocsr())
+    with pytest.raises(UsageError, match="reads dense matrices"):
+        open_on(cluster, str(tmp_path / "A.npz"), None)
+
+
+def test_h11_local_workers_leave_nothing_in_the_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with local(1, 2 << 30):
+        assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("package", ["scipy", "numba", "lowrank-cli"])
