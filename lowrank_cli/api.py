@@ -83,7 +83,8 @@ def run(
     if budget.passes != 1 and not method.of_product:
         needed = needs.check(method, A, budget, options, matrix.where)
         A.watch.expects(needed, needs.usual_passes(method, A, budget, options))
-    work = operands(method, A, {name: stored for name, (_, stored) in given.items()}, engine, shared)
+    kept = "" if matrix.kernel is not None else matrix.item.dtype
+    work = operands(method, A, {name: stored for name, (_, stored) in given.items()}, engine, shared, kept)
     with single_threaded(blas_pinned):
         outcome = method.run(work[0], budget, options, Streams(job.seed), *work[1:])
         first = described(matrix, A, digests)
@@ -262,10 +263,15 @@ def passing(loaded: Loaded, engine: Engine, by_rows: bool = False) -> Once:
 
 
 def operands(
-    method: Method, A: Matrix, given: Mapping[str, Matrix], engine: Engine, shared: dict[Any, Any] | None = None
+    method: Method,
+    A: Matrix,
+    given: Mapping[str, Matrix],
+    engine: Engine,
+    shared: dict[Any, Any] | None = None,
+    stored: str = "",
 ) -> tuple[Any, ...]:
-    """What a method works on, with one fresh ledger: the matrix, or the product for a method of products; then, for a
-    method that takes another companion, the companions."""
+    """What a method works on, with one fresh ledger: the matrix, of values of the type ``stored`` in its file, or the
+    product for a method of products; then, for a method that takes another companion, the companions."""
     from .matrices.metered import Metered
     from .matrices.product import Product
 
@@ -274,7 +280,7 @@ def operands(
         raise InputError(f"the matrix is empty, {_by(A.shape)}")
     if method.of_product:
         return (Metered(Product(A, given["times"], engine), shared=shared),)
-    matrix = Metered(A, shared=shared)
+    matrix = Metered(A, shared=shared, stored=stored)
     return (matrix, {name: Metered(B, matrix.ledger) for name, B in given.items()}) if method.companions else (matrix,)
 
 

@@ -50,8 +50,8 @@ class Budget:
     failure_probability: float = opt(1e-6, "How often a bound may be wrong.", above=0.0, max=0.1, panel="Accuracy")
     passes: int | None = opt(
         None,
-        "Read the matrix at most so many times (svd, qb): the best result there is in them, its error as exact as they "
-        "allow; 1 is --single-pass.",
+        "Read the matrix at most so many times (svd, qb, lora): the best result there is in them, its error as exact "
+        "as they allow; 1 is --single-pass.",
         min=1,
         max=1000,
         panel="Accuracy",

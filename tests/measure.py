@@ -40,6 +40,8 @@ def product(factor: Any, widen: Callable[[Any], np.ndarray] = wide) -> np.ndarra
         return a["F"] @ a["F"].conj().T
     if factor.kind == "qb":
         return a["Q"] @ a["B"]
+    if factor.kind == "lora":
+        return (a["alpha"][0] / len(a["lora_A"])) * (a["lora_B"] @ a["lora_A"])
     if factor.kind == "id" and "S" in a:
         return a["W"] @ a["S"] @ a["Z"]
     if factor.kind == "kron":

@@ -15,6 +15,10 @@ OURS: dict[str, Entry] = {
         "interpolative decomposition: the matrix from some of its own columns, or rows",
     ),
     "qb": Entry("lowrank_cli.algorithms.qb:METHOD", "projection on the leading directions of the columns"),
+    "lora": Entry(
+        "lowrank_cli.algorithms.lora:METHOD",
+        "the truncated SVD as adapter matrices lora_A and lora_B, rounded to the type of the input",
+    ),
     "cur": Entry(
         "lowrank_cli.algorithms.cur:METHOD",
         "CUR decomposition: the matrix from some of its own columns and rows, and a core between them",

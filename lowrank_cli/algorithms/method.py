@@ -23,8 +23,9 @@ class Method:
     without a choice. least_passes: the fewest that --passes can hold it to; None: how many it takes follows from the
     matrix alone. whole: it works on all of the matrix in memory, dense. spectrum: its outcomes hold singular values of
     the matrix. single_pass: it can do with a ``matrices.once.Once``, when the budget allows one pass. of_gram: its
-    factor stands for A^H A, not for A. cost says in words what the ledger is held to in the tests; guarantee what is
-    known of the error, choose when to take this one: they make its row in docs/methods.md.
+    factor stands for A^H A, not for A. narrow: its factors are those of the SVD in the type of the stored values,
+    even where that is float16 or bfloat16. cost says in words what the ledger is held to in the tests; guarantee what
+    is known of the error, choose when to take this one: they make its row in docs/methods.md.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Method:
     spectrum: bool = False
     single_pass: bool = False
     of_gram: bool = False
+    narrow: bool = False
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def completed(self, budget: Budget) -> Budget:
@@ -67,12 +69,12 @@ class Method:
         if budget.passes == 1 and not self.single_pass:
             raise UsageError(
                 f"--method {self.name} reads the matrix more than once",
-                hint="svd, qb and fd need one pass; --spool DIR keeps a stream for the others",
+                hint="svd, qb, lora and fd need one pass; --spool DIR keeps a stream for the others",
             )
         if budget.passes not in (None, 1) and not self.least_passes:
             raise UsageError(
                 f"--method {self.name} cannot be held to --passes {budget.passes}",
-                hint="svd and qb can; how many passes the others take follows from the matrix",
+                hint="svd, qb and lora can; how many passes the others take follows from the matrix",
             )
         return self.completed(budget).settled()
 

@@ -81,7 +81,7 @@ def needs(method: Method, A: Matrix, budget: Budget, options: Any, have: int | N
         return found | {"the whole matrix": (3 if buffers else 2) * m * n * itemsize}
     how = options if isinstance(options, SVDOptions) else SVDOptions()
     made = driver(A.shape, dense, itemsize, budget, how)
-    if made == "lapack" and (not dense or method.name not in ("svd", "qb")):
+    if made == "lapack" and (not dense or not method.spectrum):
         # other methods decide for themselves; what they hold at least is what they return
         return found | {"factors": min(m * n, (budget.rank or 1) * (m + n)) * itemsize}
     return found | triplets(made, A.shape, itemsize, budget.rank, A.engine.threads, have)
@@ -89,7 +89,7 @@ def needs(method: Method, A: Matrix, budget: Budget, options: Any, have: int | N
 
 def usual_passes(method: Method, A: Matrix, budget: Budget, options: Any) -> int | None:
     """About how many passes a truncated SVD takes; None of what is not known beforehand."""
-    if method.name not in ("svd", "qb") or budget.has_tolerance:
+    if not method.spectrum or budget.has_tolerance:
         return None
     how = options if isinstance(options, SVDOptions) else SVDOptions()
     made = driver(A.shape, A.nnz is None, A.dtype.itemsize, budget, how)

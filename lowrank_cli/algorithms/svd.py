@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..budget import Budget
 from ..certificates.spectral import affordable
 from ..errors import NumericalError, UsageError
+from ..factors.base import Approximation, Factorization
 from ..factors.svd import SVD
 from ..lazy import np
 from ..matrices.metered import Metered
@@ -71,6 +73,10 @@ class SVDOptions:
         check(self)
 
 
+#: From the SVD of the matrix to what is kept of it: that is what is assessed and handed over.
+Form = Callable[[SVD], Factorization]
+
+
 def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) -> Outcome:
     """A ~ U diag(s) Vh, the truncated SVD of A (LAPACK), or of its projection on the left half of a block Krylov space.
 
@@ -87,8 +93,15 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
 
     Raises UsageError (rank too large, tolerance below eps), InputError (NaN, Inf), NumericalError, ResourceError.
     """
+    return truncated(matrix, budget, options, streams)
+
+
+def truncated(
+    matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams, form: Form | None = None
+) -> Outcome:
+    """What ``run`` says, in another form perhaps."""
     if budget.passes == 1:
-        return _once(matrix, budget, options, streams)
+        return _once(matrix, budget, options, streams, form)
     m, n = matrix.shape
     check_rank(budget.rank, min(m, n), f"a {m}x{n} matrix")
     check_tolerance(budget, matrix.dtype)
@@ -96,22 +109,25 @@ def run(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) 
         raise UsageError("--residual goes with --rank and no tolerance", hint="say how many triplets: --rank K")
     if _passes_counted(matrix, budget, options):
         source, scaled, target, assess = few_passes.approach(matrix, budget, options.block, streams)
-        return _finish(source, scaled, budget, target, assess, streams)
+        return _finish(source, scaled, budget, target, assess, streams, form)
     if not wants_lapack(matrix, budget.rank, options):
         require_basis(matrix, LEAST_BLOCKS * (width(budget.rank, options.block) if budget.rank else 32))
     scaled = bring_to_scale(matrix)
     assess = assessor(scaled, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
     source = _source(scaled, budget, options, assess, target, streams)
-    outcome = _finish(source, scaled, budget, target, assess, streams)
+    outcome = _finish(source, scaled, budget, target, assess, streams, form)
     unfinished = outcome.status is Status.STAGNATED and not source.complete
+    if unfinished and form is not None:
+        # not where the form alone is to blame
+        unfinished = _finish(source, scaled, budget, target, assess, streams).status is Status.STAGNATED
     if unfinished and target is not None and assess is not None:
         # the basis promised more than it held: one that reaches deeper, or all there is
         deeper = None
         if m * n > LAPACK_ENTRIES:
             deeper = to_tolerance(scaled, assess, target / 16, budget.rank, streams, options.block, options.max_blocks)
         source = Full(tall(scaled.matrix)) if deeper is None else _refined(scaled, deeper, target)
-        outcome = _finish(source, scaled, budget, target, assess, streams)
+        outcome = _finish(source, scaled, budget, target, assess, streams, form)
     if options.residual is not None:
         found = measured(scaled.matrix, *source.triplets(outcome.factor.rank))
         outcome.facts["triplet_residual"] = found
@@ -134,7 +150,7 @@ def _passes_counted(matrix: Metered, budget: Budget, options: SVDOptions) -> boo
     return few_passes.counted(matrix, budget) and not lapack
 
 
-def _once(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams) -> Outcome:
+def _once(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams, form: Form | None) -> Outcome:
     """The SVD of a matrix that is seen one time: see ``one_pass``."""
     if options.residual is not None or options.max_blocks != MOST_BLOCKS:
         raise UsageError(
@@ -142,7 +158,7 @@ def _once(matrix: Metered, budget: Budget, options: SVDOptions, streams: Streams
             hint="--block sets the columns of the one sketch",
         )
     source, scaled, assess, target = one_pass.see(matrix, budget, options.block, streams)
-    return _finish(source, scaled, budget, target, assess, streams)
+    return _finish(source, scaled, budget, target, assess, streams, form)
 
 
 def _source(
@@ -196,15 +212,25 @@ def wants_lapack(matrix: Metered, rank: int | None, options: SVDOptions) -> bool
 
 
 def _finish(
-    source: Source, scaled: Scaled, budget: Budget, target: float | None, assess: Assessor | None, streams: Streams
+    source: Source,
+    scaled: Scaled,
+    budget: Budget,
+    target: float | None,
+    assess: Assessor | None,
+    streams: Streams,
+    form: Form | None = None,
 ) -> Outcome:
     transposed, engine = scaled.matrix.shape[0] < scaled.matrix.shape[1], scaled.matrix.engine
     least = source.least()
 
     @functools.lru_cache(maxsize=1)  # assessed first, then handed over
-    def build(k: int) -> SVD:
+    def build(k: int) -> Factorization:
         U, s, V = source.triplets(k, keep=True)
-        return signed(V, s, U, engine) if transposed else signed(U, s, V, engine)
+        made = signed(V, s, U, engine) if transposed else signed(U, s, V, engine)
+        return made if form is None else form(_restored(made, scaled.exponent))
+
+    def on_scale(k: int) -> Approximation:
+        return build(k) if form is None or not scaled.exponent else build(k).scaled(-scaled.exponent)
 
     def optimal_lower(k: int) -> float:
         # Ritz values never exceed singular values: what the basis has beyond k is below the best possible error
@@ -212,20 +238,31 @@ def _finish(
         return beyond**0.5 / assess.norm if assess is not None and assess.norm else 0.0
 
     squares = source.squares()
-    done = complete(Ordered(build, squares, source.beyond, optimal_lower), scaled, budget, target, assess)
+    done = complete(Ordered(on_scale, squares, source.beyond, optimal_lower), scaled, budget, target, assess)
     status = Status.PASSES_SPENT if done.status is Status.STAGNATED and source.spent else done.status
     factor = build(done.rank)
     certificate = done.certificate
-    if isinstance(source, Refined) and certificate.kind == "exact" and budget.norm == "fro":
+    # enclosed is the error of the SVD itself
+    if form is None and isinstance(source, Refined) and certificate.kind == "exact" and budget.norm == "fro":
         certificate = enclose(source, done.rank, certificate, scaled, budget.failure_probability, streams)
-    if scaled.exponent:
-        with np.errstate(over="ignore"):
-            factor = dataclasses.replace(factor, s=np.ldexp(factor.s, scaled.exponent))
-        if not np.all(np.isfinite(factor.s)):
-            raise NumericalError(f"the largest singular value overflows {factor.s.dtype}", hint="scale the matrix down")
+    if form is None:
+        factor = _restored(factor, scaled.exponent)
     facts = {"kernels": [*source.kernels, f"sweep {scaled.facts.kernel}"], **source.facts}
-    values = np.concatenate([factor.s, seen(squares, done.rank, scaled.exponent)[done.rank :]])
+    values = seen(squares, done.rank, scaled.exponent)
+    if isinstance(factor, SVD):
+        values = np.concatenate([factor.s, values[done.rank :]])
     return Outcome(factor, status, certificate, scaled.matrix.ledger, facts, values)
+
+
+def _restored(factor: SVD, exponent: int) -> SVD:
+    """That of the matrix as given."""
+    if not exponent:
+        return factor
+    with np.errstate(over="ignore"):
+        s = np.ldexp(factor.s, exponent)
+    if not np.all(np.isfinite(s)):
+        raise NumericalError(f"the largest singular value overflows {s.dtype}", hint="scale the matrix down")
+    return dataclasses.replace(factor, s=s)
 
 
 METHOD = Method(

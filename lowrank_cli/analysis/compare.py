@@ -34,13 +34,13 @@ class Structure:
 
 def structures() -> list[Structure]:
     """All forms of all methods that approximate one matrix and need no other, from the table of methods; the best comes
-    first.
+    first. What is the SVD in a narrower type is no structure of its own.
 
     A method whose options have a field ``axis`` has one form for each of its choices.
     """
     found = []
     for name, method in sorted(algorithms.TABLE.loaded(), key=lambda pair: pair[0] != BEST):
-        if method.of_product or method.of_gram or method.companions:
+        if method.of_product or method.of_gram or method.companions or method.narrow:
             continue
         axis = described(method.options).get("axis")
         if axis is None or axis[1].choices is None:

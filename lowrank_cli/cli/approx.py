@@ -45,7 +45,7 @@ METHOD = Param(
 ONCE = Param(
     "single_pass",
     "Read the matrix one time only, as a pipe that does not fit into memory is read anyway; needs --rank, and bounds "
-    "the error without a further look (svd, qb).",
+    "the error without a further look (svd, qb, lora).",
     ("--single-pass",),
     None,
     "Accuracy",
@@ -70,7 +70,7 @@ OUTPUT = (
     ),
     shared.NO_CLOBBER,
 )
-PLOT = pictures.plot("the singular values and the rank, for svd and qb", many=True)
+PLOT = pictures.plot("the singular values and the rank, for svd, qb and lora", many=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +151,8 @@ def _one(work: _Work, given: Input, threads: int, values: Values, terminal: Term
         matrix = shared.load(given.path, given.item, terminal, work.cluster, once=_most(work), spool=spool)
         matrix = dataclasses.replace(matrix, kernel=work.kernel)
         others = {name: shared.load(path, None, terminal, spool=spool) for name, path in work.companions.items()}
-        shared.check_types(None if work.part else given.output, [matrix, *others.values()])
+        narrow = find(METHODS, work.job.method, "method").narrow
+        shared.check_types(None if work.part else given.output, [matrix, *others.values()], narrow)
         named = labels.load(values, work.job.options, matrix.shape)
         job = work.job if named is None else named.resolved(work.job)
         terminal.detail(f"method {job.method}, {threads} threads, seed {job.seed}")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from ..lazy import np
 from . import batch, shared
 from .command import Command, Param, Values
 from .inputs import Input
@@ -43,20 +41,16 @@ def _factors(saved: Any) -> dict[str, Any]:
     compression = report.get("compression") or {}
     return {
         "format": "factors",
-        "items": [_item(n, a.shape, a.dtype, None, _bytes(a)) for n, a in saved.arrays.items()],
+        "items": [_item(n, a.shape, a.dtype, None, a.nbytes) for n, a in saved.arrays.items()],
         "factors": {
             "kind": saved.kind,
             "product": saved.product,
             "shape": _shape(report),
             "rank": report.get("rank"),
-            "bytes": compression.get("bytes_out", sum(map(_bytes, saved.arrays.values()))),
+            "bytes": compression.get("bytes_out", sum(a.nbytes for a in saved.arrays.values())),
         },
         "stored": report,
     }
-
-
-def _bytes(array: Any) -> int:
-    return math.prod(array.shape) * int(np.dtype(array.dtype).itemsize)
 
 
 def _shape(report: dict[str, Any]) -> list[int] | None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from ..lazy import np
 from ..registry import find
 from ..reports import TABLE as FACES
 from .command import Param, Values
@@ -158,13 +159,15 @@ def check_output(output: str | None, inputs: list[str], values: Values, terminal
     check_target(output, read, bool(values.get("no_clobber")))
 
 
-def check_types(output: str | None, loaded: list[Loaded]) -> None:
-    """Refuse an output that cannot hold factors of these matrices, before they are computed."""
+def check_types(output: str | None, loaded: list[Loaded], narrow: bool = False) -> None:
+    """Refuse an output that cannot hold factors of these matrices, before they are computed. narrow: those of float16
+    are float16."""
     if output is not None and not to_stdout(output):
         from ..formats.saving import check_type
 
         for one in loaded:
-            check_type(output, one.array.dtype)
+            half = narrow and one.item.dtype == "float16"
+            check_type(output, np.dtype("float16") if half else one.array.dtype)
 
 
 def check_array_name(output: str) -> None:

@@ -13,6 +13,7 @@ from ..registry import Entry
 TABLE: Mapping[str, tuple[Entry, ...]] = {
     "svd": (Entry("lowrank_cli.factors.svd:SVD", "U diag(s) Vh"),),
     "qb": (Entry("lowrank_cli.factors.qb:QB", "Q B, Q orthonormal"),),
+    "lora": (Entry("lowrank_cli.factors.lora:LoRA", "(alpha / k) lora_B lora_A"),),
     "id": (
         Entry("lowrank_cli.factors.interpolative:ColumnID", "C Z, C = A[:, cols]"),
         Entry("lowrank_cli.factors.interpolative:RowID", "W R, R = A[rows, :]"),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..lazy import np
 from .npy_writer import STORED
 
 if TYPE_CHECKING:
-    import numpy as np
+    import numpy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +20,11 @@ class ArrayInfo:
 
     dtype: str
     shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Of the values."""
+        return math.prod(self.shape) * (2 if self.dtype == "bfloat16" else np.dtype(self.dtype).itemsize)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +41,8 @@ class Container:
     name: str
     suffix: str
     matches: Callable[[bytes | None], bool]
-    encode: Callable[[dict[str, Any], dict[str, np.ndarray]], list[Any] | dict[str, list[Any]]]
-    decode: Callable[[str], tuple[Any, dict[str, np.ndarray]]]
+    encode: Callable[[dict[str, Any], dict[str, numpy.ndarray]], list[Any] | dict[str, list[Any]]]
+    decode: Callable[[str], tuple[Any, dict[str, numpy.ndarray]]]
     headers: Callable[[str], tuple[Any, dict[str, ArrayInfo]]]
     holds: Callable[[str], bool]
     types: tuple[str, ...] = STORED

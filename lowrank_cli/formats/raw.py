@@ -24,7 +24,7 @@ from .working import Conversion, check_dimensions, native_name, supported
 if TYPE_CHECKING:
     import numpy
 
-_SPEC = re.compile(r"(\d{0,15})x(\d{1,15}):([<>=|]?\w{1,12})", re.ASCII)
+_SPEC = re.compile(r"(\d{0,15})x(\d{1,15}):([<>=|]?[a-zA-Z]\w{0,11})", re.ASCII)
 _HINT = "such as 1000x200:float32, 50x50:>f8, 64x64:uint8, x200:float32 for as many rows as there are"
 
 
@@ -43,11 +43,12 @@ def spec(text: str) -> str:
 
 
 def _dtype(text: str) -> numpy.dtype:
+    # NumPy evaluates what begins with a digit as Python
     try:
-        dtype = np.dtype(text)
+        dtype = np.dtype(text) if re.fullmatch(r"[<>=|]?[a-zA-Z]\w*", text, re.ASCII) else None
     except (TypeError, ValueError):
         dtype = None
-    if dtype is None or not supported(dtype) or not re.fullmatch(r"[<>=|]?\w+", text, re.ASCII):
+    if dtype is None or not supported(dtype):
         raise UsageError(f"a raw array needs a NumPy dtype of numbers, not {text[:40]!r}", hint=_HINT)
     return dtype.newbyteorder("<") if text[0] not in "<>=|" else dtype
 

@@ -84,7 +84,7 @@ def load(path: str, item: str | None = None) -> Loaded:
             raise InputError(entry.item.detail, where=where, hint="convert it to float32 and save it again")
         shape = matrix_shape(tensor.shape, where)
         stored = np.dtype(TYPES[tensor.kind][0])
-        decode = _DECODERS.get(tensor.kind)
+        decode = DECODERS.get(tensor.kind)
         conversion = Conversion(stored)
         out = allocate(shape, np.dtype("f4") if decode else conversion.target, False, where)
         file.seek(tensor.start)
@@ -121,7 +121,7 @@ def _float8_e4m3(raw: npt.NDArray, out: npt.NDArray) -> None:
     out[...] = table[raw]
 
 
-_DECODERS = {"BF16": _bfloat16, "F8_E5M2": _float8_e5m2, "F8_E4M3": _float8_e4m3}
+DECODERS = {"BF16": _bfloat16, "F8_E5M2": _float8_e5m2, "F8_E4M3": _float8_e4m3}
 
 
 def _opened(path: str) -> BinaryIO:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import DamagedError, InputError, UsageError
+from ..factors.lora import is_bfloat16
 from ..lazy import np
 from . import factor_meta, safetensors
 from .container import ArrayInfo, Container
@@ -24,17 +25,23 @@ _NAMES = {np.dtype(s).str: kind for kind, (s, name) in safetensors.TYPES.items()
 
 def encode(meta: dict[str, Any], arrays: dict[str, numpy.ndarray]) -> list[Any]:
     """The file as chunks; the values of the arrays are not copied. Raises UsageError for too long a report."""
-    return tensors(arrays, {KEY: factor_meta.canonical(meta).decode("ascii")})
+    bfloat16 = meta["report"].get("method_facts", {}).get("factor_dtype") == "bfloat16"
+    return tensors(arrays, {KEY: factor_meta.canonical(meta).decode("ascii")}, bfloat16)
 
 
-def tensors(arrays: dict[str, numpy.ndarray], metadata: dict[str, str]) -> list[Any]:
-    """A file of these tensors, the widest types first, so that each lies at a multiple of its width."""
+def tensors(arrays: dict[str, numpy.ndarray], metadata: dict[str, str], bfloat16: bool = False) -> list[Any]:
+    """A file of these tensors, the widest types first, so that each lies at a multiple of its width. bfloat16: those of
+    float32 whose values bfloat16 has are written so."""
+    kinds = {name: _NAMES[array.dtype.str] for name, array in arrays.items()}
+    if bfloat16:
+        halves = {name: array for name, array in arrays.items() if kinds[name] == "F32" and is_bfloat16(array)}
+        arrays = arrays | {name: (array.view(np.uint32) >> 16).astype("<u2") for name, array in halves.items()}
+        kinds |= dict.fromkeys(halves, "BF16")
     header: dict[str, Any] = {safetensors.METADATA: metadata} if metadata else {}
     at, order = 0, sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
     for name in order:
         array = arrays[name]
-        kind = _NAMES[array.dtype.str]
-        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
+        header[name] = {"dtype": kinds[name], "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
         at += array.nbytes
     text = json.dumps(header, separators=(",", ":")).encode("ascii")
     text += b" " * (-len(text) % 8)
@@ -52,7 +59,11 @@ def decode(path: str) -> tuple[Any, dict[str, numpy.ndarray]]:
             file.seek(tensor.start)
             if array.size and file.readinto(raw(array)) != tensor.nbytes:
                 raise DamagedError(f"tensor {tensor.name} ends too early", where=path, hint=_DAMAGED)
+            decoder = safetensors.DECODERS.get(tensor.kind)
             arrays[tensor.name] = array.astype(array.dtype.newbyteorder("="), copy=False)
+            if decoder is not None:
+                arrays[tensor.name] = np.empty(tensor.shape, np.float32)
+                decoder(array, arrays[tensor.name])
         return meta, arrays
 
 
@@ -80,7 +91,7 @@ def _opened(path: str) -> Iterator[tuple[BinaryIO, Any, list[safetensors.Tensor]
                     "holds no factors written by lowrank", where=path, hint=f"its metadata have no {KEY!r}"
                 )
             for tensor in found:
-                if not factor_meta.NAME.fullmatch(tensor.name) or tensor.kind not in _NAMES.values():
+                if not factor_meta.NAME.fullmatch(tensor.name) or tensor.kind not in (*_NAMES.values(), "BF16"):
                     raise InputError(f"holds a tensor {tensor.name[:60]!r} that is none of a factor file's", where=path)
             yield file, factor_meta.parse(text.encode("utf-8", "replace"), path), found
     except DamagedError:

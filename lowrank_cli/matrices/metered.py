@@ -46,13 +46,17 @@ class Ledger:
 class Metered:
     """A Matrix around a Matrix, with a ledger. Reading single rows or columns is not a pass.
 
-    shared: what runs on the same matrix have made and others may use, each charged as if it had made it.
+    shared: what runs on the same matrix have made and others may use, each charged as if it had made it. stored: the
+    type its values are stored in, where that is known.
     """
 
-    def __init__(self, matrix: Matrix, ledger: Ledger | None = None, shared: dict[Any, Any] | None = None):
+    def __init__(
+        self, matrix: Matrix, ledger: Ledger | None = None, shared: dict[Any, Any] | None = None, stored: str = ""
+    ):
         self.inner = matrix
         self.ledger = ledger or Ledger()
         self.shared: dict[Any, Any] = {} if shared is None else shared
+        self.stored = stored
 
     @property
     def shape(self) -> tuple[int, int]:

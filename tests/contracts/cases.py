@@ -77,6 +77,7 @@ def semidefinite(A: Any) -> Any:
 CASES: dict[str, Case] = {
     "svd": Case("svd"),
     "qb": Case("qb"),
+    "lora": Case("lora"),
     "id": Case("id"),
     "id rows": Case("id", IDOptions(axis="rows")),
     "id both": Case("id", IDOptions(axis="both")),

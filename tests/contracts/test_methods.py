@@ -37,6 +37,9 @@ SHAPES = {
     ("svd", "Vh"): "kn",
     ("qb", "Q"): "mk",
     ("qb", "B"): "kn",
+    ("lora", "lora_A"): "kn",
+    ("lora", "lora_B"): "mk",
+    ("lora", "alpha"): None,
     ("id", "cols"): "k",
     ("id", "C"): "mk",
     ("id", "Z"): "kn",
@@ -130,7 +133,7 @@ def test_factors_report_and_certificate_are_what_the_contract_says(case, name, t
             "i"
             if array_name in ("cols", "rows", "index", "starts")
             else "f"
-            if array_name in ("s", "scale")
+            if array_name in ("s", "scale", "alpha")
             else A.dtype.kind
         )
         expected = "u" if array_name == "codes" else expected

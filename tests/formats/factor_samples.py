@@ -10,6 +10,7 @@ from lowrank_cli.factors.cur import CUR
 from lowrank_cli.factors.diag_lowrank import DiagonalPlusLowRank
 from lowrank_cli.factors.interpolative import ColumnID, RowID, TwoSidedID
 from lowrank_cli.factors.kron import KroneckerSum
+from lowrank_cli.factors.lora import LoRA
 from lowrank_cli.factors.nmf import NMF
 from lowrank_cli.factors.nystrom import ColumnNystrom, Nystrom
 from lowrank_cli.factors.qb import QB
@@ -62,6 +63,7 @@ def factorizations():
         yield f"id-both-{name}", TwoSidedID(*both, left, values((2, 2), dtype), values((2, 5), dtype))
         yield f"id-both-sparse-{name}", TwoSidedID(*both, left, sparse((2, 2), dtype), values((2, 5), dtype))
         yield f"qb-{name}", QB(values((6, 2), dtype), values((2, 5), dtype, 1))
+        yield f"lora-{name}", LoRA(values((2, 5), dtype, 1), values((6, 2), dtype), np.array([3.0], np.float32))
         yield f"kron-{name}", KroneckerSum(values((2,), np.float64), values((6, 5), dtype), values((4, 1), dtype))
         cols, rows, core = np.array([4, 0]), np.array([5, 1, 2]), values((2, 3), dtype)
         yield f"cur-{name}", CUR(cols, rows, values((6, 2), dtype), core, values((3, 5), dtype), core)

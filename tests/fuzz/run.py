@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 import atheris
+import scipy.sparse  # noqa: F401  it takes seconds, which no input is to answer for
 
 with atheris.instrument_imports(include=["lowrank_cli"]):
     from fuzz.targets import CORPUS, attempt

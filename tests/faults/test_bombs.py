@@ -1,0 +1,127 @@
+"""Small files that ask for much: refused as an input or for their size, by a process that never takes the memory.
+
+The child may map 2 GiB; what it held at most is read from the system when it has ended.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import os
+import resource
+import struct
+import subprocess
+import zipfile
+import zlib
+from collections.abc import Callable
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+import scipy.io
+from shell.conftest import COMMAND, environment
+
+LIMIT, MOST = 2 << 30, 500 << 20
+BANNER = b"%%MatrixMarket matrix array real general\n"
+
+
+def zeros(mebibytes: int, head: bytes = b"", wbits: int = 15) -> bytes:
+    """So many zeros behind a head, deflated."""
+    packer, block = zlib.compressobj(1, zlib.DEFLATED, wbits), bytes(1 << 20)
+    return packer.compress(head) + b"".join(packer.compress(block) for _ in range(mebibytes)) + packer.flush()
+
+
+def header(shape: str) -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.zeros((0, 1)))
+    return file.getvalue().replace(b"(0, 1), }" + b" " * (len(shape) - 6), shape.encode() + b", }")
+
+
+def npz(shape: str, mebibytes: int) -> bytes:
+    file = io.BytesIO()
+    with (
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("A.npy", "w") as out,
+    ):
+        out.write(header(shape))
+        for _ in range(mebibytes):
+            out.write(bytes(1 << 20))
+    return file.getvalue()
+
+
+def mat7(mebibytes: int) -> bytes:
+    """A compressed variable that says it holds a few numbers, and holds more."""
+    file = io.BytesIO()
+    scipy.io.savemat(file, {"A": np.ones((3, 2))})
+    plain = file.getvalue()
+    packed = zeros(mebibytes, plain[128:])
+    return plain[:128] + struct.pack("<II", 15, len(packed)) + packed
+
+
+def chunk(tmp_path) -> bytes:
+    """A matrix of one chunk of 2 GiB, of which some kilobytes are stored."""
+    path = tmp_path / "made.h5"
+    with h5py.File(path, "w") as file:
+        made = file.create_dataset("A", (16383, 16384), "f8", chunks=(16383, 16384), compression="gzip")
+        made.id.write_direct_chunk((0, 0), zeros(3))
+    return path.read_bytes()
+
+
+def png(width: int, height: int) -> bytes:
+    def part(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", zeros(1)) + part(b"IEND", b"")
+
+
+def parquet(tmp_path) -> bytes:
+    """Nearly three hundred million zeros, said in runs."""
+    path, rows = tmp_path / "made.parquet", pa.table({"a": np.zeros(10_000_000, np.int8)})
+    with pa.parquet.ParquetWriter(path, rows.schema, compression="zstd") as writer:
+        for _ in range(28):
+            writer.write_table(rows, row_group_size=10_000_000)
+    return path.read_bytes()
+
+
+BOMBS: dict[str, Callable[..., bytes]] = {
+    "more-than-said.npz": lambda _: npz("(2, 2)", 200),
+    "less-than-said.npz": lambda _: npz("(90000, 90000)", 1),
+    "pages-of.npy": lambda _: header("(9000000, 90000)"),
+    "one-line.csv.gz": lambda _: b"\x1f\x8b\x08" + bytes(7) + zeros(200, b"1,2\n", -15) + struct.pack("<II", 0, 0),
+    "one-line.csv.bz2": lambda _: bz2.compress(b"1,2\n" + b"7" * (50 << 20)),
+    "one-comment.mtx.gz": lambda _: gzip.compress(
+        b"%%MatrixMarket matrix array real general\n%" + b"x" * (100 << 20), 1
+    ),
+    "nested.csv.gz": lambda _: gzip.compress(gzip.compress(gzip.compress(bytes(100 << 20), 1))),
+    "more-than-said.mat": lambda _: mat7(200),
+    "chunk.h5": chunk,
+    "pixels.png": lambda _: png(100_000, 100_000),
+    "some-pixels.png": lambda _: png(13_000, 13_000),
+    "runs.parquet": parquet,
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_and_its_memory_never_taken(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(BOMBS[name](tmp_path))
+    assert path.stat().st_size < 12 << 20
+    with open(tmp_path / "said", "w+b") as said:
+        child = subprocess.Popen(
+            [*COMMAND, "approx", str(path), "-k", "1"],
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env=environment(OPENBLAS_NUM_THREADS="1", ARROW_DEFAULT_MEMORY_POOL="system"),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT)),
+        )
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        lines = said.read().decode().splitlines()
+    assert child.returncode in (4, 7), (child.returncode, lines)
+    assert len(lines) == 1 and lines[0].startswith("lowrank: error: "), lines
+    assert used.ru_maxrss << 10 < MOST, used.ru_maxrss
