@@ -166,7 +166,8 @@ def _is_header(first: list[bytes], second: list[bytes] | None, number: int, wher
     quotable = second is not None and any(map(_is_number, second))
     if len(first) > 1 and bare(first[0]) == b"" and (_counted(first[1:]) or _all_names(first[1:], quotable)):
         return True
-    if not any(map(_is_number, first)) and any(_is_text(field) or quotable for field in first):
+    named = any(_is_text(field) or (quotable and field.startswith(b'"')) for field in first)
+    if named and not any(map(_is_number, first)):
         for at, field in enumerate(first):
             if is_missing(field):
                 refuse(where, number, f"has names, but field {at + 1} is {_shown(field)}", "name every column")

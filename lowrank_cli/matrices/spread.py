@@ -22,8 +22,8 @@ from ..lazy import np
 from ..memory import require
 from ..sketches.gaussian import gaussian_rows
 from .dense import TiledMatrix
-from .facts import MatrixFacts, sweep
-from .grid import FAN, cuts, one_by_one, ranges, tree_sum
+from .facts import MatrixFacts, looking
+from .grid import FAN, cuts, ranges, tree_sum
 from .tall import Tall
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ LEAST = 3
 
 #: Rows of a matrix as an array, read wherever it is called; it can be pickled.
 Reader = Callable[[slice], Any]
+#: What a worker does with a shard as a matrix.
+Task = Callable[[TiledMatrix, "Shard"], Any]
+#: What a pass does with each shard, and what this process makes of the results, which stay on the workers until then.
+Pass = tuple[Task, Callable[[list[Any]], Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,66 +150,89 @@ class SpreadMatrix:
     def single(self, exponent: int) -> SpreadMatrix:
         return SpreadMatrix(self.local.single(exponent), self.home, self._read, self._exponent + exponent)
 
-    def _run(self, task: Callable[[TiledMatrix, Shard], Any]) -> list[Any]:
-        """task(the shard as a matrix, the shard) on the workers, each of which reads its rows for it."""
-        m, exponent, dtype, read = self.shape[0], self._exponent, self.dtype.str, self._read
+    def _run(self, *work: tuple[SpreadMatrix, Task]) -> list[Any]:
+        """task(the shard as a matrix, the shard) on the workers, for each matrix and task, which share one reading; a
+        tuple of what they give where there are several."""
+        m, read = self.shape[0], self._read
+        tasks = [(A._exponent, A.dtype.str, task) for A, task in work]
 
         def on_shard(shard: Shard) -> Any:
-            among = (shard.rows.start, m)
-            return task(TiledMatrix(read(shard.rows), None, exponent, None, np.dtype(dtype), among=among), shard)
+            values, among = read(shard.rows), (shard.rows.start, m)
+            found = [
+                task(TiledMatrix(values, None, exponent, None, np.dtype(dtype), among=among), shard)
+                for exponent, dtype, task in tasks
+            ]
+            return found[0] if len(found) == 1 else tuple(found)
 
         return self.home.run(_once, on_shard)
+
+    def _split(self, parts: list[Any], count: int) -> list[list[Any]]:
+        """Results that are tuples of so many, taken apart on the workers."""
+        return [[self.home.cluster.submit(operator.itemgetter(i), part) for part in parts] for i in range(count)]
+
+    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Each worker reads its rows once for all of them."""
+        passes = [_PASSES[name](matrix, *arguments) for matrix, name, *arguments in asks]
+        parts = self._run(*((ask[0], task) for ask, (task, _) in zip(asks, passes, strict=True)))
+        split = [parts] if len(passes) == 1 else self._split(parts, len(passes))
+        return [conclude(mine) for (_, conclude), mine in zip(passes, split, strict=True)]
 
     def _block(self, parts: list[Any], columns: int, dtype: numpy.dtype, keep: bool) -> Any:
         made = Spread(self.home, parts, columns, np.result_type(self.dtype, dtype))
         return made if keep else np.asarray(made)
 
     def matmat(self, X: numpy.ndarray, keep: bool = False) -> Any:
-        X = np.ascontiguousarray(X)
-        return self._block(self._run(lambda A, _: A.matmat(X)), X.shape[1], X.dtype, keep)
+        return self.together([(self, "matmat", X, keep)])[0]
 
     def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
-        there = Y if isinstance(Y, Spread) else self.home.sent(np.asarray(Y))
-        return self.home.summed(self._run(lambda A, shard: A.rmatmat(there[shard.rows])))
+        return self.together([(self, "rmatmat", Y, keep)])[0]
 
     def normal_matmat(self, X: numpy.ndarray, keep: bool = False) -> tuple[Any, numpy.ndarray]:
-        X = np.ascontiguousarray(X)
-        pairs = self._run(lambda A, _: A.normal_matmat(X))
-        first, second = ([self.home.cluster.submit(operator.itemgetter(i), pair) for pair in pairs] for i in (0, 1))
-        return self._block(first, X.shape[1], X.dtype, keep), self.home.summed(second)
+        return self.together([(self, "normal_matmat", X, keep)])[0]
 
     def adjoint_normal_matmat(self, Y: numpy.ndarray, keep: bool = False) -> tuple[numpy.ndarray, Any]:
-        X = self.rmatmat(Y)
-        return X, self.matmat(X, keep and isinstance(Y, Tall))
-
-    def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Each by itself: the workers read their rows again for every one."""
-        return one_by_one(asks)
-
-    def gram(self) -> numpy.ndarray:
-        if len(self.home.shards[0].pieces) % FAN and len(self.home.shards) > 1:
-            # a product takes the blocks of a whole node, which no shard of these has
-            return self.local.gram()
-        return self.home.summed(self._run(lambda A, _: A.gram()))
-
-    def adjoint_gram(self) -> numpy.ndarray:
-        return self.local.adjoint_gram()
-
-    def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
-        return self.local.rows(index, scale)
-
-    def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
-        m, k = self.shape[0], len(index)
-        require(m * k * self.dtype.itemsize, f"{k} columns of {m} rows", "lower the rank")
-        return np.asarray(Spread(self.home, self._run(lambda A, _: A.cols(index, scale)), k, self.dtype))
-
-    def block(self, rows: slice, cols: slice) -> numpy.ndarray:
-        return self.local.block(rows, cols)
+        """The second product needs all of the first, and another reading."""
+        return self.together([(self, "adjoint_normal_matmat", Y, keep)])[0]
 
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
         """The visits run on the workers: they give their results back and change nothing."""
+        return self.together([(self, "tiles", visit)])[0]
 
-        fold = getattr(visit, "fold", None)
+    def sweep(self, transposed: bool = False) -> MatrixFacts:
+        return self.together([(self, "sweep", transposed)])[0]
+
+    def _multiplied(self, X: numpy.ndarray, keep: bool = False) -> Pass:
+        X = np.ascontiguousarray(X)
+        return lambda A, _: A.matmat(X), lambda parts: self._block(parts, X.shape[1], X.dtype, keep)
+
+    def _adjoint_multiplied(self, Y: numpy.ndarray, keep: bool = False) -> Pass:
+        there = Y if isinstance(Y, Spread) else self.home.sent(np.asarray(Y))
+        return lambda A, shard: A.rmatmat(there[shard.rows]), self.home.summed
+
+    def _fused(self, X: numpy.ndarray, keep: bool = False) -> Pass:
+        X = np.ascontiguousarray(X)
+
+        def conclude(pairs: list[Any]) -> tuple[Any, numpy.ndarray]:
+            first, second = self._split(pairs, 2)
+            return self._block(first, X.shape[1], X.dtype, keep), self.home.summed(second)
+
+        return lambda A, _: A.normal_matmat(X), conclude
+
+    def _chained(self, Y: numpy.ndarray, keep: bool = False) -> Pass:
+        task, summed = self._adjoint_multiplied(Y)
+
+        def conclude(parts: list[Any]) -> tuple[numpy.ndarray, Any]:
+            X = summed(parts)
+            return X, self.matmat(X, keep and isinstance(Y, Tall))
+
+        return task, conclude
+
+    def _visited(
+        self,
+        visit: Callable[[int, slice, slice, numpy.ndarray], Any],
+        conclude: Callable[[list[Any]], Any] = list,
+    ) -> Pass:
+        fold, cluster = getattr(visit, "fold", None), self.home.cluster
 
         def visited(A: TiledMatrix, shard: Shard) -> list[Any]:
             top = shard.rows.start
@@ -216,13 +243,46 @@ class SpreadMatrix:
             )
             return found if fold is None else fold(found)
 
-        parts, cluster = self._run(visited), self.home.cluster
-        if fold is not None:
-            parts = [cluster.add(parts, FAN, functools.partial(_folded, fold))]
-        return [one for some in cluster.gather(parts) for one in some]
+        def collected(parts: list[Any]) -> Any:
+            if fold is not None:
+                parts = [cluster.add(parts, FAN, functools.partial(_folded, fold))]
+            return conclude([one for some in cluster.gather(parts) for one in some])
 
-    def sweep(self, transposed: bool = False) -> MatrixFacts:
-        return sweep(self, transposed)
+        return visited, collected
+
+    def _swept(self, transposed: bool) -> Pass:
+        return self._visited(*looking(self, transposed))
+
+    def gram(self) -> numpy.ndarray:
+        if len(self.home.shards[0].pieces) % FAN and len(self.home.shards) > 1:
+            # a product takes the blocks of a whole node, which no shard of these has
+            return self.local.gram()
+        return self.home.summed(self._run((self, lambda A, _: A.gram())))
+
+    def adjoint_gram(self) -> numpy.ndarray:
+        return self.local.adjoint_gram()
+
+    def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
+        return self.local.rows(index, scale)
+
+    def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
+        m, k = self.shape[0], len(index)
+        require(m * k * self.dtype.itemsize, f"{k} columns of {m} rows", "lower the rank")
+        return np.asarray(Spread(self.home, self._run((self, lambda A, _: A.cols(index, scale))), k, self.dtype))
+
+    def block(self, rows: slice, cols: slice) -> numpy.ndarray:
+        return self.local.block(rows, cols)
+
+
+#: The passes that share a reading, by the names of the methods that make them alone.
+_PASSES: dict[str, Callable[..., Pass]] = {
+    "matmat": SpreadMatrix._multiplied,
+    "rmatmat": SpreadMatrix._adjoint_multiplied,
+    "normal_matmat": SpreadMatrix._fused,
+    "adjoint_normal_matmat": SpreadMatrix._chained,
+    "tiles": SpreadMatrix._visited,
+    "sweep": SpreadMatrix._swept,
+}
 
 
 def spread_over(cluster: Cluster, local: Any, read: Reader) -> SpreadMatrix:

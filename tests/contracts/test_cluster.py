@@ -13,6 +13,7 @@ from lowrank_cli.algorithms.svd import SVDOptions
 from lowrank_cli.analysis.spectrum import spectrum
 from lowrank_cli.api import Job
 from lowrank_cli.budget import Budget
+from lowrank_cli.engines.threads import SerialEngine
 from lowrank_cli.errors import InputError, UsageError
 from lowrank_cli.formats.clustered import open_on
 from lowrank_cli.formats.opening import open_matrix
@@ -68,6 +69,34 @@ def test_the_left_factor_of_an_svd_stays_with_the_workers(cluster, tall):
     assert isinstance(outcome.factor.U, Spread)
     # sums of n x l and l x l arrays came here, of the 5000 rows not one
     assert cluster.gathered - before < 20 * 600 * 64 * 8
+
+
+@pytest.mark.parametrize("name", ["normal_matmat", "adjoint_normal_matmat"])
+def test_passes_together_read_each_shard_once_and_give_the_bits_of_each_alone(cluster, tall, tmp_path, name):
+    A = api.tiled(open_on(cluster, tall, None), SerialEngine())
+    reads, inner = tmp_path / "reads", A._read
+
+    def counted(rows):
+        with open(reads, "a") as file:
+            file.write(f"{rows.start}\n")
+        return inner(rows)
+
+    A._read = counted
+    low = A.single(3)
+    X = np.random.default_rng(0).standard_normal((A.shape[0 if name.startswith("adjoint") else 1], 7)).astype("float32")
+    G = np.random.default_rng(1).standard_normal((A.shape[1], 3))
+    asks = [(A, "sweep", False), (low, name, X, False), (A, "matmat", G)]
+    tasks = cluster.tasks
+    facts, pair, product = A.together(asks)
+    shards = len(A.home.shards)
+    # the second product of a wide matrix needs all of the first
+    assert len(reads.read_text().split()) == shards * (2 if name.startswith("adjoint") else 1)
+    assert cluster.tasks - tasks < 9 * shards + 12
+    alone = A.sweep(), getattr(low, name)(X), A.matmat(G)
+    assert (facts.max_abs, facts.exponent) == (alone[0].max_abs, alone[0].exponent)
+    assert np.array_equal(facts.column_squares, alone[0].column_squares)
+    assert all(np.array_equal(one, other) for one, other in zip(pair, alone[1], strict=True))
+    assert np.array_equal(product, alone[2])
 
 
 def test_a_spectrum_has_the_values_of_one_process(cluster, tall):

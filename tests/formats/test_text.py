@@ -54,6 +54,11 @@ def test_every_delimiter_line_end_and_ending_gives_the_same_bits(delimiter, end,
     )
 
 
+def test_a_longer_first_line_of_numbers_is_no_line_of_names():
+    assert "line 1, column 1: '1,2' is no number" in refusal("1,2\n3\n")
+    assert read('"1,2"\n3\n').array.tolist() == [[3.0]]
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", " "])
 @pytest.mark.parametrize("corner", ["", "rownames", "gene", None])
 def test_names_and_labels_are_kept_and_said(delimiter, corner):
