@@ -235,6 +235,8 @@ def _with_run(
         engine=clusters.name(work.cluster, facts["threads"]),
         **facts,
     )
+    if len(loaded) == 1:
+        facts |= shared.reading(loaded[0], report["ledger"]["passes"])
     facts |= {f"{name}_path": path for name, path in work.companions.items()}
     facts |= shared.output_bytes(facts["output"])
     return with_run(report, **facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -229,6 +230,17 @@ def output_bytes(output: str | None) -> dict[str, int]:
     if os.path.isdir(output):
         return {"output_bytes": sum(entry.stat().st_size for entry in os.scandir(output))}
     return {"output_bytes": os.path.getsize(output)} if os.path.isfile(output) else {}
+
+
+def reading(loaded: Loaded, passes: int) -> dict[str, Any]:
+    """For the ``run`` block, of a matrix that stays in its file: how often it was read for each pass, and its chunks,
+    which can only be unpacked whole."""
+    array: Any = loaded.array
+    if not passes or not hasattr(array, "chunks"):
+        return {}
+    size = math.prod(array.shape) * array.dtype.itemsize
+    chunks = {} if array.chunks is None else {"chunks": list(array.chunks)}
+    return {"read_amplification": array.bytes_read / (passes * size)} | chunks
 
 
 def run_facts(values: Values, terminal: Terminal, **more: Any) -> dict[str, Any]:

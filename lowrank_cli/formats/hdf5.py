@@ -106,8 +106,10 @@ def filed(path: str, item: str | None, most: int) -> Loaded | None:
         check(found, where, parts=True)
         matrix_shape(found.shape, where)
         full = "/" + "/".join(part for part in item.split("/") if part not in ("", "."))
+        # the dataset is opened anew
+        about, notes = _dataset_item(full, found), (*notes, *read_notes(found))
         array = leave(found, conversion, kind is not None, open_file.pop_all(), path, where, most // 4)
-        return Loaded(array, path, "hdf5", _dataset_item(full, found), (*notes, *read_notes(found)))
+        return Loaded(array, path, "hdf5", about, notes)
 
 
 def _group_filed(

@@ -7,15 +7,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..lazy import np
 from ..matrices.filed import Filed
-from .hdf5_read import read_part
-from .hdf5_walk import H5_ERRORS
+from .hdf5_read import STRIP, read_part
 from .working import Conversion
 
 if TYPE_CHECKING:
     import numpy
 
-#: Most bytes of unpacked chunks that HDF5 keeps: a row of chunks that two slabs share is unpacked once.
+#: Most bytes of unpacked chunks that HDF5 keeps.
 _CACHE = 256 * 2**20
 
 
@@ -33,9 +33,19 @@ def filed(
     turned: the dataset holds the transpose, as MATLAB's do. Raises InputError when a chunk cannot be read, or when the
     file has changed since.
     """
-    stored = _Dataset(dataset, conversion, turned, open_file, path, where)
-    shape = dataset.shape[::-1] if turned else dataset.shape
-    return Filed(shape, conversion.target, not turned, stored.read, stored.check, buffer)
+    shape, chunks = dataset.shape, dataset.chunks
+    across, cache = False, 0
+    if chunks is not None:
+        itemsize = max(dataset.dtype.itemsize, conversion.target.itemsize)
+        rows, cols = chunks[0] * shape[1] * itemsize, shape[0] * chunks[1] * itemsize
+        across = cols < rows and rows > buffer
+        # two lines of chunks: one that two slabs share is unpacked once
+        cache = min(2 * (cols if across else rows), buffer, _CACHE)
+        dataset = _cached(dataset, cache)
+    stored = _Dataset(dataset, conversion, turned, across, open_file, path, where)
+    if turned:
+        shape, chunks = shape[::-1], None if chunks is None else chunks[::-1]
+    return Filed(shape, conversion.target, turned == across, stored.read, stored.check, buffer, chunks, cache)
 
 
 class _Dataset:
@@ -44,12 +54,13 @@ class _Dataset:
         dataset: Any,
         conversion: Conversion,
         turned: bool,
+        across: bool,
         open_file: contextlib.ExitStack,
         path: str,
         where: str,
     ):
-        self.dataset, self.path, self.where = _cached(dataset), path, where
-        self.conversion, self.turned = conversion, turned
+        self.dataset, self.path, self.where = dataset, path, where
+        self.conversion, self.turned, self._across = conversion, turned, across
         self._open_file = open_file
         self._mark = self._now()
 
@@ -71,21 +82,30 @@ class _Dataset:
             raise InputError("changed while it was being read", where=self.path, hint="run again when it rests")
 
     def read(self, rows: slice, cols: slice, out: numpy.ndarray) -> None:
-        """Fill out, contiguous in the order of the file, with A[rows, cols]."""
-        part, out = ((cols, rows), out.T) if self.turned else ((rows, cols), out)
-        read_part(self.dataset, part, out, self.conversion, self.where)
+        """Fill out with A[rows, cols]; it is contiguous in the order of the dataset, or across that."""
+        (down, along), out = ((cols, rows), out.T) if self.turned else ((rows, cols), out)
+        if not self._across:
+            read_part(self.dataset, (down, along), out, self.conversion, self.where)
+            return
+        step = self.dataset.chunks[1]
+        width = max(1, STRIP // max(1, len(out) * step * out.itemsize)) * step
+        first = along.start
+        while first < along.stop:
+            # to the end of a column of chunks, so that none is unpacked twice
+            last = min((first // width + 1) * width, along.stop)
+            piece = np.empty((len(out), last - first), out.dtype)
+            read_part(self.dataset, (down, slice(first, last)), piece, self.conversion, self.where)
+            out[:, first - along.start : last - along.start] = piece
+            first = last
 
 
-def _cached(dataset: Any) -> Any:
-    """The dataset opened again with room for two rows of its chunks."""
+def _cached(dataset: Any, room: int) -> Any:
+    """The dataset opened anew with that much room for unpacked chunks; the one given is closed, as HDF5 keeps to the
+    room of the first that is open."""
     import h5py
 
-    if dataset.chunks is None:
-        return dataset
-    row = dataset.chunks[0] * (dataset.shape[1] + dataset.chunks[1]) * dataset.dtype.itemsize
-    try:
-        access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
-        access.set_chunk_cache(10_007, min(2 * row, _CACHE), 1.0)
-        return h5py.Dataset(h5py.h5d.open(dataset.file.id, dataset.name.encode("utf-8", "surrogateescape"), access))
-    except H5_ERRORS:
-        return dataset
+    file, name = dataset.file.id, dataset.name.encode("utf-8", "surrogateescape")
+    access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+    access.set_chunk_cache(10_007, room, 0.75)
+    h5py.h5i.dec_ref(dataset.id)
+    return h5py.Dataset(h5py.h5d.open(file, name, access))

@@ -54,6 +54,8 @@ def load(path: str, item: str | None = None) -> Loaded:
             seen = image.convert(_SEEN_AS[image.mode]) if image.mode in _SEEN_AS else image
             image = seen.getchannel([one.item.path for one in entries].index(entry.item.path))
         pixels = np.asarray(image)
+        if pixels.shape != shape:
+            raise InputError("lies on its side, by a tag of its own", where=path, hint="save it upright")
     conversion = Conversion(pixels.dtype)
     out = allocate(shape, conversion.target, False, path)
     conversion(pixels, out)

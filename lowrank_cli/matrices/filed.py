@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ class Filed:
     by_rows: rows lie together in the file, else columns do. buffer: bytes of each of the two buffers, about: at least
     one tile fits. A slab takes whole rows or columns where those of two blocks fit, else parts of them. Values and
     grid decide every bit, the buffer none. ``check`` is called after each pass, and raises if the file has changed.
+    chunks: rows and columns of what can only be unpacked whole; cache: bytes of those of the last part that are kept.
     """
 
     def __init__(
@@ -37,20 +39,24 @@ class Filed:
         read: Callable[[slice, slice, numpy.ndarray], None],
         check: Callable[[], None],
         buffer: int,
+        chunks: tuple[int, int] | None = None,
+        cache: int = 0,
     ):
         self.shape, self.dtype, self.by_rows = shape, np.dtype(dtype), by_rows
+        self.chunks, self._cache = chunks, cache
+        self._last: list[tuple[int, int]] | None = None
         self._read, self._check = read, check
         self._entries = max(1, buffer // self.dtype.itemsize)
         self.sums = fresh(cuts(shape[0]), cuts(shape[1]))
-        #: Bytes of values that were asked of the file so far.
+        #: Bytes of values that were read so far, those of chunks that were unpacked again counted again.
         self.bytes_read = 0
         self._buffers: list[numpy.ndarray] = []
         self._ahead = Ahead()
 
     @property
     def buffers(self) -> int:
-        """Bytes of both buffers, about."""
-        return 2 * min(self._entries, self.shape[0] * self.shape[1]) * self.dtype.itemsize
+        """Bytes of both buffers, about, and of the chunks that are kept."""
+        return 2 * min(self._entries, self.shape[0] * self.shape[1]) * self.dtype.itemsize + self._cache
 
     def put(self, rows: slice, cols: slice, out: numpy.ndarray) -> None:
         """out = A[rows, cols], whatever the order of out."""
@@ -64,10 +70,13 @@ class Filed:
         self._check()
 
     def gives(self, strips: int, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> bool:
-        """Whether whole lines of two blocks fit; where they lie apart in the file, with pieces long enough to read."""
+        """Whether whole lines of two blocks fit, and of a chunk; where they lie apart in the file, with pieces long
+        enough to read."""
         marks, length = (col_cuts, self.shape[0]) if strips else (row_cuts, self.shape[1])
         least = marks[min(_LEAST, len(marks) - 1)]
-        if (strips == 0) != self.by_rows:
+        if self.chunks is not None:
+            least = max(least, min(marks[-1], self.chunks[strips]))
+        elif (strips == 0) != self.by_rows:
             least = max(least, min(marks[-1], _PIECE // self.dtype.itemsize))
         return self._entries >= least * length
 
@@ -113,7 +122,7 @@ class Filed:
     def part(self, rows: slice, cols: slice) -> numpy.ndarray:
         out = np.empty((rows.stop - rows.start, cols.stop - cols.start), self.dtype, order="C" if self.by_rows else "F")
         self._read(rows, cols, out)
-        self.bytes_read += out.nbytes
+        self._count(rows, cols)
         return out
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None) -> numpy.ndarray:
@@ -146,6 +155,25 @@ class Filed:
         self._check()
         return out
 
+    def _count(self, *part: slice) -> None:
+        """Add what the part takes of the file: its chunks whole, but for those that are kept of the part before."""
+        ends = [(one.start, one.stop) for one in part]
+        kept = 0
+        if self.chunks is not None:
+            ends = [
+                (first // step * step, min(-(-last // step) * step, length))
+                for (first, last), step, length in zip(ends, self.chunks, self.shape, strict=True)
+            ]
+            if self._last is not None:
+                kept = math.prod(
+                    max(0, min(one[1], other[1]) - max(one[0], other[0]))
+                    for one, other in zip(ends, self._last, strict=True)
+                )
+            self._last = ends
+        itemsize = self.dtype.itemsize
+        kept = kept if kept * itemsize <= self._cache else 0
+        self.bytes_read += (math.prod(last - first for first, last in ends) - kept) * itemsize
+
     @staticmethod
     def _size(rows: range, cols: range, row_cuts: Sequence[int], col_cuts: Sequence[int]) -> int:
         return (row_cuts[rows.stop] - row_cuts[rows.start]) * (col_cuts[cols.stop] - col_cuts[cols.start])
@@ -160,7 +188,7 @@ class Filed:
         shape = along.stop - along.start, across.stop - across.start
         array = buffer[: shape[0] * shape[1]].reshape(shape, order="C" if self.by_rows else "F")
         self._read(along, across, array)
-        self.bytes_read += array.nbytes
+        self._count(along, across)
         return Slab(rows, cols, array, along.start, across.start)
 
 

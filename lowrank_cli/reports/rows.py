@@ -19,6 +19,8 @@ KINDS = {
 }
 
 
+#: Reads of the matrix for each pass that are worth a warning.
+_AMPLE = 1.2
 #: Commands whose lines have a file of their own.
 _ELSEWHERE = {
     "spectrum": Entry("lowrank_cli.reports.spectrum_rows:spectrum_rows", ""),
@@ -225,9 +227,22 @@ def cost(report: dict[str, Any], run: dict[str, Any], full: bool) -> Iterator[Ro
         # what draws no random numbers has no seed
         seed = "" if report.get("seed") is None else f", seed {report['seed']}"
         yield Row("time", f"{seconds} s", threads + seed)
+    yield from _reading(run, full)
     if run.get("output") is not None:
         known = run.get("output_bytes")
         yield Row("output", safe(run["output"]), "" if known is None else size(known, full))
+
+
+def _reading(run: dict[str, Any], full: bool) -> Iterator[Row]:
+    """That much more was read than there is."""
+    times = run.get("read_amplification")
+    if times is None or times <= _AMPLE:
+        return
+    value = f"{number(times, full)} x the matrix a pass"
+    remedy = "Parts of the file were read more than once."
+    if run.get("chunks") is not None:
+        remedy = f"{remedy} Its chunks are {shape(run['chunks'])}: lowrank convert FILE.h5 FILE.npy, and read that."
+    yield Row("reading", value, remedy, "warning")
 
 
 def _picture(run: dict[str, Any], full: bool) -> Iterator[Row]:

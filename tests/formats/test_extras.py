@@ -56,6 +56,11 @@ def test_a_grey_image_is_its_pixels(name, pixels, dtype, tmp_path):
     assert item.shape == (7, 5) and item.dtype == dtype
 
 
+def test_a_tiff_on_its_side_is_refused(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.tiff", tiffinfo={274: 6})
+    assert "on its side" in refusal(tmp_path / "a.tiff")
+
+
 def test_a_channel_of_a_colour_image_has_to_be_named(tmp_path):
     colours = np.stack([PIXELS, PIXELS // 2, PIXELS // 3], axis=2)
     path = tmp_path / "c.png"
