@@ -1,29 +1,25 @@
 """A dense matrix whose rows are read, and whose tall blocks are kept, by the workers of a cluster.
 
 Rows are cut into shards at nodes of the tree that sums follow. A task reads its shard, does with it what one machine
-does with these rows, and what comes of it is added up the same tree: the bits are the same. Tasks are functions of this
-library, pickled by value together with what they close over; a tall block in them goes as a name, and the worker
-finds the rows of its shard under it.
+does with these rows, and what comes of it is added up the same tree: the bits are the same.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import io
 import operator
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..engines.threads import Engine, SerialEngine
+from ..engines.threads import Engine
 from ..errors import ClusterError
 from ..lazy import np
 from ..memory import require
 from ..sketches.gaussian import gaussian_rows
 from .dense import TiledMatrix
 from .facts import MatrixFacts, looking
-from .grid import FAN, cuts, ranges, tree_sum
+from .grid import FAN, cuts, ranges
+from .spread_tasks import Shard, each, folded, made, once, packed, placed, total
 from .tall import Tall
 
 if TYPE_CHECKING:
@@ -45,14 +41,6 @@ Task = Callable[[TiledMatrix, "Shard"], Any]
 Pass = tuple[Task, Callable[[list[Any]], Any]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Shard:
-    """Consecutive pieces of rows: a node of the tree, the last perhaps incomplete."""
-
-    pieces: range
-    rows: slice
-
-
 class Home:
     """The workers as the place of the blocks of m rows, shard by shard."""
 
@@ -66,19 +54,19 @@ class Home:
 
     def each(self, task: Callable[[int], Any]) -> list[Any]:
         """task(i) for every piece."""
-        found = self.cluster.gather(self.run(_each, task))
+        found = self.cluster.gather(self.run(each, task))
         return [one for some in found for one in some]
 
     def total(self, task: Callable[[int], numpy.ndarray]) -> numpy.ndarray:
         """The sum of task(i) over all pieces, in the tree."""
-        return self.summed(self.run(_total, task))
+        return self.summed(self.run(total, task))
 
     def made(self, task: Callable[[int], Any], columns: int, dtype: numpy.dtype, out: Spread | None = None) -> Spread:
         """The block whose piece i is task(i)."""
-        made = Spread(self, self.run(_made, task, columns, np.dtype(dtype).str), columns, dtype)
+        block = Spread(self, self.run(made, task, columns, np.dtype(dtype).str), columns, dtype)
         if out is None:
-            return made
-        out.parts = made.parts
+            return block
+        out.parts = block.parts
         return out
 
     def drawn(self, streams: Streams, purpose: str, l: int, dtype: numpy.dtype) -> Spread:
@@ -96,7 +84,7 @@ class Home:
 
     def run(self, work: Callable[..., Any], task: Any, *operands: Any) -> list[Any]:
         """work(task, rows of the blocks in it, shard, *operands) for each shard, on the workers."""
-        text, blocks = _packed(task)
+        text, blocks = packed(task, Spread)
         sent = self.cluster.constant(text)
         return [
             self.cluster.submit(work, sent, [block.parts[i] for block in blocks], shard, *operands, rows=shard.rows)
@@ -164,7 +152,7 @@ class SpreadMatrix:
             ]
             return found[0] if len(found) == 1 else tuple(found)
 
-        return self.home.run(_once, on_shard)
+        return self.home.run(once, on_shard)
 
     def _split(self, parts: list[Any], count: int) -> list[list[Any]]:
         """Results that are tuples of so many, taken apart on the workers."""
@@ -178,8 +166,8 @@ class SpreadMatrix:
         return [conclude(mine) for (_, conclude), mine in zip(passes, split, strict=True)]
 
     def _block(self, parts: list[Any], columns: int, dtype: numpy.dtype, keep: bool) -> Any:
-        made = Spread(self.home, parts, columns, np.result_type(self.dtype, dtype))
-        return made if keep else np.asarray(made)
+        block = Spread(self.home, parts, columns, np.result_type(self.dtype, dtype))
+        return block if keep else np.asarray(block)
 
     def matmat(self, X: numpy.ndarray, keep: bool = False) -> Any:
         return self.together([(self, "matmat", X, keep)])[0]
@@ -245,7 +233,7 @@ class SpreadMatrix:
 
         def collected(parts: list[Any]) -> Any:
             if fold is not None:
-                parts = [cluster.add(parts, FAN, functools.partial(_folded, fold))]
+                parts = [cluster.add(parts, FAN, functools.partial(folded, fold))]
             return conclude([one for some in cluster.gather(parts) for one in some])
 
         return visited, collected
@@ -302,82 +290,3 @@ def spread_over(cluster: Cluster, local: Any, read: Reader) -> SpreadMatrix:
     while run * FAN * piece <= min(room, SHARD) and run * FAN * LEAST * cluster.threads <= count:
         run *= FAN
     return SpreadMatrix(local, Home(cluster, m, run), read)
-
-
-class _Held:
-    """On a worker: the rows of a block that its shard has, asked for as if all were there."""
-
-    def __init__(self, shape: tuple[int, int], first: int, array: numpy.ndarray):
-        self.shape, self._first = shape, first
-        self.dtype, self.ndim = array.dtype, 2
-        self._array = placed(array)
-
-    def __getitem__(self, rows: slice) -> numpy.ndarray:
-        return self._array[rows.start - self._first : rows.stop - self._first]
-
-
-def placed(array: numpy.ndarray) -> numpy.ndarray:
-    """The array where it may be multiplied and written to: what comes over the network lies anywhere in memory, and
-    NumPy multiplies misaligned arrays in a loop of its own, which rounds differently."""
-    return array if array.flags.aligned and array.flags.writeable else array.copy()
-
-
-def _packed(task: Any) -> tuple[bytes, list[Spread]]:
-    """A task as bytes, and the blocks on workers that it closes over."""
-    import cloudpickle
-
-    blocks: list[Spread] = []
-
-    class Pickler(cloudpickle.Pickler):
-        def persistent_id(self, thing: Any) -> Any:
-            if not isinstance(thing, Spread):
-                return None
-            known = next((i for i, block in enumerate(blocks) if block is thing), len(blocks))
-            if known == len(blocks):
-                blocks.append(thing)
-            return known, thing.shape
-
-    out = io.BytesIO()
-    Pickler(out).dump(task)
-    return out.getvalue(), blocks
-
-
-def _unpacked(text: bytes, held: Sequence[numpy.ndarray], shard: Shard) -> Any:
-    class Unpickler(pickle.Unpickler):
-        def persistent_load(self, name: Any) -> _Held:
-            number, shape = name
-            return _Held(shape, shard.rows.start, held[number])
-
-    return Unpickler(io.BytesIO(text)).load()
-
-
-def _folded(fold: Callable[[list[Any]], list[Any]], *parts: list[Any]) -> list[Any]:
-    return fold([one for part in parts for one in part])
-
-
-# What workers run: work(task as bytes, rows of its blocks, shard, ...)
-
-
-def _once(text: bytes, held: Sequence[numpy.ndarray], shard: Shard) -> Any:
-    return _unpacked(text, held, shard)(shard)
-
-
-def _each(text: bytes, held: Sequence[numpy.ndarray], shard: Shard) -> list[Any]:
-    task = _unpacked(text, held, shard)
-    return [task(i) for i in shard.pieces]
-
-
-def _total(text: bytes, held: Sequence[numpy.ndarray], shard: Shard) -> Any:
-    task = _unpacked(text, held, shard)
-    return tree_sum(lambda i: task(shard.pieces[i]), len(shard.pieces), SerialEngine())
-
-
-def _made(text: bytes, held: Sequence[numpy.ndarray], shard: Shard, columns: int, dtype: str) -> numpy.ndarray:
-    task = _unpacked(text, held, shard)
-    made = np.empty((shard.rows.stop - shard.rows.start, columns), np.dtype(dtype))
-    at = 0
-    for i in shard.pieces:
-        part = task(i)
-        made[at : at + len(part)] = part
-        at += len(part)
-    return made

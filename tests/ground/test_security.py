@@ -10,7 +10,7 @@ import pytest
 
 #: Modules that turn bytes into objects or code, and the one file that speaks with workers, which have to.
 NEVER = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "yaml", "code", "codeop"}
-WORKERS = "spread.py"
+WORKERS = "spread_tasks.py"
 
 
 @pytest.fixture(scope="module")
