@@ -119,7 +119,8 @@ def plan(
     points = [sizes.point(k, float(curve.errors[k])) for k in range(1, curve.useful + 1)]
     report = _report(described, sizes, "exact", points, _end(curve, sizes), answers)
     report |= {"ledger": dataclasses.asdict(metered.ledger), "method_facts": {"kernels": curve.kernels}, "seed": seed}
-    return _plain(report, {"predicted_seconds": [_seconds(a, sizes, rate) for a in answers], "product_flops": rate})
+    seconds = [_seconds(a, sizes, rate) for a in answers]
+    return _plain(report, _here(answers, sizes) | {"predicted_seconds": seconds, "product_flops": rate})
 
 
 def plan_from_header(item: Item, *, bytes_: Sequence[int] = (), ratios: Sequence[float] = ()) -> dict[str, Any]:
@@ -143,7 +144,8 @@ def plan_from_header(item: Item, *, bytes_: Sequence[int] = (), ratios: Sequence
     answers = [_answer(asked, value, sizes, None) for asked, value in _questions((), bytes_, asked_ratios)]
     about = {"item": item.path, "shape": list(shape), "dtype": item.dtype, "nnz": item.nnz, "bytes": item.bytes}
     points = [sizes.point(k, None) for k in _round_ranks(sizes)]
-    return _plain(_report({**about, "digest": None}, sizes, "none", points, "break-even", answers), {})
+    report = _report({**about, "digest": None}, sizes, "none", points, "break-even", answers)
+    return _plain(report, _here(answers, sizes))
 
 
 def _questions(rtols: Sequence[float], bytes_: Sequence[int], ratios: Sequence[float]) -> list[tuple[str, float | int]]:
@@ -234,6 +236,27 @@ def _predicted(rank: int, sizes: Sizes) -> dict[str, Any]:
     seen = predict(sizes.shape, sizes.entries, sizes.working_bytes, sizes.itemsize, rank)
     passes = {"least": seen.least, "usual": seen.usual, "most": seen.most}
     return {"driver": seen.driver, "passes": passes, "memory": seen.memory, "parts": seen.parts}
+
+
+def _here(answers: Sequence[dict[str, Any]], sizes: Sizes) -> dict[str, Any]:
+    """What the run of each answer takes in the memory there is, where a matrix of more than half of it stays in its
+    file and tall blocks go to scratch files; and whether that fits."""
+    from ..algorithms.needs import triplets
+    from ..algorithms.plan import predict
+    from ..memory import available_memory
+
+    have = available_memory()
+    takes: list[int | None] = []
+    for answer in answers:
+        k = answer["rank"]
+        if k is None:
+            takes.append(None)
+            continue
+        made = predict(sizes.shape, sizes.entries, sizes.working_bytes, sizes.itemsize, k).driver
+        # two buffers of an eighth each
+        held = sizes.working_bytes if sizes.working_bytes <= have // 2 else have // 4
+        takes.append(held + sum(triplets(made, sizes.shape, sizes.itemsize, k, 2, have).values()))
+    return {"memory": have, "takes": takes, "fits": [None if need is None else need <= have for need in takes]}
 
 
 def _round_ranks(sizes: Sizes) -> list[int]:

@@ -26,8 +26,11 @@ def rows(report: dict[str, Any], full: bool) -> Iterator[Row]:
     yield from _break_even(report, full)
     yield from _curve(report, full)
     seconds = run.get("predicted_seconds") or [None] * len(report["answers"])
-    for answer, guess in zip(report["answers"], seconds, strict=True):
+    for i, (answer, guess) in enumerate(zip(report["answers"], seconds, strict=True)):
         yield from _answer(answer, guess, full)
+        if run.get("fits") and run["fits"][i] is False:
+            takes, have = size(run["takes"][i], full), size(run["memory"], full)
+            yield Row("", "", f"Does not fit: takes {takes} of memory, {have} are free or allowed.", "warning")
     if "ledger" in report:
         yield from cost(report, run, full)
 

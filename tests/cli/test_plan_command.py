@@ -204,6 +204,20 @@ def test_a_dry_run_plans_a_matrix_no_memory_could_hold(lowrank, tmp_path):
     assert "ledger" not in report and "predicted_seconds" not in report["run"]
 
 
+def test_a_plan_says_whether_its_answers_fit_the_memory(lowrank, tmp_path, monkeypatch):
+    """10^6 x 10^4: rank 37 in three gigabytes, the matrix in its file; not rank 1000 in two."""
+    path = tmp_path / "big.npy"
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**4)})
+        file.truncate(file.tell() + 8 * 10**10)
+    monkeypatch.setattr("lowrank_cli.memory.available_memory", lambda: 3 * 10**9)
+    run = json.loads(lowrank("plan", str(path), "--dry-run", "--bytes", "300M", "--json").out)["run"]
+    assert run["memory"] == 3 * 10**9 and run["fits"] == [True] and run["takes"][0] < 3 * 10**9
+    monkeypatch.setattr("lowrank_cli.memory.available_memory", lambda: 2 * 10**9)
+    result = lowrank("plan", str(path), "--dry-run", "--bytes", "8G")
+    assert result.code == 0 and "Does not fit" in result.out
+
+
 def test_a_dry_run_does_not_look_at_the_values(lowrank, tmp_path):
     A = np.ones((20, 10))
     A[3, 3] = np.nan
