@@ -59,10 +59,12 @@ def read_fast(header: Header, lines: Lines) -> Entries | None:
     import scipy.io
 
     feed = _Feed(header, lines)
-    try:
-        parsed = scipy.io.mmread(io.BufferedReader(feed, 1 << 20))
-    except (ValueError, OverflowError):
-        parsed = None
+    # closed, it gives its buffer back: where SciPy refuses, its reader keeps the file for ever
+    with io.BufferedReader(feed, 1 << 20) as file:
+        try:
+            parsed = scipy.io.mmread(file)
+        except (ValueError, OverflowError):
+            parsed = None
     if feed.error is not None and not isinstance(feed.error, InputError):
         raise feed.error
     if parsed is None or feed.error is not None or not feed.ended or feed.entries != header.stored:
@@ -145,10 +147,11 @@ def parts(header: Header, lines: Lines) -> Iterator[Entries]:
             line = _line_of(text, first, header.stored - done)
             refuse(lines.where, line, f"one entry more than the {header.stored} that the size line promises")
         if found.entries:
-            try:
-                parsed = scipy.io.mmread(io.BytesIO(_banner(header, found.entries) + point(text)))
-            except (ValueError, OverflowError):
-                _blame(text, first, header, lines.where)
+            with io.BytesIO(_banner(header, found.entries) + point(text)) as file:
+                try:
+                    parsed = scipy.io.mmread(file)
+                except (ValueError, OverflowError):
+                    _blame(text, first, header, lines.where)
             part = _entries_of(parsed, header)
             wrong = _first_wrong(header, part, done, seen)
             if wrong is not None:
