@@ -104,7 +104,7 @@ def test_outputs_that_cannot_be_are_refused_before_the_factors_are_read(lowrank,
     (tmp_path / "kept.npy").write_bytes(b"kept")
     for more, code, word in [
         ([], 2, "-o"),
-        (["-o", "Y.csv"], 2, ".npy"),
+        (["-o", "Y.xyz"], 2, ".npy"),
         (["-o", str(tmp_path / "X.npy")], 2, "input"),
         (["-o", str(tmp_path / "none" / "Y.npy")], 5, "none"),
         (["-o", str(tmp_path / "kept.npy"), "--no-clobber"], 5, "kept"),

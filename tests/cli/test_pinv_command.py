@@ -169,10 +169,10 @@ def test_a_zero_matrix_is_named():
         (["--ridge", "nan"], "--ridge"),
         (["--seed", "x"], "seed"),
         (["--dense"], "-o FILE.npy"),
-        (["--dense", "-o", "P.h5"], ".npy"),
-        (["-o", "P.csv"], ".npz"),
+        (["--dense", "-o", "P.xyz"], ".npy"),
+        (["-o", "P.xyz"], ".npz"),
         (["-o", ""], "empty"),
-        (["--apply", "B.npy", "-o", "X.h5"], ".npy"),
+        (["--apply", "B.npy", "-o", "X.xyz"], ".npy"),
         (["--apply", "B.npy", "--dense", "-o", "X.npy"], "contradict"),
     ],
 )
