@@ -39,7 +39,7 @@ def test_e01_closed_stdin_is_an_unreadable_input(shell):
 @pytest.mark.parametrize("how", ["", "--single-pass", "--method fd --single-pass"])
 def test_e01_messages_call_standard_input_by_its_name(shell, tmp_path, how):
     np.save(tmp_path / "N.npy", np.array([[1.0, 2.0], [3.0, np.nan]]))
-    said = one_error(shell(f"S approx - -k 1 {how} < N.npy"), 4)
+    said = one_error(shell(f"L approx - -k 1 {how} < N.npy"), 4)
     assert said.startswith("lowrank: error: standard input: ") and "row 1, column 1" in said
 
 
