@@ -56,7 +56,7 @@ def steps(block: str) -> list[Step]:
 def run(session: list[Step], folder: Path, path: str, timeout: float = 120.0) -> list[Ran]:
     """Type the commands of a session into one bash in ``folder`` on a terminal, and read what they print."""
     script = "".join(f"{s.command}\n__code=$?; printf '{_MARK}%s{_MARK}' $__code; (exit $__code)\n" for s in session)
-    out = _on_a_terminal(["bash", "--norc", "-c", script], folder, {**os.environ, "PATH": path}, timeout)
+    out = _on_a_terminal(["bash", "--norc", "-c", script], folder, _outside(path), timeout)
     parts = out.split(_MARK)
     if len(parts) != 2 * len(session) + 1:
         raise AssertionError(f"the session stopped early:\n{out}")
@@ -64,6 +64,12 @@ def run(session: list[Step], folder: Path, path: str, timeout: float = 120.0) ->
         Ran(step, [line.rstrip() for line in parts[2 * i].splitlines()], int(parts[2 * i + 1]))
         for i, step in enumerate(session)
     ]
+
+
+def _outside(path: str) -> dict[str, str]:
+    """The environment of a shell of its own: what make says to the makes below it is not meant for ours."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return kept | {"PATH": path}
 
 
 def _on_a_terminal(argv: list[str], folder: Path, env: dict[str, str], timeout: float) -> str:

@@ -47,9 +47,15 @@ def test_the_check_finds_one_changed_word(generator, tmp_path, committed, monkey
     changed = tmp_path / "cli.md"
     changed.write_text(committed.replace("Show this message", "Show that message", 1), encoding="utf-8")
     monkeypatch.setattr(generator, "PAGE", changed)
+    monkeypatch.setattr(generator.manual, "page", lambda: generator.MANUAL.read_text(encoding="utf-8"))
     assert generator.main(["--check"]) == 1
     changed.write_text(committed, encoding="utf-8")
     assert generator.main(["--check"]) == 0
+
+
+def test_the_committed_pages_are_current():
+    """In a process of its own: the man page is read from the tables, which other tests may have touched."""
+    assert subprocess.run([sys.executable, str(SCRIPT), "--check"]).returncode == 0
 
 
 def test_the_script_refuses_what_it_does_not_know():
