@@ -20,7 +20,7 @@ def everywhere(tmp_path, step):
 @pytest.fixture(scope="module")
 def short(tmp_path_factory):
     """Every kind of output with some of its calls going wrong."""
-    return everywhere(tmp_path_factory.mktemp("calls"), 41)
+    return everywhere(tmp_path_factory.mktemp("calls"), 83)
 
 
 def killed_with_a_checkpoint(tmp_path, step):

@@ -21,7 +21,7 @@ from lowrank_cli.formats import checkpoint_records, saving
 
 #: Bytes that reading a damaged file of some hundred bytes may take.
 MOST = 48 << 20
-COUNTS = [40, pytest.param(2000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
+COUNTS = [25, pytest.param(2000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
 
 
 @pytest.mark.parametrize("count", COUNTS)
