@@ -56,6 +56,7 @@ def test_real_workers_take_the_tasks_and_bytes_of_the_model(costs, cluster, tmp_
     assert (cluster.tasks - tasks, cluster.gathered - gathered) == (model.tasks, model.driver)
 
 
+@pytest.mark.slow
 def test_the_page_has_the_numbers_of_the_simulation(costs, repository):
     page = (repository / "docs" / "scaling.md").read_text()
     rows = re.findall(

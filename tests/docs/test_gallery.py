@@ -13,7 +13,7 @@ import pytest
 GALLERY = Path(__file__).resolve().parents[2] / "samples" / "gallery"
 PAGES = sorted(p.stem for p in GALLERY.glob("*.py") if p.stem not in ("chart", "page", "train"))
 #: Pages that take more than a few seconds.
-SLOW = {"codebook", "cr", "cur", "hessian", "id", "svd"}
+SLOW = {"batch", "codebook", "cr", "cur", "hessian", "id", "msign", "svd"}
 
 
 @pytest.mark.parametrize("page", [pytest.param(p, marks=pytest.mark.slow if p in SLOW else ()) for p in PAGES])

@@ -119,7 +119,7 @@ def test_make_3_81_is_enough():
         assert new not in text
 
 
-@pytest.mark.parametrize("delay", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("delay", [0.5, *(pytest.param(x, marks=pytest.mark.slow) for x in (0.1, 0.9))])
 def test_an_interrupt_leaves_whole_files_only_and_the_next_run_goes_on(tmp_path, delay):
     folder = copy(tmp_path)
     argv = ["make", "-C", str(folder), "-j2", f"LOWRANK={LOWRANK}"]
