@@ -126,6 +126,10 @@ class _Verbs(TyperGroup):
             formatter.write_dl([(name, entry.summary) for name, entry in TABLE.items()])
 
 
+#: Options of the command itself that take the name of a shell.
+_SHELL: dict[str, Any] = {"metavar": "SHELL", "is_eager": True}
+
+
 def _root() -> Any:
     app = typer.Typer(
         cls=_Verbs,
@@ -147,21 +151,11 @@ def _root() -> Any:
         ] = False,
         show_completion: Annotated[
             str | None,
-            typer.Option(
-                metavar="SHELL",
-                is_eager=True,
-                callback=_show_completion,
-                help="Print the completion script of a shell: bash, zsh or fish.",
-            ),
+            typer.Option(**_SHELL, callback=_show_completion, help="Print the completion script of bash, zsh or fish."),
         ] = None,
         install_completion: Annotated[
             str | None,
-            typer.Option(
-                metavar="SHELL",
-                is_eager=True,
-                callback=_install_completion,
-                help="Put that script where the shell finds it.",
-            ),
+            typer.Option(**_SHELL, callback=_install_completion, help="Put that script where the shell finds it."),
         ] = None,
     ) -> None:
         if context.invoked_subcommand is None:

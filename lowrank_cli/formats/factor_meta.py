@@ -7,9 +7,11 @@ Beside them stand ``schema``, ``kind``, ``product`` (the identity in words), ``r
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DamagedError, InputError
@@ -31,6 +33,19 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}(?:\.(?:data|indices|indptr|shape)
 PARTS = ("data", "indices", "indptr", "shape")
 
 _DAMAGED = "the file is damaged; write it again"
+
+
+@contextlib.contextmanager
+def whole(path: str) -> Iterator[None]:
+    """What a reader of matrices refuses is damage where a file of factors is read."""
+    try:
+        yield
+    except DamagedError:
+        raise
+    except InputError as err:
+        raise DamagedError(err.what, where=path, hint=err.hint) from None
+    except OSError as err:
+        raise InputError(f"cannot be read: {err.strerror or err}", where=path) from err
 
 
 def digest(array: Any) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
 from ..lazy import np
 from ..matrices.filed import Filed
 from .hdf5_read import STRIP, read_part
+from .unchanged import Unchanged
 from .working import Conversion
 
 if TYPE_CHECKING:
@@ -62,24 +61,11 @@ class _Dataset:
         self.dataset, self.path, self.where = dataset, path, where
         self.conversion, self.turned, self._across = conversion, turned, across
         self._open_file = open_file
-        self._mark = self._now()
+        self.check = Unchanged(path).check
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
             self._open_file.close()
-
-    def _now(self) -> tuple[int, ...]:
-        found = os.stat(self.path)
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-    def check(self) -> None:
-        """Raise InputError when the file has changed since it was opened."""
-        try:
-            same = self._now() == self._mark
-        except OSError:
-            same = False
-        if not same:
-            raise InputError("changed while it was being read", where=self.path, hint="run again when it rests")
 
     def read(self, rows: slice, cols: slice, out: numpy.ndarray) -> None:
         """Fill out with A[rows, cols]; it is contiguous in the order of the dataset, or across that."""

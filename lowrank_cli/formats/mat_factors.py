@@ -81,21 +81,14 @@ def holds(path: str) -> bool:
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[tuple[Any, list[str], Iterator[_Variable]]]:
-    try:
-        with open(path, "rb") as file:
-            variables = _variables(file, path)
-            first = next(variables, None)
-            if first is None or not _is_meta(first):
-                raise InputError("holds no factors written by lowrank", where=path, hint="its first variable says so")
-            meta = factor_meta.parse(first.read(), path)
-            vectors = meta.pop(VECTORS, None) if isinstance(meta, dict) else None
-            yield meta, vectors if isinstance(vectors, list) else [], variables
-    except DamagedError:
-        raise
-    except InputError as err:
-        raise DamagedError(err.what, where=path, hint=err.hint) from None
-    except OSError as err:
-        raise InputError(f"cannot be read: {err.strerror or err}", where=path) from err
+    with factor_meta.whole(path), open(path, "rb") as file:
+        variables = _variables(file, path)
+        first = next(variables, None)
+        if first is None or not _is_meta(first):
+            raise InputError("holds no factors written by lowrank", where=path, hint="its first variable says so")
+        meta = factor_meta.parse(first.read(), path)
+        vectors = meta.pop(VECTORS, None) if isinstance(meta, dict) else None
+        yield meta, vectors if isinstance(vectors, list) else [], variables
 
 
 def _is_meta(one: _Variable) -> bool:

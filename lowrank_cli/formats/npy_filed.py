@@ -9,6 +9,7 @@ from ..errors import InputError
 from ..lazy import np
 from ..matrices.filed import Filed
 from .npy_header import Header
+from .unchanged import Unchanged
 from .working import Conversion
 
 if TYPE_CHECKING:
@@ -41,16 +42,7 @@ class _File:
             self._file = open(path, "rb", buffering=0)
         except OSError as error:
             raise InputError(f"cannot be opened ({error.strerror})", where=path) from error
-        self._mark = self._now()
-
-    def _now(self) -> tuple[int, ...]:
-        found = os.fstat(self._file.fileno())
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-    def check(self) -> None:
-        """Raise InputError when the file has changed since it was opened."""
-        if self._now() != self._mark:
-            raise InputError("changed while it was being read", where=self.path, hint="run again when it rests")
+        self.check = Unchanged(path, self._file.fileno()).check
 
     def read(self, rows: slice, cols: slice, out: numpy.ndarray) -> None:
         """Fill out with A[rows, cols]; out is contiguous in the order of the file."""

@@ -82,24 +82,15 @@ def holds(path: str) -> bool:
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[tuple[BinaryIO, Any, list[safetensors.Tensor]]]:
-    try:
-        with open(path, "rb") as file:
-            found, metadata = safetensors.read_header(file, path)
-            text = metadata.get(KEY) if isinstance(metadata, dict) else None
-            if not isinstance(text, str):
-                raise InputError(
-                    "holds no factors written by lowrank", where=path, hint=f"its metadata have no {KEY!r}"
-                )
-            for tensor in found:
-                if not factor_meta.NAME.fullmatch(tensor.name) or tensor.kind not in (*_NAMES.values(), "BF16"):
-                    raise InputError(f"holds a tensor {tensor.name[:60]!r} that is none of a factor file's", where=path)
-            yield file, factor_meta.parse(text.encode("utf-8", "replace"), path), found
-    except DamagedError:
-        raise
-    except InputError as err:
-        raise DamagedError(err.what, where=path, hint=err.hint) from None
-    except OSError as err:
-        raise InputError(f"cannot be read: {err.strerror or err}", where=path) from err
+    with factor_meta.whole(path), open(path, "rb") as file:
+        found, metadata = safetensors.read_header(file, path)
+        text = metadata.get(KEY) if isinstance(metadata, dict) else None
+        if not isinstance(text, str):
+            raise InputError("holds no factors written by lowrank", where=path, hint=f"its metadata have no {KEY!r}")
+        for tensor in found:
+            if not factor_meta.NAME.fullmatch(tensor.name) or tensor.kind not in (*_NAMES.values(), "BF16"):
+                raise InputError(f"holds a tensor {tensor.name[:60]!r} that is none of a factor file's", where=path)
+        yield file, factor_meta.parse(text.encode("utf-8", "replace"), path), found
 
 
 CONTAINER = Container(

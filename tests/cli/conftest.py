@@ -34,8 +34,8 @@ def library(monkeypatch) -> standin.Library:
 
 
 @pytest.fixture
-def lowrank(library, monkeypatch) -> Callable[..., Result]:
-    """lowrank(*argv) runs a command line and gives its exit code and what it printed."""
+def command(monkeypatch) -> Callable[..., Result]:
+    """command(*argv) runs a command line with the real library and gives its exit code and what it printed."""
 
     def call(*argv: str) -> Result:
         out, err = io.StringIO(), io.StringIO()
@@ -44,6 +44,12 @@ def lowrank(library, monkeypatch) -> Callable[..., Result]:
         return Result(code, out.getvalue(), err.getvalue())
 
     return call
+
+
+@pytest.fixture
+def lowrank(library, command) -> Callable[..., Result]:
+    """The same with a library that stands in."""
+    return command
 
 
 @pytest.fixture

@@ -10,25 +10,16 @@ import gallery
 import numpy as np
 import pytest
 
-from lowrank_cli.cli.app import run
-from lowrank_cli.cli.terminal import Terminal
 from lowrank_cli.reports import TABLE as FACES
 from lowrank_cli.reports import Style, render
 
-from .conftest import Result
 from .test_plan_command import refused
 
 
 @pytest.fixture
-def lowrank():
+def lowrank(command):
     """lowrank(*argv) runs a command line with the real library."""
-
-    def call(*argv: str) -> Result:
-        out, err = io.StringIO(), io.StringIO()
-        code = run(list(argv), Terminal(out, err, None, argv))
-        return Result(code, out.getvalue(), err.getvalue())
-
-    return call
+    return command
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import subprocess
@@ -13,14 +12,10 @@ import gallery
 import numpy as np
 import pytest
 
-from lowrank_cli.cli.app import run
-from lowrank_cli.cli.terminal import Terminal
 from lowrank_cli.formats.memory import from_array
 from lowrank_cli.reports import Style, facts, plot, render
 from lowrank_cli.reports.figure import Edge, Figure, Series, axes
 from lowrank_cli.reports.layout import Dot, Words, shapes
-
-from .conftest import Result
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -41,17 +36,6 @@ def parsed(text: str) -> ElementTree.Element:
 
 def words_of(text: str) -> list[str]:
     return [t.text for t in parsed(text).iter(f"{SVG}text")]
-
-
-@pytest.fixture
-def command(monkeypatch):
-    def call(*argv: str) -> Result:
-        out, err = io.StringIO(), io.StringIO()
-        monkeypatch.setattr("sys.stdout", out)
-        code = run(list(argv), Terminal(out, err, None, argv))
-        return Result(code, out.getvalue(), err.getvalue())
-
-    return call
 
 
 @pytest.fixture

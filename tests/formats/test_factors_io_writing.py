@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import os
+import stat
 
 import numpy as np
 import pytest
@@ -147,3 +148,5 @@ def test_a_pipe_nobody_reads_is_a_broken_pipe_and_a_full_device_an_output_error(
 def test_a_device_takes_an_archive_under_any_name():
     saving.save(svd(), REPORT, "/dev/null")
     saving.write_array(np.ones((2, 2)), "/dev/null")
+    # written into, and not replaced by a file of that name
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -54,3 +55,12 @@ def values(shape, dtype="float64", seed=0) -> np.ndarray:
     if np.dtype(dtype).kind == "c":
         made = made + 1j * rng.standard_normal(shape)
     return made.astype(dtype)
+
+
+def disturb(path: str | os.PathLike[str]) -> None:
+    """Make one byte of the file another, and hide the time of the change."""
+    before = os.stat(path)
+    with open(path, "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"?")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))

@@ -7,6 +7,7 @@ import os
 import h5py
 import numpy as np
 import pytest
+from matrices.storage import disturb
 
 from lowrank_cli.engines.threads import engine_for
 from lowrank_cli.errors import InputError, ResourceError
@@ -81,12 +82,7 @@ def test_a_file_that_changes_between_two_passes_is_refused(how, tmp_path):
     reader, path = written(tmp_path, values((600, 300), "f8"), how)
     A = TiledMatrix(reader.filed(path, None, 100_000).array)
     A.matmat(np.ones((300, 1)))
-    before = os.stat(path)
-    with open(path, "r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        file.write(b"?")
-    # one byte is another, and the time of the change is hidden
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    disturb(path)
     with pytest.raises(InputError, match="changed while it was being read"):
         A.matmat(np.ones((300, 1)))
 

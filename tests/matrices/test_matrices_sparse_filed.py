@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matrices.storage import disturb
 from scipy import sparse
 
 from lowrank_cli.engines.threads import engine_for
@@ -179,11 +180,7 @@ def test_a_file_that_changes_between_two_passes_is_refused(how, tmp_path):
     reader, path = written(tmp_path, made(300, 200), how)
     A = FiledSparseMatrix(reader.filed(path, None, 10_000).array)
     A.matmat(np.ones((200, 1)))
-    before = os.stat(path)
-    with open(path, "r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        file.write(b"?")
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    disturb(path)
     with pytest.raises(InputError, match="changed while it was being read"):
         A.matmat(np.ones((200, 1)))
 
