@@ -69,7 +69,7 @@ lock: $(V)/.ok ## renew .ci/requirements.lock: exact versions of everything, wit
 	$(BIN)/python -m pip install -q --disable-pip-version-check pip-tools
 	$(BIN)/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate --no-emit-options \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	    $(addprefix --extra ,ml image plot zarr arrow hdf5 dask dev) -o .ci/requirements.lock pyproject.toml
+	    $(addprefix --extra ,image plot zarr arrow hdf5 dask dev) -o .ci/requirements.lock pyproject.toml
 
 audit: $(V)/.ok ## the lock installs as hashed, wheels only; none of it has a known vulnerability (needs the network)
 	$(BIN)/python -m pip install -q --disable-pip-version-check pip-audit
