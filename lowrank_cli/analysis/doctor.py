@@ -226,7 +226,7 @@ def _extras(version: Callable[[str], str] = importlib.metadata.version) -> Itera
     """Optional libraries: those that are there, and what installs the others."""
     names = importlib.metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or []
     for extra in names:
-        if extra in ("all", "dev", "bench"):
+        if extra in ("all", "dev", "bench", "fuzz"):
             continue
         have, missing = [], []
         for package, _, _ in requirements(extra):

@@ -79,7 +79,7 @@ def test_a_missing_extra_says_what_installs_it():
 
     lines = {line[0]: line[1:] for line in doctor._extras(version)}
     assert lines["extra zarr"] == ("not installed", "pip install 'lowrank-cli[zarr]'")
-    assert "extra dev" not in lines and "extra all" not in lines
+    assert not {"extra dev", "extra all", "extra fuzz"} & set(lines)
 
 
 @pytest.mark.parametrize(("text", "parts"), [("2.0.0", (2, 0, 0)), ("1.14.4rc1", (1, 14, 4)), ("", ()), ("x", ())])
