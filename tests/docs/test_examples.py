@@ -66,7 +66,9 @@ def files(tmp_path_factory) -> Path:
         (bin / name).chmod(0o755)
     call(folder, "lowrank approx A.npy -k 12 -q -o A.svd.npz")
     call(folder, "lowrank approx A.npy -m id -k 12 -q -o A.id.npz")
-    call(folder, "cp A.svd.npz F.npz; cp A.id.npz G.npz; mkdir -p out")
+    call(
+        folder, "cp A.svd.npz F.npz; cp A.id.npz G.npz; gzip -k A.mtx; mkdir -p out; lowrank convert F.npz out/A.h5 -q"
+    )
     return folder
 
 
