@@ -8,12 +8,16 @@ import os
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from ..errors import InputError, UsageError
 from ..options import flag
 from . import shared
 from .command import Param, Values
 from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from ..formats.loaded import Item
 
 #: What of an input may stand in the name of an output.
 FIELDS = ("{stem}", "{item}", "{dir}")
@@ -87,21 +91,24 @@ def fitting(path: str, pattern: str, terminal: Terminal) -> list[str]:
     if any(entry.path.strip("/") == bare for entry in items if entry.path):
         return [pattern]
     found = [entry for entry in items if fnmatchcase((entry.path or "").strip("/"), bare)]
-    taken = [entry.path for entry in found if entry.path and len(entry.shape) == 2 and 0 not in entry.shape
-             and _numeric(entry.dtype)]  # fmt: skip
-    left = [str(entry.path) for entry in found if entry.path not in taken]
+    taken = matrices(found, path, terminal)
+    if not taken:
+        raise InputError(f"holds no matrix that fits {pattern!r}", where=path, hint="lowrank info lists what it holds")
+    return [entry.path for entry in taken if entry.path]
+
+
+def matrices(items: Sequence[Item], path: str, terminal: Terminal) -> list[Item]:
+    """Those of the items of a file that are matrices of numbers; the others are told in a note."""
+    from ..formats.working import computed_dtype
+
+    def is_matrix(item: Item) -> bool:
+        return len(item.shape) == 2 and 0 not in item.shape and computed_dtype(item.dtype) is not None
+
+    left = [str(item.path) for item in items if not is_matrix(item)]
     if left:
         more = f" and {len(left) - 8} more" if len(left) > 8 else ""
         terminal.note(f"{path}: not a matrix, left out: {', '.join(left[:8])}{more}")
-    if not taken:
-        raise InputError(f"holds no matrix that fits {pattern!r}", where=path, hint="lowrank info lists what it holds")
-    return [name for name in taken if name]
-
-
-def _numeric(dtype: str) -> bool:
-    from ..formats.working import computed_dtype
-
-    return computed_dtype(dtype) is not None
+    return [item for item in items if is_matrix(item)]
 
 
 def with_outputs(

@@ -10,6 +10,7 @@ from ..errors import Exit, InputError, UsageError
 from ..options import described
 from . import shared
 from .command import Command, Param, Values
+from .inputs import matrices
 from .params import field_param, read
 from .progress import patience
 from .terminal import Terminal
@@ -87,20 +88,10 @@ def _items(values: Values, terminal: Terminal) -> list[str | None]:
         return [shared.item(values)]
     from ..formats.opening import list_items
 
-    _, items = list_items(values["matrix"])
-    taken = [item for item in items if len(item.shape) == 2 and 0 not in item.shape and _numeric(item.dtype)]
-    left = [item.path for item in items if item not in taken]
-    if left:
-        terminal.note(f"{values['matrix']}: not a matrix, left out: {', '.join(map(str, left))}")
+    taken = matrices(list_items(values["matrix"])[1], values["matrix"], terminal)
     if not taken:
         raise InputError("holds no matrix", where=values["matrix"], hint="lowrank info lists what it holds")
     return [item.path for item in taken]
-
-
-def _numeric(dtype: str) -> bool:
-    from ..formats.working import computed_dtype
-
-    return computed_dtype(dtype) is not None
 
 
 def _one(
