@@ -33,6 +33,14 @@ def library(monkeypatch) -> standin.Library:
     return made
 
 
+def refusal(result: Result, code: int = 2) -> str:
+    """The one line that a command line is refused with, and nothing else printed."""
+    assert result.code == code and result.out == "", result
+    lines = result.err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("lowrank: error: "), result.err
+    return lines[0]
+
+
 @pytest.fixture
 def command(monkeypatch) -> Callable[..., Result]:
     """command(*argv) runs a command line with the real library and gives its exit code and what it printed."""

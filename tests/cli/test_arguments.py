@@ -7,37 +7,29 @@ import os
 import pytest
 
 from . import standin
-
-
-def refused(result, *words):
-    assert result.code == 2, result
-    assert result.out == ""
-    lines = result.err.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("lowrank: error: "), result.err
-    for word in words:
-        assert word in lines[0]
+from .conftest import refusal
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "-99999999999999999999999"])
 def test_d15_a_rank_below_one_is_refused(lowrank, matrix, text):
-    refused(lowrank("approx", matrix, f"--rank={text}"), "rank")
+    assert "rank" in refusal(lowrank("approx", matrix, f"--rank={text}"))
 
 
 @pytest.mark.parametrize(
     "text", ["1_000", "99999999999999999999999", "1.0", "1e3", "", " 5", "0x10", "five", "٣", "1" * 5000]
 )
 def test_d17_a_rank_that_is_no_plain_whole_number_is_refused(lowrank, matrix, text):
-    refused(lowrank("approx", matrix, "-k", text), "rank")
+    assert "rank" in refusal(lowrank("approx", matrix, "-k", text))
 
 
 @pytest.mark.parametrize("flag", ["--rtol", "--tol", "--atol"])
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999", "1e-400", "1_0", "-0.5", "0", "", "1,5", "0x1p-3"])
 def test_d18_a_tolerance_that_is_no_positive_finite_number_is_refused(lowrank, matrix, flag, text):
-    refused(lowrank("approx", matrix, f"{flag}={text}"), "tol")
+    assert "tol" in refusal(lowrank("approx", matrix, f"{flag}={text}"))
 
 
 def test_a_relative_tolerance_of_one_or_more_is_refused(lowrank, matrix):
-    refused(lowrank("approx", matrix, "--rtol", "1"), "below 1")
+    assert "below 1" in refusal(lowrank("approx", matrix, "--rtol", "1"))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +37,7 @@ def test_a_relative_tolerance_of_one_or_more_is_refused(lowrank, matrix):
     [["-k", "1", "--rank", "2"], ["--rtol", "0.1", "--tol", "0.1"], ["--json", "--json"], ["--seed", "1", "--seed=2"]],
 )
 def test_d20_the_same_option_twice_is_refused(lowrank, matrix, twice):
-    refused(lowrank("approx", matrix, *twice), "given twice")
+    assert "given twice" in refusal(lowrank("approx", matrix, *twice))
 
 
 def test_repeated_v_is_more_talk_and_not_a_mistake(lowrank, matrix):
@@ -54,7 +46,7 @@ def test_repeated_v_is_more_talk_and_not_a_mistake(lowrank, matrix):
 
 @pytest.mark.parametrize("seed", ["-1", str(2**64), "1.5", "x"])
 def test_d21_a_seed_outside_64_bits_is_refused(lowrank, matrix, seed):
-    refused(lowrank("approx", matrix, "--seed", seed), "seed")
+    assert "seed" in refusal(lowrank("approx", matrix, "--seed", seed))
 
 
 def test_the_largest_seed_is_taken(lowrank, library, matrix):
@@ -64,7 +56,7 @@ def test_the_largest_seed_is_taken(lowrank, library, matrix):
 
 @pytest.mark.parametrize("count", ["0", "-2", "1025", "two", "1_0"])
 def test_a_number_of_threads_that_makes_no_sense_is_refused(lowrank, matrix, count):
-    refused(lowrank("approx", matrix, "--threads", count), "threads")
+    assert "threads" in refusal(lowrank("approx", matrix, "--threads", count))
 
 
 def test_threads_default_to_the_cores_we_may_run_on(lowrank, library, matrix):
@@ -93,11 +85,13 @@ def test_options_of_a_method_reach_it(lowrank, library, matrix):
 
 
 def test_an_option_of_another_method_is_refused_with_its_owner(lowrank, matrix):
-    refused(lowrank("approx", matrix, "--axis", "rows"), "--axis", "method id")
+    said = refusal(lowrank("approx", matrix, "--axis", "rows"))
+    assert "--axis" in said and "method id" in said
 
 
 def test_a_value_out_of_an_options_range_is_refused(lowrank, matrix):
-    refused(lowrank("approx", matrix, "--max-passes", "1"), "--max-passes", "at least 2")
+    said = refusal(lowrank("approx", matrix, "--max-passes", "1"))
+    assert "--max-passes" in said and "at least 2" in said
 
 
 @pytest.mark.parametrize("verb", [["approx", "--help"], ["product", "-h"]])
@@ -111,35 +105,35 @@ def test_help_has_the_panels_and_the_options_read_from_the_dataclasses(lowrank, 
 
 
 def test_a_mistyped_command_is_answered_with_the_right_one(lowrank):
-    refused(lowrank("aprox", "A.npy"), "did you mean approx?")
+    assert "did you mean approx?" in refusal(lowrank("aprox", "A.npy"))
 
 
 def test_a_mistyped_method_is_answered_with_the_right_one(lowrank, matrix):
-    refused(lowrank("approx", matrix, "--method", "svdd"), "did you mean svd?")
+    assert "did you mean svd?" in refusal(lowrank("approx", matrix, "--method", "svdd"))
 
 
 def test_a_mistyped_option_is_answered_with_the_right_one(lowrank, matrix):
-    refused(lowrank("approx", matrix, "--rnak", "3"), "did you mean --rank?")
+    assert "did you mean --rank?" in refusal(lowrank("approx", matrix, "--rnak", "3"))
 
 
 @pytest.mark.parametrize("argv", [[], ["approx"], ["plan", "a", "b"], ["approx", "a", "-k"], ["list", "things"]])
 def test_a_command_line_that_is_incomplete_or_too_long_is_one_line(lowrank, argv):
-    refused(lowrank(*argv))
+    assert refusal(lowrank(*argv))
 
 
 def test_a_file_that_looks_like_an_option_is_explained(lowrank, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     standin.save_matrix(tmp_path / "-x.npy")
-    refused(lowrank("approx", "-x.npy"), "./-x.npy")
+    assert "./-x.npy" in refusal(lowrank("approx", "-x.npy"))
     assert lowrank("approx", "-k", "1", "--", "-x.npy").code == 0
 
 
 def test_a_product_method_needs_its_second_factor(lowrank, matrix):
-    refused(lowrank("approx", matrix, "--method", "cr", "-k", "2"), "--times")
+    assert "--times" in refusal(lowrank("approx", matrix, "--method", "cr", "-k", "2"))
 
 
 def test_a_second_factor_needs_a_product_method(lowrank, matrix):
-    refused(lowrank("approx", matrix, "--times", matrix), "--method cr")
+    assert "--method cr" in refusal(lowrank("approx", matrix, "--times", matrix))
 
 
 def test_product_is_short_for_approx_with_times(lowrank, library, tmp_path, matrix):
@@ -155,7 +149,7 @@ def test_product_is_short_for_approx_with_times(lowrank, library, tmp_path, matr
 
 
 def test_standard_input_is_read_only_once(lowrank):
-    refused(lowrank("product", "-", "-", "-r", "2"), "only once")
+    assert "only once" in refusal(lowrank("product", "-", "-", "-r", "2"))
 
 
 @pytest.mark.parametrize(
@@ -171,14 +165,14 @@ def test_standard_input_is_read_only_once(lowrank):
     ],
 )
 def test_an_output_that_cannot_be_is_refused_before_any_work(lowrank, library, matrix, argv, word):
-    refused(lowrank("approx", matrix, *argv), word)
+    assert word in refusal(lowrank("approx", matrix, *argv))
     assert library.jobs == []
 
 
 def test_output_equal_to_input_is_refused_before_any_work(lowrank, library, tmp_path, matrix):
     link = tmp_path / "same.npz"
     link.symlink_to(matrix)
-    refused(lowrank("approx", matrix, "-o", str(link)), "same file")
+    assert "same file" in refusal(lowrank("approx", matrix, "-o", str(link)))
     assert library.jobs == []
 
 
@@ -193,7 +187,8 @@ def test_no_clobber_keeps_the_existing_output(lowrank, library, tmp_path, matrix
     "argv", [["product", "no-X.npy", "no-Y.npy"], ["approx", "no-X.npy", "--times", "no-Y.npy", "--method", "cr"]]
 )
 def test_a_product_without_a_rank_or_tolerance_is_refused_before_its_files_are_opened(lowrank, argv):
-    refused(lowrank(*argv), "--rank", "tolerance")
+    said = refusal(lowrank(*argv))
+    assert "--rank" in said and "tolerance" in said
 
 
 def test_a_product_takes_a_tolerance(lowrank, library, matrix):
@@ -203,8 +198,9 @@ def test_a_product_takes_a_tolerance(lowrank, library, matrix):
 
 @pytest.mark.parametrize("argv", [["approx", "A.npy", "-k"], ["verify", "F.npz", "--against"]])
 def test_an_option_without_its_value_points_to_the_help_of_its_command(lowrank, argv):
-    refused(lowrank(*argv), argv[-1], f"lowrank {argv[0]} --help")
+    said = refusal(lowrank(*argv))
+    assert argv[-1] in said and f"lowrank {argv[0]} --help" in said
 
 
 def test_an_empty_output_name_is_refused(lowrank, matrix):
-    refused(lowrank("approx", matrix, "-k", "1", "-o", ""), "empty file name")
+    assert "empty file name" in refusal(lowrank("approx", matrix, "-k", "1", "-o", ""))

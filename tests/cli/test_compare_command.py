@@ -13,7 +13,7 @@ import pytest
 from lowrank_cli.reports import TABLE as FACES
 from lowrank_cli.reports import Style, render
 
-from .test_plan_command import refused
+from .conftest import refusal
 
 
 @pytest.fixture
@@ -107,8 +107,8 @@ def test_a_tolerance_that_one_structure_meets_is_exit_0(lowrank, tmp_path):
     ],
 )
 def test_requests_that_cannot_be_are_one_line(lowrank, matrix, argv, code, word):
-    refused(lowrank("compare", matrix, *argv), code, word)
+    assert word in refusal(lowrank("compare", matrix, *argv), code)
 
 
 def test_a_missing_file_is_exit_4(lowrank):
-    refused(lowrank("compare", "nothing.npy"), 4, "no such file")
+    assert "no such file" in refusal(lowrank("compare", "nothing.npy"), 4)

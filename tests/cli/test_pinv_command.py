@@ -17,6 +17,8 @@ from lowrank_cli.formats.memory import from_array
 from lowrank_cli.formats.saving import load_factors
 from lowrank_cli.reports import Style, facts, render
 
+from .conftest import refusal
+
 
 @pytest.fixture
 def files(tmp_path) -> tuple[str, str]:
@@ -34,12 +36,6 @@ def report_of(A, path="A.npy", **asked):
     options = PseudoinverseOptions(**asked)
     _, _, report = pinv(from_array(A), options, apply=None if B is None else from_array(B))
     return facts.with_run(report, input_path=path, seconds=0.5, threads=2)
-
-
-def refused(result, *words):
-    assert result.code == 2 and result.out == "" and result.err.count("\n") == 1, result
-    for word in words:
-        assert word in result.err
 
 
 # Outputs
@@ -69,7 +65,7 @@ def test_a_pseudo_inverse_of_another_matrix_does_not_hold(lowrank, files, tmp_pa
     np.save(other, np.load(files[0]).T)
     shapes = lowrank("verify", target, "--against", other)
     assert shapes.code == 8 and "12x7" in shapes.out and "7x12" in shapes.out
-    refused(lowrank("verify", target, "--against", files[0], "--sample"), "--sample")
+    assert "--sample" in refusal(lowrank("verify", target, "--against", files[0], "--sample"))
 
 
 def test_a_pipe_gets_factors_or_with_dense_or_apply_an_array(files):
@@ -177,11 +173,11 @@ def test_a_zero_matrix_is_named():
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(lowrank, files, argv, word):
-    refused(lowrank("pinv", files[0], *argv), word)
+    assert word in refusal(lowrank("pinv", files[0], *argv))
 
 
 def test_an_output_is_not_an_input_and_not_replaced_against_the_will(lowrank, files, tmp_path):
-    refused(lowrank("pinv", files[0], "-o", files[0]), "A.npy")
+    assert "A.npy" in refusal(lowrank("pinv", files[0], "-o", files[0]))
     target = tmp_path / "P.h5"
     target.write_bytes(b"kept")
     assert lowrank("pinv", files[0], "-o", str(target), "--no-clobber").code == 5

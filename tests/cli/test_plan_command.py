@@ -15,6 +15,8 @@ from lowrank_cli.cli.plan import numbers, sizes
 from lowrank_cli.errors import UsageError
 from lowrank_cli.reports import TABLE as FACES
 
+from .conftest import refusal
+
 
 @pytest.fixture
 def lowrank(command):
@@ -26,15 +28,6 @@ def lowrank(command):
 def matrix(tmp_path) -> str:
     np.save(tmp_path / "A.npy", gallery.with_spectrum(60, 40, gallery.poly(40, 2.0), seed=1)[0])
     return str(tmp_path / "A.npy")
-
-
-def refused(result, code, *words):
-    assert result.code == code, result
-    assert result.out == ""
-    lines = result.err.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("lowrank: error: "), result.err
-    for word in words:
-        assert word in lines[0]
 
 
 # Lists
@@ -116,11 +109,11 @@ def test_a_size_that_is_none_is_refused(text):
     ],
 )
 def test_a_bad_list_is_refused_before_the_matrix_is_looked_for(lowrank, flag, text):
-    refused(lowrank("plan", "no such file.npy", f"{flag}={text}"), 2, flag.replace("--tol", "--rtol"))
+    assert flag.replace("--tol", "--rtol") in refusal(lowrank("plan", "no such file.npy", f"{flag}={text}"))
 
 
 def test_a_tolerance_below_rounding_is_refused(lowrank, matrix):
-    refused(lowrank("plan", matrix, "--rtol", "1e-17"), 2, "rounding unit")
+    assert "rounding unit" in refusal(lowrank("plan", matrix, "--rtol", "1e-17"))
 
 
 # What it says
@@ -213,7 +206,7 @@ def test_a_dry_run_does_not_look_at_the_values(lowrank, tmp_path):
     A[3, 3] = np.nan
     np.save(tmp_path / "A.npy", A)
     assert lowrank("plan", str(tmp_path / "A.npy"), "--dry-run").code == 0
-    refused(lowrank("plan", str(tmp_path / "A.npy")), 4, "row 3, column 3")
+    assert "row 3, column 3" in refusal(lowrank("plan", str(tmp_path / "A.npy")), 4)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "int32", ">f8", "complex64", "bool"])
@@ -226,7 +219,8 @@ def test_a_dry_run_agrees_with_the_plan_in_every_stored_dtype(lowrank, tmp_path,
 
 
 def test_a_dry_run_cannot_answer_a_tolerance_and_says_so(lowrank, matrix):
-    refused(lowrank("plan", matrix, "--dry-run", "--rtol", "0.1"), 2, "--rtol", "--dry-run")
+    said = refusal(lowrank("plan", matrix, "--dry-run", "--rtol", "0.1"))
+    assert "--rtol" in said and "--dry-run" in said
 
 
 @pytest.fixture
@@ -241,14 +235,15 @@ def container(tmp_path) -> str:
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["plan", "dry"])
 def test_a_container_of_several_matrices_wants_a_name(lowrank, container, dry):
-    refused(lowrank("plan", container, *dry), 4, "2 matrices", f"{container}:/a/X", f"{container}:/b")
+    said = refusal(lowrank("plan", container, *dry), 4)
+    assert "2 matrices" in said and f"{container}:/a/X" in said and f"{container}:/b" in said
     for named in ([f"{container}:/a/X"], [container, "-d", "/a/X"], [container, "-d", "a/X"]):
         assert json.loads(lowrank("plan", *named, *dry, "--json").out)["input"]["shape"] == [30, 20]
     assert lowrank("plan", container, "-d", "nothing", *dry).code == 4
-    refused(lowrank("plan", f"{container}:/b", "-d", "a/X", *dry), 2, "twice")
+    assert "twice" in refusal(lowrank("plan", f"{container}:/b", "-d", "a/X", *dry))
     assert lowrank("plan", container, "-d", "note", *dry).code == 4
 
 
 def test_a_missing_file_is_exit_4(lowrank):
     for more in ([], ["--dry-run"]):
-        refused(lowrank("plan", "nothing.npy", *more), 4, "no such file")
+        assert "no such file" in refusal(lowrank("plan", "nothing.npy", *more), 4)

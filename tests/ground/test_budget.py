@@ -21,13 +21,14 @@ from lowrank_cli.options import check, described, flag, opt
 NAN, INF = math.nan, math.inf
 
 
-def refused(make, *said: str) -> None:
-    """One line, a usage error that is also a ValueError, naming what was wrong."""
+def refusal(make) -> str:
+    """The one line of a usage error that is also a ValueError."""
     with pytest.raises(UsageError) as caught:
         make()
     line = caught.value.line()
     assert caught.value.exit_code == 2 and isinstance(caught.value, ValueError)
-    assert "\n" not in line and all(word in line for word in said), line
+    assert "\n" not in line
+    return line
 
 
 @pytest.mark.parametrize("rank", [1, 7, 10**9, np.int64(3), np.int32(3)])
@@ -37,29 +38,31 @@ def test_a_rank_is_a_whole_number_of_any_kind(rank):
 
 @pytest.mark.parametrize("rank", [0, -1, -(10**9)])
 def test_a_rank_below_one_is_refused(rank):
-    refused(lambda: Budget(rank=rank), "rank", str(rank))
+    said = refusal(lambda: Budget(rank=rank))
+    assert "rank" in said and str(rank) in said
 
 
 @pytest.mark.parametrize("rank", [True, 1.5, 2.0, "3", NAN, [1], 1j])
 def test_a_rank_that_is_no_whole_number_is_refused(rank):
-    refused(lambda: Budget(rank=rank), "rank")
+    assert "rank" in refusal(lambda: Budget(rank=rank))
 
 
 @pytest.mark.parametrize("name", ["rtol", "atol"])
 @pytest.mark.parametrize("value", [0.0, -0.0, -1e-3, NAN, INF, -INF, 0, -1])
 def test_a_tolerance_that_is_no_positive_finite_number_is_refused(name, value):
-    refused(lambda: Budget(**{name: value}), f"--{name}")
+    assert f"--{name}" in refusal(lambda: Budget(**{name: value}))
 
 
 @pytest.mark.parametrize("name", ["rtol", "atol"])
 @pytest.mark.parametrize("value", ["0.1", True, 1j, [0.1]])
 def test_a_tolerance_that_is_no_number_is_refused(name, value):
-    refused(lambda: Budget(**{name: value}), f"--{name}")
+    assert f"--{name}" in refusal(lambda: Budget(**{name: value}))
 
 
 @pytest.mark.parametrize("value", [1, 1.0, 1.5, 1e300])
 def test_a_relative_tolerance_of_one_or_more_is_refused_and_an_absolute_one_taken(value):
-    refused(lambda: Budget(rtol=value), "--rtol", "below 1")
+    said = refusal(lambda: Budget(rtol=value))
+    assert "--rtol" in said and "below 1" in said
     assert Budget(atol=value).atol == value
 
 
@@ -73,7 +76,8 @@ def test_every_positive_tolerance_below_one_is_taken_as_it_is(value):
 @pytest.mark.parametrize("value", ["", "Fro", "exact ", 3])
 def test_an_unknown_norm_or_certificate_is_refused_with_the_known_ones(name, value):
     choices = described(Budget)[name][1].choices
-    refused(lambda: Budget(**{name: value}), f"--{name}", *choices)
+    said = refusal(lambda: Budget(**{name: value}))
+    assert f"--{name}" in said and all(word in said for word in choices)
 
 
 def test_with_nothing_asked_for_the_tolerance_is_one_percent():
@@ -103,7 +107,7 @@ def test_a_budget_cannot_be_changed():
     ],
 )
 def test_an_option_out_of_its_range_is_refused_by_its_flag(make, word):
-    refused(make, word)
+    assert word in refusal(make)
 
 
 def test_options_at_the_ends_of_their_ranges_are_taken():
@@ -135,7 +139,7 @@ def test_limits_are_inclusive_and_above_is_not():
     for good in (Ranged(), Ranged(whole=2), Ranged(whole=5), Ranged(above=1.0000001)):
         check(good)
     for bad in (Ranged(whole=1), Ranged(whole=6), Ranged(above=1.0), Ranged(above=NAN), Ranged(above=INF)):
-        refused(lambda bad=bad: check(bad), "--")
+        assert "--" in refusal(lambda bad=bad: check(bad))
     assert list(described(Ranged)) == ["whole", "above"]
 
 
