@@ -6,8 +6,8 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
+from . import cgroups
 from .errors import ResourceError
 
 #: What stands for no limit at all.
@@ -55,7 +55,7 @@ def shared_by(count: int) -> Iterator[None]:
 def available_memory() -> int:
     """Bytes this process may still take: the least of what the system, its cgroup, its limits and ``allow`` leave.
     Where several are at work at the same time, one's part of it."""
-    found = [value for value in (_system_memory(), _cgroup_memory(), _address_space()) if value is not None]
+    found = [value for value in (_system_memory(), cgroups.memory_left(), _address_space()) if value is not None]
     if _allowance is not None:
         found.append(_allowance - resident())
     return max(0, min(found, default=_UNLIMITED)) // _sharers
@@ -63,19 +63,12 @@ def available_memory() -> int:
 
 def resident() -> int:
     """Bytes this process has in memory; 0 where the system does not say."""
-    pages = _read("/proc/self/statm").split()
+    pages = cgroups.read("/proc/self/statm").split()
     return int(pages[1]) * os.sysconf("SC_PAGE_SIZE") if pages else 0
 
 
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError:
-        return ""
-
-
 def _system_memory() -> int | None:
-    found = re.search(r"MemAvailable:\s+(\d+) kB", _read("/proc/meminfo"))
+    found = re.search(r"MemAvailable:\s+(\d+) kB", cgroups.read("/proc/meminfo"))
     if found:
         return int(found[1]) * 1024
     try:
@@ -84,28 +77,18 @@ def _system_memory() -> int | None:
         return None
 
 
-def _cgroup_memory() -> int | None:
-    """Limit minus use; the file cache counts as use in a cgroup although it can be dropped, so it is given back."""
-    pairs = (
-        ("memory.max", "memory.current", "file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "cache"),
-    )
-    for limit_name, use_name, cache_name in pairs:
-        limit, use = _read(f"/sys/fs/cgroup/{limit_name}").strip(), _read(f"/sys/fs/cgroup/{use_name}").strip()
-        if limit.isdigit() and use.isdigit():
-            stat = _read(f"/sys/fs/cgroup/{limit_name.rpartition('memory.')[0]}memory.stat")
-            cache = re.search(rf"^{cache_name} (\d+)$", stat, re.MULTILINE)
-            return int(limit) - int(use) + (int(cache[1]) if cache else 0)
-    return None
-
-
 def _address_space() -> int | None:
+    """What the limits of this process on its address space, and on the private part of it, leave."""
     try:
         import resource
     except ImportError:
         return None
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    pages = _read("/proc/self/statm").split()
-    if limit == resource.RLIM_INFINITY or not pages:
+    pages = cgroups.read("/proc/self/statm").split()
+    if not pages:
         return None
-    return limit - int(pages[0]) * os.sysconf("SC_PAGE_SIZE")
+    left = []
+    for kind, used in ((resource.RLIMIT_AS, pages[0]), (resource.RLIMIT_DATA, pages[5])):
+        limit = resource.getrlimit(kind)[0]
+        if limit != resource.RLIM_INFINITY:
+            left.append(limit - int(used) * os.sysconf("SC_PAGE_SIZE"))
+    return min(left, default=None)

@@ -90,5 +90,7 @@ def _explained(error: Exception) -> tuple[str, int]:
     if isinstance(error, MemoryError):
         asked = f" ({error})" if str(error) else ""
         return f"not enough memory{asked}; ask for a smaller rank, or use a machine with more", int(Exit.RESOURCES)
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return "no more threads may be started; allow more processes (ulimit -u)", int(Exit.RESOURCES)
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return f"internal error: {what}; please report, rerun with --debug for the traceback", int(Exit.FAILED)

@@ -78,7 +78,9 @@ class Signals:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._handle)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        threading.Thread(target=self._watch, name="lowrank-signals", daemon=True).start()
+        # where no thread may be started a signal is acted on when a call into a library returns
+        with contextlib.suppress(RuntimeError):
+            threading.Thread(target=self._watch, name="lowrank-signals", daemon=True).start()
 
     def _handle(self, number: int, frame: Any) -> None:
         if self._first is None:

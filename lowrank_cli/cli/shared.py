@@ -109,9 +109,9 @@ def threads(values: Values) -> int:
 
 
 def available_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), MAX_THREADS)
-    return min(os.cpu_count() or 1, MAX_THREADS)
+    from ..engines.threads import available_threads
+
+    return min(available_threads(), MAX_THREADS)
 
 
 def face(values: Values) -> str:

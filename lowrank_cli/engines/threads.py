@@ -6,9 +6,10 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
 
+from .. import cgroups
 from ..errors import UsageError
 from ..options import whole
 
@@ -36,20 +37,21 @@ class SerialEngine:
 class ThreadEngine:
     """Blocks over a pool of threads. The calling thread only waits, so that it can act on signals.
 
-    The first failing block (by number, among those that ran) decides the exception.
+    The first failing block (by number, among those that ran) decides the exception. Where the system lets fewer threads
+    start, those there are do it all.
     """
 
     def __init__(self, threads: int):
         if threads < 1:
             raise UsageError(f"--threads must be at least 1, not {threads}")
         self.threads = threads
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: Executor | None = None
 
     def map(self, task: Callable[[int], T], count: int) -> list[T]:
         if count == 1 or self.threads == 1:
             return [task(i) for i in range(count)]
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="lowrank")
+            self._pool = pool(self.threads, "lowrank")
         results: list = [None] * count
         failures: dict[int, BaseException] = {}
         numbers = itertools.count()
@@ -63,8 +65,13 @@ class ThreadEngine:
                     failures[i] = failure
                     stop.set()
 
-        workers = [self._pool.submit(work) for _ in range(min(self.threads, count))]
+        workers: list[Future[None]] = []
         try:
+            for _ in range(min(self.threads, count)):
+                try:
+                    workers.append(self._pool.submit(work))
+                except RuntimeError:
+                    break
             for worker in workers:
                 worker.result()
         except BaseException:
@@ -75,12 +82,36 @@ class ThreadEngine:
         return results
 
 
-def available_threads() -> int:
-    """Cores this process may run on."""
+class _Here(Executor):
+    """Does what it is given at once, in the thread that asks."""
+
+    def submit(self, task: Callable[..., T], /, *given: Any, **more: Any) -> Future[T]:
+        done: Future[T] = Future()
+        try:
+            done.set_result(task(*given, **more))
+        except Exception as failure:
+            done.set_exception(failure)
+        return done
+
+
+def pool(threads: int, name: str) -> Executor:
+    """A pool of so many threads, or the calling thread where the system starts none (a limit on processes)."""
+    made = ThreadPoolExecutor(threads, thread_name_prefix=name)
     try:
-        return len(os.sched_getaffinity(0))
+        made.submit(int).result()
+    except RuntimeError:
+        return _Here()
+    return made
+
+
+def available_threads() -> int:
+    """Processors this process may use: those it may run on, or as many as its control groups grant the time of."""
+    try:
+        cores = len(os.sched_getaffinity(0))
     except AttributeError:
-        return os.cpu_count() or 1
+        cores = os.cpu_count() or 1
+    granted = cgroups.processors()
+    return cores if granted is None else min(cores, granted)
 
 
 def engine_for(threads: int) -> Engine:

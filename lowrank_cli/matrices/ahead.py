@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from typing import TypeVar
+
+from ..engines.threads import pool
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -15,11 +17,11 @@ class Ahead:
     used. Slots 0 and 1 take turns: what was prepared in one is used no longer when it comes again."""
 
     def __init__(self) -> None:
-        self._reader: ThreadPoolExecutor | None = None
+        self._reader: Executor | None = None
 
     def pieces(self, plan: Iterable[P], prepare: Callable[[P, int], T]) -> Iterator[T]:
         if self._reader is None:
-            self._reader = ThreadPoolExecutor(1, thread_name_prefix="lowrank-read")
+            self._reader = pool(1, "lowrank-read")
         waiting: Future[T] | None = None
         try:
             for number, piece in enumerate(plan):

@@ -196,7 +196,7 @@ def test_what_does_not_fit_beside_others_is_tried_again_alone(lowrank, library, 
 
 def test_jobs_share_what_memory_there_is(monkeypatch):
     monkeypatch.setattr(memory, "_system_memory", lambda: 1000)
-    monkeypatch.setattr(memory, "_cgroup_memory", lambda: None)
+    monkeypatch.setattr(memory.cgroups, "memory_left", lambda: None)
     monkeypatch.setattr(memory, "_address_space", lambda: None)
     with memory.shared_by(4):
         assert memory.available_memory() == 250
