@@ -171,16 +171,17 @@ class Folder:
             raise InputError(f"cannot be read ({error.strerror or error})", where=self.path) from error
         try:
             about = json.loads(text)
-        except (ValueError, RecursionError):
-            about = None
+            digest = _digest({name: value for name, value in about.items() if name != "digest"})
+        except (ValueError, RecursionError, AttributeError):
+            about = digest = None
         schema = about.get("schema") if isinstance(about, dict) else None
         if isinstance(schema, str) and schema.startswith(FAMILY) and schema != SCHEMA:
             raise InputError(
-                f"is a checkpoint of the layout {schema!r}, which this version cannot read",
+                f"is a checkpoint of the layout {schema[:60]!r}, which this version cannot read",
                 where=self.path,
                 hint="finish the run with the version that began it, or remove the directory to start over",
             )
-        if isinstance(about, dict) and about.pop("digest", None) == _digest(about):
+        if isinstance(about, dict) and about.pop("digest", None) == digest:
             return about
         self.damaged = True
         return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,9 @@ def parse(text: bytes, path: str) -> Any:
     if len(text) > SIZE_CAP:
         raise DamagedError(f"the metadata take {len(text)} bytes, more than {SIZE_CAP}", where=path, hint=_DAMAGED)
     try:
-        value = json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(
+            text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+        )
     except (ValueError, RecursionError) as err:
         raise DamagedError(f"the metadata are not JSON ({_brief(err)})", where=path, hint=_DAMAGED) from None
     if _depth(value) > DEPTH_CAP:
@@ -97,7 +100,9 @@ def check(meta: Any, path: str) -> None:
     schema = meta["schema"]
     if schema != SCHEMA and schema.startswith(FAMILY):
         raise InputError(
-            f"holds factors of the layout {schema!r}, which this version cannot read", where=path, hint="update lowrank"
+            f"holds factors of the layout {schema[:60]!r}, which this version cannot read",
+            where=path,
+            hint="update lowrank",
         )
     if schema != SCHEMA or sorted(meta) != sorted(FIELDS):
         raise DamagedError("the metadata are not those of factors", where=path, hint=_DAMAGED)
@@ -176,8 +181,13 @@ def _sha256(text: bytes) -> str:
 
 
 def _depth(value: Any) -> int:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    return 1 + max(map(_depth, inner), default=0)
+    """Levels of a value; counted without recursion, of which JSON may need more than there is."""
+    level, depth = [value], 0
+    while level:
+        held = [one for one in level if isinstance(one, (dict, list, tuple))]
+        level = [one for many in held for one in (many.values() if isinstance(many, dict) else many)]
+        depth += 1
+    return depth
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -188,7 +198,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name[:20]} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_constant(text)
 
 
 def _brief(err: BaseException) -> str:

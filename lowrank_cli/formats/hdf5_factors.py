@@ -193,13 +193,17 @@ def _datasets(file: h5py.File, path: str) -> dict[str, h5py.Dataset]:
     if len(file) > DATASET_CAP:
         raise DamagedError(f"holds {len(file)} objects, more than {DATASET_CAP}", where=path, hint=_DAMAGED)
     size = os.stat(path).st_size
-    found = {}
+    found, left = {}, size
     for name in file:
         if not factor_meta.NAME.fullmatch(name) or type(file.get(name, getlink=True)) is not h5py.HardLink:
             raise InputError(f"holds {name!r}, which is none of a factor file's arrays", where=path)
         dataset = file.get(name)
         if not isinstance(dataset, h5py.Dataset) or not _is_plain(dataset, size):
             raise InputError(f"{name!r} is not a contiguous array of numbers inside the file", where=path)
+        left -= dataset.id.get_storage_size()
+        if left < 0:
+            # a thousand arrays that share their bytes would take a thousand times the memory
+            raise DamagedError("its arrays are larger than the file", where=path, hint=_DAMAGED)
         found[name] = dataset
     return found
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 STRIP = 32 * 2**20
 #: A dataset larger than this of which next to nothing is stored is taken for a mistake or an attack.
 SUSPICIOUS = 2**30
+#: Chunks read again, one at a time, to name the one that is damaged; a strip may be millions.
+_CHUNKS_TRIED = 10_000
 #: gzip cannot expand by more than about 1032
 MAX_EXPANSION = 1100
 
@@ -232,11 +234,12 @@ def _unreadable(dataset: Any, start: int, stop: int, error: Exception, where: st
 
 
 def _bad_chunk(dataset: Any, start: int, stop: int) -> tuple[int, ...] | None:
-    """Index of the first chunk in rows start to stop that cannot be read; costs the strip once more."""
+    """Index of the first chunk in rows start to stop that cannot be read, if it is one of the first; costs the strip
+    once more."""
     steps = dataset.chunks
     ranges = [range(start // steps[0], -(-stop // steps[0]))]
     ranges += [range(-(-size // step)) for size, step in zip(dataset.shape[1:], steps[1:], strict=True)]
-    for index in itertools.product(*ranges):
+    for index in itertools.islice(itertools.product(*ranges), _CHUNKS_TRIED):
         where = tuple(slice(i * step, (i + 1) * step) for i, step in zip(index, steps, strict=True))
         try:
             dataset[where]

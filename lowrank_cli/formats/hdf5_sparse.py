@@ -123,6 +123,7 @@ def load_group(group: Any, where: str) -> tuple[Any, tuple[str, ...]]:
     """
     about = describe(group, where)
     require_room(about.nnz, about.shape, where)
+    require_memory(about.bytes, where, "the sparse matrix")
     with guarded(where, "the sparse group cannot be read"):
         parts = _parts(group)
         conversion = _conversion(about, parts)

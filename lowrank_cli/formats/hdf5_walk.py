@@ -15,6 +15,8 @@ from ..errors import InputError, LowrankError, ResourceError
 
 MAX_OBJECTS = 1000
 MAX_DEPTH = 32
+#: Bytes of a path; a name may have 64 KiB, and a thousand paths are kept.
+MAX_PATH = 1 << 14
 MAX_SOFT_LINKS = 32
 
 #: what h5py raises on a damaged or surprising file
@@ -144,8 +146,8 @@ def wrap(oid: Any) -> Any:
 def walk(file: Any, closed: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
     """(path, group or dataset) of what hard links reach, each object once, parents first, in the order of names.
 
-    At most MAX_OBJECTS objects and MAX_DEPTH levels; what cannot be opened is left out. A group for which ``closed``
-    is true is given, and not entered.
+    At most MAX_OBJECTS objects and MAX_DEPTH levels; what cannot be opened, or has a path of more than MAX_PATH bytes,
+    is left out. A group for which ``closed`` is true is given, and not entered.
     """
     import h5py
 
@@ -160,6 +162,8 @@ def walk(file: Any, closed: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
             continue
         children = []
         for raw in hard_links(obj):
+            if len(path) + len(raw) > MAX_PATH:
+                continue
             try:
                 child = wrap(h5py.h5o.open(obj.id, raw))
                 address = None if child is None else _address(child)
@@ -169,7 +173,8 @@ def walk(file: Any, closed: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
                 continue
             seen.add(address)
             children.append((f"{path}/{name_of(raw)}", child, depth + 1))
-        stack += children[::-1]
+        # what lies deeper in the stack is never reached
+        stack = [*stack, *children[::-1]][-MAX_OBJECTS:]
 
 
 def _address(obj: Any) -> tuple[int, int]:

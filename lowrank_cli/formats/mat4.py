@@ -16,7 +16,7 @@ from .mat_variables import Values, Variable, checked_count, halves, unreadable
 from .sparse_parts import require_room, triplets
 from .working import allocate, matrix_shape
 
-MAX_VARIABLES = 1000
+MAX_VARIABLES = 10_000
 _NAME = re.compile(rb"[A-Za-z]\w{0,62}\0", re.ASCII)
 _TYPES = ("f8", "f4", "i4", "i2", "u2", "u1")
 _FULL, _TEXT, _SPARSE = 0, 1, 2
@@ -46,7 +46,10 @@ def _header(raw: bytes) -> tuple[str, int, int, int, bool, int] | None:
 def variables(file: BinaryIO, size: int, where: str) -> Iterator[Variable]:
     """The variables of the file in order. Each can be read until the next is asked for."""
     cursor, count = Cursor(file, size, where), 0
-    while cursor.left and count < MAX_VARIABLES:
+    while cursor.left:
+        if count == MAX_VARIABLES:
+            what = f"holds more than {MAX_VARIABLES} variables"
+            raise InputError(what, where=where, hint="save the one that is meant alone")
         raw = cursor.read(20)
         header = _header(raw)
         if header is None:
@@ -93,7 +96,7 @@ def _sparse(part: Cursor, name: str, stored: np.dtype, shape: tuple[int, int]) -
     count, width = shape
     if width not in (3, 4) or count < 1:
         return unreadable(name, shape, "sparse", f"is a sparse matrix of {count} x {width} values, which is none")
-    table = np.empty((count, width), order="F")
+    table = allocate((count, width), np.dtype("f8"), True, part.where)
     fill(part, stored, table.T.reshape(-1))
     last = table[-1, :2]
     if not (np.isfinite(last).all() and (last >= 0).all() and (last % 1 == 0).all() and (last < 2**31).all()):

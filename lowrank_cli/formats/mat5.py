@@ -16,7 +16,9 @@ from .mat_variables import Values, Variable, checked_count, halves, unreadable
 from .sparse_parts import compressed, require_room
 from .working import allocate, matrix_shape
 
-MAX_DEPTH, MAX_VARIABLES, MAX_DIMS = 8, 1000, 64
+MAX_DEPTH, MAX_DIMS = 8, 64
+#: Variables and fields of structs, all together, and bytes of a field's name: MATLAB's are of 63 letters.
+MAX_VARIABLES, MAX_NAME = 10_000, 256
 _INT32, _UINT32, _MATRIX, _COMPRESSED = 5, 6, 14, 15
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
@@ -27,11 +29,19 @@ _COMPLEX, _LOGICAL = 0x0800, 0x0200
 
 def variables(file: BinaryIO, size: int, where: str) -> Iterator[Variable]:
     """The variables of the file in order, structs field by field. Each can be read until the next is asked for."""
+    for count, variable in enumerate(_variables(file, size, where)):
+        if count == MAX_VARIABLES:
+            what = f"holds more than {MAX_VARIABLES} variables and fields"
+            raise InputError(what, where=where, hint="save the one that is meant alone")
+        yield variable
+
+
+def _variables(file: BinaryIO, size: int, where: str) -> Iterator[Variable]:
     header = file.read(128)
     if len(header) < 128 or header[126:128] not in (b"IM", b"MI"):
         raise InputError("not a MATLAB file (its header says no byte order)", where=where)
     order = "<" if header[126:128] == b"IM" else ">"
-    cursor, count = Cursor(file, size - 128, where), 0
+    cursor = Cursor(file, size - 128, where)
     while cursor.left:
         kind, length, _ = tag(cursor, order)
         element = cursor.sub(length)
@@ -44,9 +54,6 @@ def variables(file: BinaryIO, size: int, where: str) -> Iterator[Variable]:
         else:
             yield from _matrix(element, kind, order, None, 0)
         element.finish()
-        count += 1
-        if count >= MAX_VARIABLES:
-            return
 
 
 def tag(cursor: Cursor, order: str) -> tuple[int, int, bytes]:
@@ -142,12 +149,12 @@ def _struct(
     _, raw = whole(cursor, order, 4)
     width = int.from_bytes(raw, "little" if order == "<" else "big")
     _, raw = whole(cursor, order, 1 << 20)
-    if len(raw) and (not 0 < width <= len(raw) or len(raw) % width):
+    if len(raw) and (not 0 < width <= min(len(raw), MAX_NAME) or len(raw) % width):
         cursor.refuse(f"field names of {len(raw)} bytes in pieces of {width}")
     names = [raw[at : at + width].split(b"\0")[0].decode("utf-8", "replace") for at in range(0, len(raw), width or 1)]
     if not names:
         yield unreadable(path, shape, "struct", "is a struct without fields")
-    for name in names[:MAX_VARIABLES]:
+    for name in names:
         kind, part, padding = _element(cursor, order)
         yield from _matrix(part, kind, order, f"{path}.{name}", depth + 1)
         part.finish()

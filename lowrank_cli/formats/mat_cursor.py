@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from ..errors import InputError
 from ..lazy import np
-from .working import Conversion
+from .working import Conversion, require_memory
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -125,6 +125,11 @@ def fill(cursor: Cursor, stored: np.dtype, out: npt.NDArray) -> Conversion:
 
 
 def integers(cursor: Cursor, stored: np.dtype, count: int) -> npt.NDArray:
-    """``count`` whole numbers in native byte order."""
-    raw: Any = np.frombuffer(cursor.read(count * stored.itemsize), stored)
-    return raw.astype(stored.newbyteorder("="))
+    """``count`` whole numbers in native byte order. ResourceError when they do not fit in memory: packed ones are many
+    more than the bytes of the file."""
+    require_memory(count * stored.itemsize, cursor.where, f"a list of {count} indices")
+    out, step = np.empty(count, stored.newbyteorder("=")), PIECE // stored.itemsize
+    for start in range(0, count, step):
+        piece = out[start : start + step]
+        piece[...] = np.frombuffer(cursor.read(piece.nbytes), stored)
+    return out

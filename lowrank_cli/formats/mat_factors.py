@@ -80,7 +80,7 @@ def holds(path: str) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[tuple[Any, list[str], Iterator[_Variable]]]:
+def _opened(path: str) -> Iterator[tuple[Any, frozenset[str], Iterator[_Variable]]]:
     with factor_meta.whole(path), open(path, "rb") as file:
         variables = _variables(file, path)
         first = next(variables, None)
@@ -88,14 +88,15 @@ def _opened(path: str) -> Iterator[tuple[Any, list[str], Iterator[_Variable]]]:
             raise InputError("holds no factors written by lowrank", where=path, hint="its first variable says so")
         meta = factor_meta.parse(first.read(), path)
         vectors = meta.pop(VECTORS, None) if isinstance(meta, dict) else None
-        yield meta, vectors if isinstance(vectors, list) else [], variables
+        names = vectors if isinstance(vectors, list) else []
+        yield meta, frozenset(name for name in names if isinstance(name, str)), variables
 
 
 def _is_meta(one: _Variable) -> bool:
     return one.name == META and one.dtype is None
 
 
-def _shape(one: _Variable, vectors: list[str]) -> tuple[int, ...]:
+def _shape(one: _Variable, vectors: frozenset[str]) -> tuple[int, ...]:
     return one.shape[:1] if one.name in vectors and one.shape[1:] == (1,) else one.shape
 
 

@@ -8,8 +8,8 @@ from typing import BinaryIO, NoReturn
 
 from ..errors import InputError
 
-#: Bytes read, and expanded, at a time.
-CHUNK = 1 << 21
+#: Bytes read, and expanded, at a time; of packed ones so many are handed on: each end of a member copies the others.
+CHUNK, PACKED = 1 << 21, 1 << 16
 #: Longest line. The format allows 1024 characters; one line as long as the file would have to be held whole.
 LINE_CAP = 1 << 16
 #: Most bytes of banner, comments and size line.
@@ -48,9 +48,25 @@ class Lines:
             yield block
             block = self._read()
 
-    def _gunzip(self, data: bytes) -> Iterator[bytes]:
+    def _gunzip(self, first: bytes) -> Iterator[bytes]:
+        """Expanded bytes of all members, about CHUNK at a time."""
+        held: list[bytes] = []
+        length = 0
+        for block in self._members(first):
+            # a member may be one byte: what is given on is worth looking at
+            held.append(block)
+            length += len(block)
+            if length >= PACKED:
+                yield b"".join(held)
+                held, length = [], 0
+        if held:
+            yield b"".join(held)
+
+    def _members(self, first: bytes) -> Iterator[bytes]:
         """Expanded bytes of all members, at most CHUNK at a time."""
         damaged = "fetch or compress the file again"
+        packed = (block[at : at + PACKED] for block in self._plain(first) for at in range(0, len(block), PACKED))
+        data = next(packed, b"")
         while data:
             if not data.startswith(GZIP[: len(data)]):
                 self._refuse("there are bytes after the end of the gzip data", damaged)
@@ -64,12 +80,12 @@ class Lines:
                     yield block
                 data = member.unconsumed_tail
                 if not member.eof and not data and len(block) < CHUNK:
-                    data = self._read()
+                    data = next(packed, b"")
                     if not data:
                         self._refuse("the gzip data end too early", damaged)
             data = member.unused_data
             if len(data) < len(GZIP):
-                data += self._read()
+                data += next(packed, b"")
 
     def next_line(self) -> bytes | None:
         """The next line of the header without its line end, or None at the end of the file."""

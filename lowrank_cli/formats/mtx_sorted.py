@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..errors import InputError, OutputError
 from ..lazy import np
 from . import atomic, mtx, mtx_entries, sparse_writer
 from .mtx_header import Header, check_promise, read_header
@@ -134,7 +134,10 @@ class _Sorter:
         records = np.empty(end - start, self.record)
         view, done = records.view(np.uint8).data, 0
         while done < len(view):
-            done += os.preadv(descriptor, [view[done:]], start * self.record.itemsize + done)
+            came = os.preadv(descriptor, [view[done:]], start * self.record.itemsize + done)
+            if not came:
+                raise OutputError("the scratch file became shorter", where=self.target)
+            done += came
         place = records["row"] - first, np.ascontiguousarray(records["col"])
         values = np.ascontiguousarray(records["value"])
         made = csr_array(coo_array((values, place), shape=(last - first, self.header.cols)))

@@ -25,6 +25,8 @@ _TABLES = (".csv", ".tsv", ".tab", ".txt")
 _KINDS = {b"P1": "a bitmap", b"P4": "a bitmap", b"P7": "a PAM image"}
 #: Longest header, comments counted, and most bytes of a value in text with the space before it.
 _HEADER_CAP, _DIGITS = 1 << 16, 32
+#: Bytes of memory that a number in text takes: as a token, in the list of them, and as an int64 beside its last form.
+_TOKEN = 80
 
 
 class _Header:
@@ -107,7 +109,9 @@ def load_stream(source: Any, where: str, item: str | None = None) -> Loaded:
     header = _Header(file, where)
     shape = matrix_shape(header.shape, where)
     at = _channel(header, item)
-    require_memory(header.count * (8 + header.stored.itemsize), where, "the image")
+    # a number in text is a Python object for a while
+    each = _TOKEN if header.text else header.stored.itemsize
+    require_memory(header.count * (8 + each), where, "the image")
     values = _text_values(file, header) if header.text else _binary_values(file, header)
     if values.size and int(values.max()) > header.top:
         first = int(np.argmax(values > header.top))

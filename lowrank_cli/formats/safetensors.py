@@ -167,7 +167,7 @@ def _tensor(name: str, told: Any, base: int, path: str) -> Tensor:
     try:
         kind, shape, (start, stop) = told["dtype"], told["shape"], told["data_offsets"]
         sane = isinstance(kind, str) and isinstance(shape, list) and len(shape) <= 64
-        sane = sane and all(type(number) is int and number >= 0 for number in (*shape, start, stop))
+        sane = sane and all(type(number) is int and 0 <= number < 2**63 for number in (*shape, start, stop))
     except (KeyError, TypeError, ValueError):
         sane = False
     if not sane:

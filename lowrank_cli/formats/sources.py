@@ -13,8 +13,8 @@ from ..errors import InputError
 #: Bytes looked at before a reader is chosen.
 HEAD = 512
 GZIP, BZIP2 = b"\x1f\x8b", b"BZh"
-#: Packed bytes read, and expanded bytes held, at a time.
-PIECE = 1 << 20
+#: Packed bytes read, and expanded bytes held, at a time. Few packed ones: each end of a member copies the others.
+PACKED, PIECE = 1 << 16, 1 << 20
 #: No deflate stream expands more than this; bzip2 can, and then the file is no table of numbers.
 EXPANSION, ALLOWANCE = 1032, 64 << 20
 _DAMAGED = "fetch or compress the file again"
@@ -138,7 +138,7 @@ class _Expanded(io.RawIOBase):
         return piece
 
     def _pull(self) -> bool:
-        more = self._source.read(PIECE)
+        more = self._source.read(PACKED)
         self._packed += more
         self._taken += len(more)
         return bool(more)

@@ -24,12 +24,15 @@ _CORNERS = frozenset((b"rownames", b"row.names", b"row_names", b"unnamed: 0"))
 _DELIMITERS = (b"\t", b";", b",")
 _KINDS = {b"\t": "tab-separated", b";": "semicolon-separated", b",": "comma-separated", None: "space-separated"}
 
+#: A field in quotes up to the one that closes it; two together stand for one.
+_OPENED = rb'"[^"]*+(?:""[^"]*+)*+'
 #: A field of a line with quotes: in quotes (1) or without any (2), then the delimiter (3) or the end of the line.
-#: Each can match in one way only, so that no line costs more than its length.
+#: Nothing that has matched is given back, so that no line costs more than its length.
 _QUOTED_FIELDS: dict[bytes | None, re.Pattern[bytes]] = {
-    mark: re.compile(rb' *(?:("(?:[^"]|"")*)" *|([^"' + mark + rb"]*))(" + mark + rb"|$)") for mark in _DELIMITERS
+    mark: re.compile(rb" *+(?:(" + _OPENED + rb')" *+|([^"' + mark + rb"]*+))(" + mark + rb"|$)")
+    for mark in _DELIMITERS
 }
-_QUOTED_FIELDS[None] = re.compile(rb'(?:("(?:[^"]|"")*)"|([^" \t]+))([ \t]+|$)')
+_QUOTED_FIELDS[None] = re.compile(rb"(?:(" + _OPENED + rb')"|([^" \t]++))([ \t]++|$)')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +155,7 @@ def _is_corner(field: bytes) -> bool:
 
 def _delimiter(lines: list[bytes]) -> bytes | None:
     """The first of tab, semicolon and comma that the last of these lines (numbers, if any are) has; else spaces."""
-    unquoted = re.sub(rb'"(?:[^"]|"")*"', b'""', lines[-1])
+    unquoted = re.sub(_OPENED + rb'"', b'""', lines[-1])
     return next((mark for mark in _DELIMITERS if mark in unquoted), None)
 
 

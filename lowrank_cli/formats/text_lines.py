@@ -24,7 +24,8 @@ class TextLines:
         self.where = where
         self.number = 0
         self._source = source
-        self._tail = b""
+        #: What was read and not given away, from _at on.
+        self._tail, self._at = b"", 0
         self._tail = self._read().removeprefix(BOM)
 
     def _read(self) -> bytes:
@@ -52,17 +53,16 @@ class TextLines:
         return found
 
     def _next(self) -> bytes | None:
-        end = self._tail.find(b"\n")
-        while end < 0:
-            block = self._read()
-            if not block:
-                break
-            self._hold(block)
+        end = self._tail.find(b"\n", self._at)
+        if end < 0:
+            self._hold()
             end = self._tail.find(b"\n")
         if end < 0 and not self._tail:
             return None
-        line = self._tail if end < 0 else self._tail[:end]
-        self._tail = b"" if end < 0 else self._tail[end + 1 :]
+        stop = len(self._tail) if end < 0 else end
+        line = self._tail[self._at : stop]
+        # nothing is moved: there may be a million comments in front
+        self._at = min(stop + 1, len(self._tail))
         self.number += 1
         return line.removesuffix(b"\r")
 
@@ -82,22 +82,32 @@ class TextLines:
 
     def _blocks(self) -> Iterator[list[bytes]]:
         while True:
-            cut = self._tail.rfind(b"\n") + 1
+            cut = self._tail.rfind(b"\n", self._at) + 1
             if cut:
-                yield self._tail[:cut].replace(b"\r\n", b"\n").split(b"\n")[:-1]
-                self._tail = self._tail[cut:]
-            block = self._read()
-            if not block:
+                lines = self._tail[self._at : cut].replace(b"\r\n", b"\n").split(b"\n")[:-1]
+                self._at = cut
+                yield lines
+            if not self._hold():
                 break
-            self._hold(block)
         if self._tail:
             yield [self._tail.removesuffix(b"\r")]
             self._tail = b""
 
-    def _hold(self, block: bytes) -> None:
-        self._tail += block
-        if len(self._tail) > LINE_CAP and b"\n" not in self._tail:
-            refuse(self.where, self.number + 1, f"is longer than {LINE_CAP >> 20} MiB")
+    def _hold(self) -> bool:
+        """Read on to the next line end, or the end of the input; whether anything came. Joined once, since a pipe gives
+        a long line in a thousand parts."""
+        parts = [self._tail[self._at :]]
+        length, block = len(parts[0]), b""
+        while b"\n" not in block:
+            if length > LINE_CAP:
+                refuse(self.where, self.number + 1, f"is longer than {LINE_CAP >> 20} MiB")
+            block = self._read()
+            if not block:
+                break
+            parts.append(block)
+            length += len(block)
+        self._tail, self._at = b"".join(parts), 0
+        return len(parts) > 1
 
 
 def refuse(where: str, line: int, what: str, hint: str | None = None) -> NoReturn:

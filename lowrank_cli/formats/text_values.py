@@ -50,7 +50,10 @@ class Values:
         layout, mark = self._layout, self._layout.delimiter
         labels: list[bytes] = []
         if layout.trailing:
-            lines = [line.rpartition(mark)[0] if mark else (line.rsplit(None, 1) or [b""])[0] for line in lines]
+            cut = [line.rsplit(mark, 1) for line in lines]
+            if any(len(pair) != 2 or b'"' in pair[1] or NUMBER.fullmatch(pair[1].strip()) for pair in cut):
+                return None
+            lines = [pair[0] for pair in cut]
         if layout.labels:
             pairs = [line.split(mark, 1) for line in lines]
             if any(len(pair) != 2 for pair in pairs):

@@ -22,6 +22,7 @@ from lowrank_cli.budget import Budget
 from lowrank_cli.errors import Exit, InputError, OutputError, UsageError
 from lowrank_cli.formats import atomic, checkpoint_folder, npy
 from lowrank_cli.formats.checkpoint import Checkpoint
+from lowrank_cli.formats.checkpoint_folder import Folder
 from lowrank_cli.formats.checkpoint_records import MAGIC, records, value
 from lowrank_cli.reports import facts
 
@@ -172,6 +173,18 @@ def test_h05_a_description_that_is_damaged_starts_over_with_a_warning(work):
     said = []
     assert work.finished(warn=said.append) == work.run()
     assert said == [f"{work.folder / 'kept'}: the checkpoint is damaged; the run starts from the beginning"]
+
+
+def test_h05_a_description_nested_to_any_depth_is_damaged_and_no_error(work):
+    # there is a depth that JSON reads and does not write again
+    for depth in range(500, 1000):
+        put(
+            work.folder / "kept",
+            {"about.json": b'{"schema":"lowrank.checkpoint/1","a":' + b"[" * depth + b"]" * depth + b"}"},
+        )
+        kept = Folder(str(work.folder / "kept"))
+        kept.close()
+        assert kept.damaged and kept.about is None
 
 
 def test_h06_a_checkpoint_of_a_later_layout_is_refused(work):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pyarrow as pa
@@ -148,6 +149,11 @@ def test_an_array_of_a_zarr_group_is_named_or_the_only_matrix(tmp_path):
     assert "1-D" in refusal(f"{tmp_path}/g.zarr:v")
 
 
+def nested(levels: int) -> dict:
+    inside = [] if levels == 1 else [nested(levels - 1)]
+    return {"name": "sharding_indexed", "configuration": {"codecs": inside}}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -156,6 +162,14 @@ def test_an_array_of_a_zarr_group_is_named_or_the_only_matrix(tmp_path):
         ({"shape": [2**60, 2]}, "too large"),
         ({"chunks": [2**40, 2**20]}, "memory"),
         ({"shape": "many"}, "damaged"),
+        ({"shape": [math.inf, 2]}, "damaged"),
+        ({"shape": [-3, 2]}, "damaged"),
+        ({"shape": [1.5, 2]}, "damaged"),
+        ({"shape": [2**40] * 9999}, "damaged"),
+        ({"chunks": [2]}, "damaged"),
+        ({"dtype": "(" * 9999}, "no numbers"),
+        ({"dtype": "f8," * 9999}, "no numbers"),
+        ({"filters": [nested(150)]}, "damaged"),
     ],
 )
 def test_a_hostile_zarr_array_is_refused_before_zarr_reads_it(change, words, tmp_path, monkeypatch):

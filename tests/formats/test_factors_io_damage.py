@@ -231,6 +231,30 @@ def test_h5_links_and_storage_outside_the_file_are_refused(tmp_path):
             saving.load_factors(str(path))
 
 
+def test_h5_arrays_that_share_their_bytes_are_refused_before_memory_is_taken(tmp_path):
+    import h5py
+
+    path = tmp_path / "f.h5"
+    flat = factor_meta.flatten(svd().arrays()) | {"U": np.ones((100, 100))}
+    path.write_bytes(b"".join(hdf5_factors.encode(factor_meta.describe("svd", "", {}, flat), flat)))
+    with h5py.File(path, "a") as file:
+        file["W"] = file["U"]
+    with pytest.raises(InputError, match="its arrays are larger than the file"):
+        saving.load_factors(str(path))
+
+
+@pytest.mark.parametrize("depth", [17, 300, 700, 900, 990])
+def test_metadata_nested_to_any_depth_are_refused(depth):
+    with pytest.raises(InputError, match=r"nested deeper than 16|are not JSON"):
+        factor_meta.parse(b"[" * depth + b"]" * depth, "f")
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "Infinity", "NaN", "1" * 5000])
+def test_a_number_that_json_cannot_write_again_is_refused(number):
+    with pytest.raises(InputError, match="are not JSON"):
+        factor_meta.parse(b'{"schema": "lowrank.factors/1", "report": {"x": %s}}' % number.encode(), "f")
+
+
 def test_an_ordinary_h5_and_an_ordinary_npz_hold_no_factors(tmp_path):
     import h5py
 

@@ -192,6 +192,17 @@ def test_c20_listing_ends_on_cycles_depth_and_number(path):
     assert hdf5.load(path, "/".join(f"g{level}" for level in range(hdf5_walk.MAX_DEPTH + 10)) + "/deep").shape == (2, 2)
 
 
+def test_c20_paths_of_any_length_are_not_kept(path):
+    with h5py.File(path, "w") as file:
+        group = file
+        for level in range(3):
+            group[f"d{level}"] = np.ones((2, 2))
+            group = group.create_group(f"{level}" * (hdf5_walk.MAX_PATH // 2))
+    with h5py.File(path) as file:
+        names = [name for name, _ in hdf5_walk.walk(file, closed=lambda group: False)]
+    assert [name.rpartition("/")[2] for name in names] == ["0" * (hdf5_walk.MAX_PATH // 2), "d1", "d0"]
+
+
 def test_two_names_of_one_dataset_are_one_candidate(path):
     with h5py.File(path, "w") as file:
         file["a"] = np.ones((3, 4))

@@ -115,6 +115,18 @@ def test_a_damaged_compressed_chunk_is_one_line(path):
     assert "chunk (0, 0)" in refusal(path)
 
 
+def test_of_many_chunks_some_are_tried_for_the_one_that_is_damaged(path, monkeypatch):
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset("a", data=RNG.integers(0, 9, (64, 64)), chunks=(8, 8), compression="gzip")
+        info = dataset.id.get_chunk_info_by_coord((16, 24))
+    with open(path, "r+b") as raw:
+        raw.seek(info.byte_offset)
+        raw.write(b"\xff" * info.size)
+    assert "chunk (2, 3)" in refusal(path)
+    monkeypatch.setattr(hdf5_read, "_CHUNKS_TRIED", 19)
+    assert "in rows 0 to 63" in refusal(path)
+
+
 def test_c12_a_file_cut_anywhere_is_refused(path, tmp_path):
     with h5py.File(path, "w") as file:
         file.create_dataset("a", data=RNG.standard_normal((20, 20)), chunks=(7, 7))

@@ -12,7 +12,8 @@ import pytest
 import scipy.io
 import scipy.sparse as sp
 
-from lowrank_cli.errors import InputError
+from lowrank_cli.errors import InputError, ResourceError
+from lowrank_cli.formats import mat4, mat5, working
 from lowrank_cli.formats.opening import list_items, open_matrix
 
 A = np.random.default_rng(17).standard_normal((6, 4))
@@ -31,6 +32,33 @@ def saved(path, version: str, **arrays) -> str:
     how = {"v4": {"format": "4"}, "v6": {}, "v7": {"do_compression": True}}[version]
     scipy.io.savemat(path, arrays, **how)
     return str(path)
+
+
+def test_a_file_of_very_many_variables_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(mat4, "MAX_VARIABLES", 3)
+    monkeypatch.setattr(mat5, "MAX_VARIABLES", 3)
+    fields = {f"f{k}": A for k in range(4)}
+    for version, most, more in [("v4", dict(list(fields.items())[:3]), fields), ("v7", {"f0": A}, {"P": fields})]:
+        assert (open_matrix(saved(tmp_path / "a.mat", version, **most), "f0").array == A).all()
+        assert "more than 3 variables" in refusal(saved(tmp_path / "b.mat", version, **more))
+
+
+def test_a_field_whose_name_is_longer_than_names_are_is_refused(tmp_path):
+    path = saved(tmp_path / "a.mat", "v6", P={f"{'f' * 20}{k}": A for k in range(10, 30)})
+    content = (tmp_path / "a.mat").read_bytes()
+    width = struct.pack("<HHI", 5, 4, 23)
+    assert content.count(width) == 1
+    # twenty names become one
+    (tmp_path / "a.mat").write_bytes(content.replace(width, struct.pack("<HHI", 5, 4, 460)))
+    assert "field names of 460 bytes in pieces of 460" in refusal(path)
+
+
+@pytest.mark.parametrize(("version", "what"), [("v4", "the 8 x 3 matrix"), ("v7", "a list of 7 indices")])
+def test_the_indices_of_a_sparse_matrix_are_not_read_where_memory_is_short(tmp_path, monkeypatch, version, what):
+    path = saved(tmp_path / "a.mat", version, S=SPARSE[:, :3])
+    monkeypatch.setattr(working, "available_memory", lambda: 20)
+    with pytest.raises(ResourceError, match=what):
+        open_matrix(path)
 
 
 CLASSES = ["f8", "f4", "c16", "i2", "u1", "i4", "u2"]

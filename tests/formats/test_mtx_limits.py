@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import time
 import tracemalloc
 import zlib
 
@@ -29,6 +30,14 @@ def test_b19_gzip_data_with_a_wrong_checksum_are_refused(tmp_path):
     packed[-5] ^= 1
     packed[-8] ^= 1  # checksum
     assert "gzip data are damaged" in refusal(tmp_path, bytes(packed))
+
+
+def test_b19_very_many_members_cost_their_number_and_not_its_square(tmp_path):
+    path = tmp_path / "a.mtx.gz"
+    path.write_bytes(gzip.compress(TEXT) + gzip.compress(b"\n", mtime=0) * 100_000)
+    begun = time.process_time()
+    assert mtx.load(str(path)).item.nnz == 13
+    assert time.process_time() - begun < 5  # each by itself: ten seconds and more
 
 
 @pytest.mark.parametrize("tail", [b"\x00", b"x", b"\x1f", b"\x1f\x8b", b"\x1f\x8c\x00", b"1 1 5\n"])

@@ -7,7 +7,8 @@ import gzip
 import numpy as np
 import pytest
 
-from lowrank_cli.errors import InputError
+from lowrank_cli.errors import InputError, ResourceError
+from lowrank_cli.formats import working
 from lowrank_cli.formats.opening import list_items, open_matrix
 
 GREY = np.random.default_rng(41).integers(0, 256, (4, 5))
@@ -94,6 +95,16 @@ def test_a_wrong_image_is_refused_by_name(tmp_path, content, words):
         assert words in str(error)
     else:
         pytest.fail("it was read")
+
+
+@pytest.mark.parametrize(("content", "need"), [(binary("P5", GREY, 255), 180), (text("P2", GREY, 255), 1760)])
+def test_an_image_in_text_takes_more_memory_than_its_pixels(tmp_path, monkeypatch, content, need):
+    (tmp_path / "a.pgm").write_bytes(content)
+    monkeypatch.setattr(working, "available_memory", lambda: need - 1)
+    with pytest.raises(ResourceError, match="of memory"):
+        open_matrix(str(tmp_path / "a.pgm"))
+    monkeypatch.setattr(working, "available_memory", lambda: need)
+    assert (open_matrix(str(tmp_path / "a.pgm")).array == GREY).all()
 
 
 @pytest.mark.parametrize(("name", "content"), [("a", b"P1 P2\n1 2\n3 4\n"), ("a.csv", b"P2\n5\n4\n9\n")])

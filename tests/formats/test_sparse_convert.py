@@ -125,6 +125,19 @@ def test_text_that_changes_between_the_two_reads_is_refused(tmp_path, monkeypatc
         sparse_writer.write(mtx_sorted.rows(path, None, 0, path), str(tmp_path / "B.npz"))
 
 
+def test_a_scratch_file_that_becomes_shorter_ends_the_run(tmp_path, monkeypatch):
+    path = text(tmp_path / "A.mtx", repeats=0, entries=60)
+    ordered = mtx_sorted._Sorter._put_in_order
+
+    def cut(self, descriptor, *given):
+        os.ftruncate(descriptor, 8)
+        return ordered(self, descriptor, *given)
+
+    monkeypatch.setattr(mtx_sorted._Sorter, "_put_in_order", cut)
+    with pytest.raises(OutputError, match="scratch file became shorter"):
+        sparse_writer.write(mtx_sorted.rows(path, None, 0, path), str(tmp_path / "B.npz"))
+
+
 def test_a_file_that_does_not_fit_says_what_makes_one_that_can_be_read_in_parts(tmp_path, monkeypatch):
     path = text(tmp_path / "A.mtx")
     monkeypatch.setattr("lowrank_cli.formats.working.available_memory", lambda: 100_000)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowrank_cli.errors import InputError
-from lowrank_cli.formats import sources, text_lines, text_values
+from lowrank_cli.formats import mtx_lines, sources, text_lines, text_values
 from lowrank_cli.formats.opening import list_items, open_matrix
 from lowrank_cli.formats.text import load_stream
 from lowrank_cli.formats.text_layout import find_layout
@@ -240,6 +243,21 @@ def test_b19_packed_data_of_several_members_are_joined_and_damage_is_named(tmp_p
             open_matrix(str(path))
 
 
+@pytest.mark.parametrize("packed", [1, 2, 7])
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
+def test_b19_members_of_any_length_are_joined_wherever_they_are_cut(tmp_path, pack, packed, monkeypatch):
+    monkeypatch.setattr(sources, "PACKED", packed)
+    monkeypatch.setattr(mtx_lines, "PACKED", packed)
+    for name, text in (
+        ("a.csv", b"1,2\n3,4\n"),
+        ("a.mtx", b"%%MatrixMarket matrix array real general\n2 2\n1\n3\n2\n4\n"),
+    ):
+        members = [pack(text[at : at + 3]) + pack(b"") for at in range(0, len(text), 3)]
+        path = tmp_path / f"{name}.{'gz' if pack is gzip.compress else 'bz2'}"
+        path.write_bytes(b"".join(members))
+        assert open_matrix(str(path)).array.tolist() == [[1, 2], [3, 4]]
+
+
 def test_a_bomb_behind_bzip2_is_refused_before_it_goes_off(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "ALLOWANCE", 0)
     path = tmp_path / "a.csv.bz2"
@@ -258,6 +276,50 @@ def test_a_line_without_end_is_refused(monkeypatch):
 @pytest.mark.parametrize("delimiter", [",", "\t", " "])
 def test_a_long_line_with_quotes_costs_its_length_and_not_its_square(filling, delimiter):
     refusal(f'1{delimiter}2\n"{filling}"{delimiter}{filling}\n')
+
+
+@contextlib.contextmanager
+def within(seconds: float):
+    """Processor time, of which other work on the machine takes none: a limit between the length and its square."""
+    begun = time.process_time()
+    yield
+    assert time.process_time() - begun < seconds
+
+
+@pytest.mark.parametrize("line", ["#\n", "\n"])
+def test_lines_in_front_of_a_table_cost_their_length_and_not_its_square(line):
+    with within(5):  # squared: half a minute
+        assert read(line * 1_000_000 + "1,2\n3,4\n").shape == (2, 2)
+
+
+def test_spaces_in_front_of_a_wrong_quote_cost_their_length_and_not_its_square():
+    with within(5):  # squared: a quarter of an hour
+        assert "do not enclose" in refusal("1,2\n3," + " " * 300_000 + 'a"\n')
+
+
+def test_a_field_in_quotes_takes_a_few_times_its_length_of_memory():
+    text = b'a,b\n"' + b"x" * (1 << 20) + b'",2\n'
+    tracemalloc.start()
+    load_stream(io.BytesIO(text), "f")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 16 * len(text)
+
+
+@pytest.mark.parametrize("step", [1, 3, 1000])
+def test_a_table_is_the_same_in_whatever_parts_it_comes(step, monkeypatch):
+    text = ("# c\n\n" * 3 + "a,b,c\r\n" + "1,2,x\n3,4.5,y\r\n" * 20).encode()
+    whole = load_stream(io.BytesIO(text), "f")
+    monkeypatch.setattr(text_lines, "CHUNK", step)
+    parts = load_stream(io.BytesIO(text), "f")
+    assert (whole.array == parts.array).all() and (whole.names, whole.notes) == (parts.names, parts.notes)
+
+
+@pytest.mark.parametrize("last", ["5", '"5"', " 5 ", "4e-3"])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_number_in_a_last_column_of_text_is_refused_and_not_left_out(last, mark):
+    lines = [mark.join(("1", "2", "abc")), mark.join(("3", "4", last)), ""]
+    assert "is a number in a column of text" in refusal("\n".join(lines))
 
 
 def test_a_long_field_that_is_no_number_costs_its_length_and_not_its_square():
