@@ -4,12 +4,14 @@ The first pass sweeps the matrix, multiplies it by a wide random block, A^H (A X
 multiplies it by an orthonormal X: the Ritz vectors found so far and what the last product adds to each of them (a block
 Lanczos method that restarts with every pass: Knyazev 2001; Wu and Simon 2000). The last one is in the precision of the
 matrix and gives U = A X T and A^H U = A^H (A X) T, so the triplets follow without another. We differ in the wide blocks
-in single precision, which cost no more time than reading does, and in the error that comes for nothing from
-|A|^2 - |A^H U|^2 where rounding allows it.
+in single precision, which cost no more time than reading does, in the error that comes for nothing from
+|A|^2 - |A^H U|^2 where rounding allows it, and in two passes in place of three where the first one promises that they
+are enough, and the second one, in the precision of the matrix, confirms it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
 
 #: The least that makes sense: one pass to see where the matrix is large, one to measure it there.
 LEAST = 2
-#: Dense matrices of more bytes than this are read in few passes without being asked: three where that is good enough.
+#: Dense matrices of more bytes than this are read in few passes without being asked: two or three where that is good
+#: enough.
 LARGE = 1 << 31
 USUAL = 3
 #: Passes at most where nobody gave a number.
@@ -48,6 +51,8 @@ WIDE, SPARE = 192, 28
 REACH = 128
 #: Further passes that would take less than this share off the squared error are left out.
 _REMAINS = 8e-3
+#: The same where two passes are to be enough: what three leave where they are good.
+_NOTHING = 2e-5
 #: Entries and their squares stay within single precision between 2^-W and 2^W.
 _WINDOW = 40
 #: Rounding of a product A^H w, in units of eps |A| |w|.
@@ -92,18 +97,29 @@ def approach(
     wanted = budget.passes or MOST
     wide, kept = widths(matrix.shape, budget.rank, block)
     probed = budget.certify == "probes" or (budget.certify == "exact" and budget.passes is not None)
-    scaled, X, captured, stored = _first(matrix, wide, streams, probed, budget.passes)
+    scaled, start, stored = _first(matrix, (wide, kept), streams, probed, budget)
     target = target_square(budget, scaled, math.sqrt(scaled.squares))
     last = USUAL if budget.passes is None else wanted
-    done = _iterate(scaled, X, captured, budget, target, kept, (last, wanted), streams)
+    done = _iterate(scaled, start, budget, target, kept, (last, wanted), streams)
     return done, scaled, target, _assessor(done, scaled, budget, target, stored, streams)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Start:
+    """What the first pass found: X, an orthonormal basis of A^H (A X) for a random X, and what that X had captured of
+    the squared norm. halfway: what U^H A captures for U, a basis of A X, where another pass is going to be enough; X is
+    then the most of it that a pass in double precision multiplies. None elsewhere."""
+
+    X: numpy.ndarray
+    captured: float
+    halfway: float | None
+
+
 def _first(
-    matrix: Metered, wide: int, streams: Streams, probed: bool, passes: int | None
-) -> tuple[Scaled, numpy.ndarray, numpy.ndarray, probes.StoredProbes | None]:
-    """The pass that sweeps: the scaled matrix, an orthonormal basis of A^H (A X) for a random X, squared Ritz values
-    of X, and probes."""
+    matrix: Metered, widths: tuple[int, int], streams: Streams, probed: bool, budget: Budget
+) -> tuple[Scaled, _Start, probes.StoredProbes | None]:
+    """The pass that sweeps: the scaled matrix, where the next one starts, and probes."""
+    (wide, kept), passes = widths, budget.passes
     upright = matrix.shape[0] >= matrix.shape[1]
     name = "normal_matmat" if upright else "adjoint_normal_matmat"
     guess = _binade(matrix)
@@ -132,13 +148,38 @@ def _first(
         W, Z = tall(again).normal_matmat(X, keep=True)
         norm = math.ldexp(math.sqrt(scaled.squares), -guess)
     noise = np.full(wide, _NOISE * float(np.finfo(Z.dtype).eps) * norm)
-    own = np.linalg.eigvalsh(gram(W, matrix.engine))[::-1] if facts.squares else np.zeros(wide)
-    # on the scale of the scaled matrix, where W is not
-    own = own * (scaled.squares / (norm * norm) if norm else 0.0)
     stored = None if G is None else probes.StoredProbes(G, scale_exactly(AG[0], -scaled.exponent))
     floor = noise * np.maximum(lengths(W, matrix.engine), 1e-9 * norm)
+    own, T = np.linalg.eigh(gram(W, matrix.engine)) if facts.squares else (np.zeros(wide), np.eye(wide))
+    captured, halfway = float(np.sum(np.maximum(own[::-1][: budget.rank or kept], 0.0))), None
+    if passes is None and budget.rank is not None and not budget.has_tolerance and facts.squares:
+        halfway, C = _halfway(own, T, gram(Z, matrix.engine), budget.rank, len(X) / wide - 1, norm * norm)
+        if halfway is not None:
+            Z, floor = times(Z, C[:, : 2 * kept], matrix.engine), noise[: C[:, : 2 * kept].shape[1]]
     Q = news(np.empty((X.shape[0], 0), X.dtype), Z, floor, matrix.engine)
-    return scaled, Q, own, stored
+    # on the scale of the scaled matrix, where W is not
+    share = scaled.squares / (norm * norm) if norm else 0.0
+    return scaled, _Start(Q, captured * share, None if halfway is None else halfway * share), stored
+
+
+def _halfway(
+    own: numpy.ndarray, T: numpy.ndarray, G: numpy.ndarray, k: int, outside: float, total: float
+) -> tuple[float | None, numpy.ndarray]:
+    """(what U^H A captures in rank k, C) for U = W T own^-1/2, an orthonormal basis of W = A X, and G = Z^H Z for
+    Z = A^H W: Z C are s_i v_i of U^H A, largest first. None where another pass is not going to be enough.
+
+    A random X of l columns out of n leaves out of each singular direction (n - l) / l = outside of what it holds of it,
+    in the mean, and each half step the share t / s_i^2 of that, for t the largest square that finds no place.
+    """
+    held = own > 1e-8 * own[-1]
+    basis = T[:, held] / np.sqrt(own[held])
+    squares, P = np.linalg.eigh(basis.conj().T @ G @ basis)
+    squares, C = np.maximum(squares[::-1], 0.0), basis @ P[:, ::-1]
+    if len(squares) <= k or not squares[-1] < 0.5 * squares[k - 1]:
+        return None, C
+    found = float(np.sum(squares[:k]))
+    lost = outside * float(np.sum(squares[-1] * np.square(squares[-1] / squares[:k])))
+    return (found if lost <= _NOTHING * (total - found) and total - found > 1e-6 * total else None), C
 
 
 def _binade(matrix: Metered) -> int:
@@ -152,8 +193,7 @@ def _binade(matrix: Metered) -> int:
 
 def _iterate(
     scaled: Scaled,
-    X: numpy.ndarray,
-    first: numpy.ndarray,
+    start: _Start,
     budget: Budget,
     target: float | None,
     kept: int,
@@ -166,11 +206,11 @@ def _iterate(
     low = lowered(scaled)
     engine = scaled.matrix.engine
     rank = budget.rank or kept
-    captured = [float(np.sum(first[:rank]))]
+    captured, X, halfway = [start.captured], start.X, start.halfway
     if target is not None and target < CANCELLED * total:
         # judged by probes, whose bound is above the error
         target *= probes.chi_square_quantile(budget.failure_probability / 16, probes.COUNT) / probes.COUNT
-    final, enough = low is None, False
+    final, enough = low is None or halfway is not None, False
     while True:
         final = final or enough or ledger.passes + 1 >= last
         matrix, exponent = (scaled.matrix, 0) if final or low is None else low
@@ -182,7 +222,10 @@ def _iterate(
         values, T = np.ldexp(np.maximum(values[::-1], 0.0), 2 * exponent), T[:, ::-1]
         captured.append(float(np.sum(values[:rank])))
         wanted = rank if target is None else rank_for(target, max(0.0, total - float(values.sum())), values)
-        if target is None:
+        if halfway is not None:
+            enough = _at_once(halfway, values, T, np.ldexp(gram(H, engine), 4 * exponent), rank, total)
+            halfway = None
+        elif target is None:
             enough = _settled(captured, 64 * float(np.finfo(X.dtype).eps) * total, total)
         else:
             enough = wanted <= len(values)
@@ -218,6 +261,21 @@ def _settled(captured: list[float], noise: float, total: float) -> bool:
         return True
     ratio = gain / before if before > gain else 1.0
     return ratio < 0.5 and gain * ratio**1.5 / (1 - ratio) <= _REMAINS * (total - captured[-1])
+
+
+def _at_once(before: float, values: numpy.ndarray, T: numpy.ndarray, G: numpy.ndarray, k: int, total: float) -> bool:
+    """Whether the captured energy has converged after two passes: from what the half steps before this one, X with its
+    squared Ritz values and directions T, and the one after it, with G = H^H H, have captured."""
+    held = values > 1e-12 * values[0]
+    if np.count_nonzero(held) <= k:
+        return False
+    basis = T[:, held] / np.sqrt(values[held])
+    squares = np.linalg.eigvalsh(basis.conj().T @ G @ basis)[::-1]
+    now, after = float(np.sum(values[:k])), float(np.sum(squares[:k]))
+    # the one before is known in single precision only
+    sure = now - before > 64 * float(np.finfo(np.float32).eps) * total
+    ratio = max(float(squares[-1] / squares[k - 1]), (after - now) / (now - before) if sure else 0.0)
+    return ratio < 0.5 and (after - now) * ratio / (1 - ratio) <= _NOTHING * (total - after)
 
 
 class Reached:

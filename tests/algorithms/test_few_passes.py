@@ -156,6 +156,31 @@ def test_what_passes_cannot_hold_is_refused_by_name():
         run(B, rank=5, passes=3)
 
 
+@pytest.mark.parametrize("spectrum", ["noise", "1/j", "exponential"])
+@pytest.mark.parametrize("upright", [True, False])
+def test_a_large_matrix_is_read_twice_where_that_leaves_nothing_to_a_third_pass(monkeypatch, spectrum, upright):
+    monkeypatch.setattr(few_passes, "LARGE", A.nbytes)
+    B, s = gallery.with_spectrum(900, 520, SPECTRA[spectrum])
+    outcome, counted = run(B if upright else np.ascontiguousarray(B.T), rank=20)
+    assert len(counted.reads) == outcome.ledger.passes == 2 and outcome.certificate.kind == "exact"
+    left = B if upright else B.T
+    assert measure.residual(left, outcome.factor) <= measure.best(s, 20) * (1 + 1e-5)
+
+
+def test_a_promise_of_two_passes_that_does_not_hold_costs_one_more_and_no_accuracy(monkeypatch):
+    monkeypatch.setattr(few_passes, "LARGE", A.nbytes)
+    promised = few_passes._halfway
+
+    def rash(own, T, G, k, outside, total):
+        found, C = promised(own, T, G, k, 0.0, total)
+        return (float(np.sum(own)) if found is None else found), C
+
+    monkeypatch.setattr(few_passes, "_halfway", rash)
+    outcome, _ = run(A, rank=20)
+    assert 3 <= outcome.ledger.passes <= 4
+    assert measure.residual(A, outcome.factor) <= measure.best(SINGULAR, 20) * (1 + 1e-5)
+
+
 def test_a_large_matrix_is_read_three_times_without_being_asked(monkeypatch):
     monkeypatch.setattr(few_passes, "LARGE", A.nbytes)
     outcome, counted = run(A, rank=20)
