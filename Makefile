@@ -3,8 +3,9 @@
 PY  ?= python3
 V   := .venv
 BIN := $(V)/bin
-# pytest options: make test ARGS='-x tests/ground'
+# pytest options: make test ARGS='-x tests/ground'; ARGS='-n 8' for more workers, ARGS='-n 0' for none
 ARGS ?=
+PARALLEL := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -28,7 +29,7 @@ run: $(V)/.ok ## factor a real matrix, save the factors, print the report
 	$(BIN)/lowrank approx samples/flow_vx.npy --rtol 0.01 -o samples/out/flow_vx.h5
 
 test: lint ## style, import contract and the fast tests (LOWRANK_DATA names a folder of more real matrices)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 test-slow: $(V)/.ok ## the long sweeps
 	$(BIN)/pytest -m slow $(ARGS)
@@ -36,7 +37,7 @@ test-slow: $(V)/.ok ## the long sweeps
 test-lowest: ## the fast tests with the oldest libraries that are allowed, in .venv-lowest
 	$(PY) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install -q --disable-pip-version-check -e '.[dev]' -r .ci/lowest.txt
-	.venv-lowest/bin/python -m pytest $(ARGS)
+	.venv-lowest/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 fuzz: $(V)/.ok ## our parsers under coverage-guided fuzzing, SECONDS=20 each; needs a Python that atheris has wheels for
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[fuzz]'

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+# Before NumPy is loaded: threads of the BLAS that wait for work take the cores from the tests beside them.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import gallery
 import pytest
@@ -19,6 +23,9 @@ os.environ["NO_COLOR"] = "1"
 os.environ["COLUMNS"] = "80"
 os.environ["LC_ALL"] = "C.UTF-8"
 os.environ.pop("FORCE_COLOR", None)
+# Every process of the command, and a test starts some, would compile all of its modules again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 _QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile("dev", deadline=None, max_examples=25, suppress_health_check=_QUIET)
