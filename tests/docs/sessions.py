@@ -17,6 +17,8 @@ import termios
 from pathlib import Path
 
 _MARK = "\x1e"
+#: what a terminal shows no more once the line was written over: progress, on a machine slow enough to tell of it
+_OVERWRITTEN = re.compile(rf"[^\n{_MARK}]*\r")
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 #: how long something took, and over how many threads, is the machine's affair
 _MACHINE = re.compile(r"\b\d+(?:\.\d+)?(?:e[-+]?\d+)? ?(?:m|µ)?s\b|\b\d+ threads?\b")
@@ -88,7 +90,7 @@ def _on_a_terminal(argv: list[str], folder: Path, env: dict[str, str], timeout: 
     finally:
         os.close(ours)
     child.wait(timeout)
-    return b"".join(chunks).decode().replace("\r\n", "\n")
+    return _OVERWRITTEN.sub("", b"".join(chunks).decode().replace("\r\n", "\n"))
 
 
 def difference(shown: list[str], printed: list[str], rtol: float = 1e-3) -> str | None:

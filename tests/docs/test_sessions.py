@@ -50,3 +50,9 @@ def test_a_session_runs_in_one_shell_on_a_terminal(tmp_path):
 def test_a_session_that_ends_early_is_an_error(tmp_path):
     with pytest.raises(AssertionError, match="stopped early"):
         sessions.run(sessions.steps("$ exit 3\n$ echo never\nnever\n"), tmp_path, os.environ["PATH"])
+
+
+def test_progress_that_was_written_over_is_not_part_of_what_is_printed(tmp_path):
+    block = r"$ printf '\r1 s\r2 s\r   \r'; echo done" + "\ndone\n$ echo 10 s\n10 s\n"
+    ran = sessions.run(sessions.steps(block), tmp_path, os.environ["PATH"])
+    assert [r.printed for r in ran] == [["done"], ["10 s"]]
