@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 
@@ -19,17 +20,21 @@ from lowrank_cli.formats.saving import load_factors, save
 
 @pytest.mark.parametrize("name", CASES)
 def test_factors_there_and_back_are_the_same_file(lowrank, tmp_path, name):
-    """From each container to each other one: what convert writes is what saving there would have written."""
+    """From each container to each other one, or to the next one: a dtype more is read and written in each once.
+
+    What convert writes is what saving there would have written.
+    """
     direct = {}
     for suffix in containers(CASES[name]):
         direct[suffix] = f"{tmp_path}/direct{suffix}"
         save(CASES[name], REPORT, direct[suffix])
-    for source, path in direct.items():
-        for suffix, wanted in direct.items():
-            target = f"{tmp_path}/from{source.strip('./')}{suffix}"
-            assert lowrank("convert", path, target).code == 0
-            assert content(target) == content(wanted), (source, suffix)
-            assert_same(CASES[name], load_factors(target).factor)
+    suffixes = list(direct)
+    all_pairs, ring = itertools.product(suffixes, suffixes), zip(suffixes, suffixes[1:] + suffixes[:1], strict=True)
+    for source, suffix in all_pairs if name.endswith("-float64") else ring:
+        target = f"{tmp_path}/from{source.strip('./')}{suffix}"
+        assert lowrank("convert", direct[source], target).code == 0
+        assert content(target) == content(direct[suffix]), (source, suffix)
+        assert_same(CASES[name], load_factors(target).factor)
 
 
 @pytest.mark.parametrize("dtype", gallery.STORED_DTYPES)
