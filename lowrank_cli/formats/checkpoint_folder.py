@@ -2,13 +2,15 @@
 
 ``about.json`` says whose work it is. ``passes`` holds a record for every pass that was finished, one after another.
 ``state.0`` and ``state.1`` hold the pass under way, written in turn, so that one is whole at any time. ``lock`` is held
-by the run that uses the folder. All is written so that a kill at any moment leaves what was there (``atomic``), or a
-tail of ``passes`` that is seen to be no record.
+by the run that uses the folder, and says whether a run made the folder and so is to remove it. All is written so that a
+kill at any moment leaves what was there (``atomic``), or a tail of ``passes`` that is seen to be no record; the folder
+itself comes and goes in one step.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -19,7 +21,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import InputError, LowrankError, OutputError, UsageError
-from . import atomic
+from . import atomic, temporaries
 from .checkpoint_records import Record, Unreadable, encode, records, value
 from .os_errors import explained
 
@@ -27,6 +29,8 @@ SCHEMA, FAMILY = "lowrank.checkpoint/1", "lowrank.checkpoint/"
 _ABOUT, _PASSES, _STATES, _LOCK = "about.json", "passes", ("state.0", "state.1"), "lock"
 _OURS = re.compile(r"about\.json|passes|lock|state\.[01]|\.(about\.json|state\.[01])\.lowrank-\d+-[0-9a-f]{8}\.tmp")
 _LONGEST = 16 << 20
+#: What the lock of a folder holds that a run made.
+_MADE = b"made"
 
 
 class Folder:
@@ -39,11 +43,8 @@ class Folder:
     def __init__(self, path: str):
         self.path = path
         with explained(path):
-            try:
-                os.mkdir(path)
-                self.made = True
-            except FileExistsError:
-                self.made = False
+            if not os.path.exists(path):
+                _make(path)
             if not os.path.isdir(path):
                 raise UsageError("is a file, not a directory", where=path, hint="name a new or an empty directory")
             names = os.listdir(path)
@@ -77,7 +78,7 @@ class Folder:
         with explained(self.path):
             os.ftruncate(self._log, 0)
         self._end = 0
-        self.about = {"schema": SCHEMA, "made": self.made, **about}
+        self.about = {"schema": SCHEMA, **about}
         text = _canonical({**self.about, "digest": _digest(self.about)})
         self._commit(_ABOUT, iter([text]), len(text))
 
@@ -124,14 +125,15 @@ class Folder:
         self._generation = generation
 
     def remove(self) -> None:
-        """The work is done: nothing of the checkpoint stays, nor does the folder if we made it."""
-        made = bool((self.about or {}).get("made", self.made))
+        """The work is done: nothing of the checkpoint stays, nor does the folder if a run made it."""
         with contextlib.suppress(OSError):
-            for name in sorted(os.listdir(self.path), key=lambda name: name == _LOCK):
+            names = os.listdir(self.path)
+            if os.pread(self._lock, len(_MADE), 0) == _MADE and all(_OURS.fullmatch(name) for name in names):
+                _take_away(self.path)
+                return
+            for name in sorted(names, key=lambda name: name == _LOCK):
                 if _OURS.fullmatch(name):
                     os.unlink(os.path.join(self.path, name))
-            if made:
-                os.rmdir(self.path)
 
     def _ours(self, name: str) -> bool:
         """Whether we would have made a file of that name; a link is none, for it would be written through."""
@@ -223,6 +225,42 @@ class Folder:
         except LowrankError as error:
             what = error.what.replace("cannot be written", "the checkpoint cannot be written")
             raise OutputError(what, where=self.path, hint=error.hint) from error
+
+
+def _make(path: str) -> None:
+    """Make the folder with its lock in it, which says so, and sync its parent."""
+    with atomic.beside(path.rstrip("/")) as place:
+        temp = temporaries.Temporary(place.folder_fd, place.folder, place.name)
+        fd = temp.create_folder()
+        try:
+            lock = os.open(_LOCK, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=fd)
+            try:
+                atomic.write_all(lock, [_MADE], path)
+                os.fsync(lock)
+            finally:
+                os.close(lock)
+            atomic.sync_directory(fd)
+            os.rename(temp.name, place.name, src_dir_fd=place.folder_fd, dst_dir_fd=place.folder_fd)
+        except OSError as error:
+            # one that another run made meanwhile is as good
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        finally:
+            temp.discard()
+            os.close(fd)
+        atomic.sync_directory(place.folder_fd)
+
+
+def _take_away(path: str) -> None:
+    """Remove the folder and all in it: it loses its name in one step, so that no half of it is ever found there."""
+    with atomic.beside(path.rstrip("/")) as place:
+        temp = temporaries.Temporary(place.folder_fd, place.folder, place.name)
+        try:
+            os.close(temp.create_folder())
+            # an empty folder gives way to it
+            os.rename(place.name, temp.name, src_dir_fd=place.folder_fd, dst_dir_fd=place.folder_fd)
+        finally:
+            temp.discard()
 
 
 def _canonical(about: dict[str, Any]) -> bytes:

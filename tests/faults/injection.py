@@ -39,8 +39,8 @@ def outputs() -> dict[str, dict[str, Any]]:
 
 
 def checkpointed() -> dict[str, Any]:
-    """A job with a checkpoint, in a folder beside that of the output."""
-    command = ["approx", "in/A.npy", "-o", "out/F.npz", "--method", "cur", "--checkpoint", "kept", "-k"]
+    """A job with a checkpoint, in a folder beside the input."""
+    command = ["approx", "in/A.npy", "-o", "out/F.npz", "--method", "cur", "--checkpoint", "in/kept", "-k"]
     return {"old": [*command, "2"], "argv": [*command, "3"]}
 
 

@@ -102,6 +102,7 @@ PLAIN(mkdirat, "mkdir", -1, fd, name, (int fd, const char *name, mode_t mode), (
     }
 REMOVAL(unlink, AT_FDCWD, (const char *path), (path))
 REMOVAL(unlinkat, fd, (int fd, const char *path, int flags), (fd, path, flags))
+REMOVAL(rmdir, AT_FDCWD, (const char *path), (path))
 
 /* Linux closes the descriptor whatever close says. */
 int close(int fd)

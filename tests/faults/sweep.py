@@ -163,6 +163,9 @@ class Sweep:
         again = self.run()
         if again.code or tree(self.out) != self.new:
             self.wrong.append(f"killed at {run.struck}: the next run leaves {sorted(tree(self.out))}: {again.said}")
+        beside = sorted(path.name for path in (self.folder / "in").iterdir())
+        if beside != sorted(self.given):
+            self.wrong.append(f"killed at {run.struck}: the next run leaves {beside} in the folder of the input")
         return True
 
     def race(self, many: int, argv: list[str]) -> list[int]:

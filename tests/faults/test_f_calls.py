@@ -59,6 +59,12 @@ def test_f15_a_file_is_synced_before_it_gets_its_name_and_the_directory_after(ki
 def test_h08_killed_at_any_call_a_checkpoint_is_used_or_begun_again_and_each_record_is_synced(tmp_path):
     done = killed_with_a_checkpoint(tmp_path, 31)
     assert done["wrong"] == [] and done["kills"] >= 3
+    # the folder gets its name with its lock in it, both on the disk, and then is in its parent
+    steps = [(call, path.split("/in/")[-1]) for call, path in done["calls"] if "/in" in path and call != "close"]
+    named = steps.index(("rename", "kept"))
+    assert [call for call, _ in steps[named - 3 : named + 2]] == ["write", "fsync", "fsync", "rename", "fsync"]
+    assert [place.count("/lock") for _, place in steps[named - 3 : named]] == [1, 1, 0]
+    assert steps[named + 1][1].endswith("/in")
     calls = [(call, path.split("/kept/")[1]) for call, path in done["calls"] if "/kept/" in path]
     written = [place for place, (call, name) in enumerate(calls) if call == "write" and calls[place + 1][0] != "write"]
     assert {calls[place][1] for place in written} > {"passes"} and len(written) > 3

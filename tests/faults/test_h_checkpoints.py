@@ -311,6 +311,15 @@ def test_a_finished_run_leaves_the_directory_as_it_found_it(work):
     assert list((work.folder / "mine").iterdir()) == []
 
 
+def test_what_others_put_into_the_directory_stays(work):
+    stopped(work.folder / "kept", 2, work.run)
+    with Checkpoint(str(work.folder / "kept"), 0) as kept:
+        work.run(kept)
+        (work.folder / "kept" / "notes").write_text("kept")
+        kept.finish()
+    assert content(work.folder / "kept") == {"notes": b"kept"}
+
+
 def test_a_state_is_dropped_when_its_pass_is_finished(work):
     stopped(work.folder / "kept", 9, work.run)
     files = content(work.folder / "kept")
