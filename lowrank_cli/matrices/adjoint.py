@@ -56,6 +56,10 @@ class Adjoint:
     def whole(self) -> numpy.ndarray:
         return np.ascontiguousarray(self.inner.whole().conj().T)
 
+    def identity(self) -> tuple[Any, ...]:
+        """See ``Matrix``."""
+        return "adjoint", *self.inner.inner.identity()
+
     def scaled(self, exponent: int) -> Adjoint:
         return Adjoint(self.inner.scaled(exponent))
 

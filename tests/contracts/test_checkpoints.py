@@ -60,7 +60,7 @@ def in_a_file(tmp_path):
 
 
 #: One of each kind.
-SOME = ["svd", "id both", "cr auto", "given right", "nystrom columns"]
+SOME = ["svd", "id both", "cr auto", "given right", "nystrom columns", "fd"]
 
 
 @pytest.mark.parametrize("case", [*SOME, *(pytest.param(c, marks=pytest.mark.slow) for c in CASES if c not in SOME)])
