@@ -25,7 +25,7 @@ from . import atomic, temporaries
 from .checkpoint_records import Record, Unreadable, encode, records, value
 from .os_errors import explained
 
-SCHEMA, FAMILY = "lowrank.checkpoint/1", "lowrank.checkpoint/"
+SCHEMA, FAMILY = "lowrank.checkpoint/1", re.compile(r"lowrank\.checkpoint/[0-9]+")
 _ABOUT, _PASSES, _STATES, _LOCK = "about.json", "passes", ("state.0", "state.1"), "lock"
 _OURS = re.compile(r"about\.json|passes|lock|state\.[01]|\.(about\.json|state\.[01])\.lowrank-\d+-[0-9a-f]{8}\.tmp")
 _LONGEST = 16 << 20
@@ -177,7 +177,7 @@ class Folder:
         except (ValueError, RecursionError, AttributeError):
             about = digest = None
         schema = about.get("schema") if isinstance(about, dict) else None
-        if isinstance(schema, str) and schema.startswith(FAMILY) and schema != SCHEMA:
+        if isinstance(schema, str) and FAMILY.fullmatch(schema) and schema != SCHEMA:
             raise InputError(
                 f"is a checkpoint of the layout {schema[:60]!r}, which this version cannot read",
                 where=self.path,
