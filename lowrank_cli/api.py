@@ -80,11 +80,12 @@ def run(
         loaded = resumable(checkpoint, dataclasses.replace(job, budget=budget, options=options), loaded, engine)
     A = tiled(loaded["input"], engine) if budget.passes != 1 else passing(loaded["input"], engine, method.of_gram)
     given = {name: (one, tiled(one, engine)) for name, one in loaded.items() if name != "input"}
-    if budget.passes != 1 and not method.of_product:
-        needed = needs.check(method, A, budget, options, matrix.where)
-        A.watch.expects(needed, needs.usual_passes(method, A, budget, options))
     kept = "" if matrix.kernel is not None else matrix.item.dtype
     work = operands(method, A, {name: stored for name, (_, stored) in given.items()}, engine, shared, kept)
+    if budget.passes != 1:
+        one = work[0].inner
+        needed = needs.check(method, one, budget, options, matrix.where)
+        A.watch.expects(needed, needs.usual_passes(method, one, budget, options))
     with single_threaded(blas_pinned):
         outcome = method.run(work[0], budget, options, Streams(job.seed), *work[1:])
         first = described(matrix, A, digests)

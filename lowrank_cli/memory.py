@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -22,9 +23,12 @@ def require(need: int, what: str, hint: str) -> None:
     """Raise ResourceError when ``need`` bytes are more than ``available_memory``."""
     have = available_memory()
     if need > have:
-        raise ResourceError(
-            f"{what} needs {need / 2**30:.1f} GiB of memory, {have / 2**30:.1f} GiB are available", hint=hint
-        )
+        raise ResourceError(f"{what} needs {amount(need)} of memory, {amount(have)} are available", hint=hint)
+
+
+def amount(size: int) -> str:
+    """Bytes as messages say them: whole MiB, from 1 GiB on tenths of a GiB."""
+    return f"{math.ceil(size / 2**20)} MiB" if size < 1 << 30 else f"{size / 2**30:.1f} GiB"
 
 
 def allow(total: int | None) -> None:

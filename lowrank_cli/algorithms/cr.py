@@ -19,7 +19,7 @@ from ..matrices.product import Product
 from ..options import check, opt
 from ..streams import Streams
 from .cr_choice import Choice, Chooser, best
-from .cr_errors import Pairs
+from .cr_errors import Pairs, needs
 from .cr_schemes import TABLE
 from .method import Method
 from .outcome import Outcome, Status
@@ -244,4 +244,6 @@ METHOD = Method(
     choose="a product too dear to form, of which some pairs matter much more than others",
     of_product=True,
     companions=("times",),
+    # a tolerance may take any number of pairs: about as many as are common
+    needs=lambda product, budget, options: needs(product, budget.rank or 128),
 )

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 
 from ..factors.base import dense
 from ..lazy import np
-from ..matrices.blocks import gram, lengths
+from ..matrices.blocks import lengths
+from ..matrices.grid import TILE
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
+from .needs import read_buffers
 from .scaling import Scaled, lowered
 
 if TYPE_CHECKING:
     import numpy
+
+    from ..matrices.product import Product
 
 #: Gram matrices are formed up to this inner dimension, when they cost no more than the product.
 _GRAM_SIDE = 4096
@@ -24,6 +28,8 @@ _GRAM_FLOPS = 1 << 31
 _PROBES = 32
 #: Starting points tried to estimate the error of systematic sampling when there is no Gram matrix.
 _STARTS = 8
+#: Questions that are put together at most: one a scheme.
+_ASKED = 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,9 +82,7 @@ class Pairs:
         self._probed: numpy.ndarray | None = None
         X, Y = scaled_x.matrix, scaled_y.matrix
         (m, l), n = X.shape, Y.shape[1]
-        self.G: numpy.ndarray | None = None
-        if l <= _GRAM_SIDE and self.affordable(l**2 * (m + n)):
-            self.G = self._gram()
+        self.G: numpy.ndarray | None = self._gram() if has_gram(m, l, n) else None
         self.kind = "estimate" if self.G is None else "exact"
         self.product_square = math.nan
 
@@ -86,9 +90,9 @@ class Pairs:
         X, Y = self.X.matrix, self.Y.matrix
         kept = X.shared.get("pairs")
         if kept is None:
-            left = gram(X.whole(), X.engine)
-            right = gram(np.ascontiguousarray(Y.whole().conj().T), Y.engine)
-            X.shared["pairs"] = kept = np.ascontiguousarray((left * right.conj()).real)
+            left, right = X.pair_gram(), Y.pair_gram(transposed=True)
+            left *= right.conj()
+            X.shared["pairs"] = kept = np.ascontiguousarray(left.real)
         else:
             X.ledger.passes += 2
         return kept
@@ -96,7 +100,7 @@ class Pairs:
     def affordable(self, flops: int) -> bool:
         """Whether this much work is no more than that of the product, or next to nothing."""
         (m, l), n = self.X.matrix.shape, self.Y.matrix.shape[1]
-        return flops <= max(2 * m * n * l, _GRAM_FLOPS)
+        return affordable(m, l, n, flops)
 
     def squares(self, asked: Sequence[Weighted | Systematic]) -> dict[Weighted | Systematic, float]:
         """The answers, all from one product; with the first comes ``product_square``."""
@@ -136,6 +140,37 @@ class Pairs:
         others = np.ones(len(self.f), bool)
         others[index] = False
         return np.ascontiguousarray(rows[:, index]), rows[:, others].sum(axis=1), eps
+
+
+def affordable(m: int, l: int, n: int, flops: int) -> bool:
+    """Whether this much work is no more than that of an m x l by l x n product, or next to nothing."""
+    return flops <= max(2 * m * n * l, _GRAM_FLOPS)
+
+
+def has_gram(m: int, l: int, n: int) -> bool:
+    """Whether the Gram matrix of the pairs of such a product is formed."""
+    return l <= _GRAM_SIDE and affordable(m, l, n, l**2 * (m + n))
+
+
+def needs(product: Product, rank: int) -> dict[str, int]:
+    """Bytes by component that an approximation by so many pairs takes beyond the factors themselves."""
+    X, Y = product.X, product.Y
+    (m, l), n = X.shape, Y.shape[1]
+    itemsize, threads = product.dtype.itemsize, product.engine.threads
+    wide = max(itemsize, 16 if product.dtype.kind == "c" else 8)
+    r = min(rank, l)
+    found = {"read buffers": read_buffers(X) + read_buffers(Y), "factors": 2 * r * (m + n) * itemsize}
+    tiles = 4 * threads * TILE * TILE * itemsize
+    if has_gram(m, l, n):
+        found["Gram matrices"] = 2 * l * l * wide
+        # the parts of a sum that are held at a time, and pieces of the matrices; later tiles of the product
+        summed = (max(4, 2 * threads) + 4) * l * l * wide + threads * TILE * l * (itemsize + wide)
+        found["work"] = max(0, summed - found["factors"], tiles)
+    else:
+        # in single precision where there is one; all schemes at a time
+        found["probes"] = _PROBES * (l + (m + l) * (_ASKED + 1)) * max(4, itemsize // 2)
+        found["work"] = max(tiles, 3 * l * r * wide)
+    return found
 
 
 def _mean_over_starts(G: numpy.ndarray, pi: numpy.ndarray, order: numpy.ndarray) -> float:

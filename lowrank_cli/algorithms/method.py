@@ -24,8 +24,9 @@ class Method:
     matrix alone. whole: it works on all of the matrix in memory, dense. spectrum: its outcomes hold singular values of
     the matrix. single_pass: it can do with a ``matrices.once.Once``, when the budget allows one pass. of_gram: its
     factor stands for A^H A, not for A. narrow: its factors are those of the SVD in the type of the stored values,
-    even where that is float16 or bfloat16. cost says in words what the ledger is held to in the tests; guarantee what
-    is known of the error, choose when to take this one: they make its row in docs/methods.md.
+    even where that is float16 or bfloat16. needs(matrix, budget, options): bytes of memory by component, of a method
+    whose needs are not those of a truncated SVD. cost says in words what the ledger is held to in the tests; guarantee
+    what is known of the error, choose when to take this one: they make its row in docs/methods.md.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Method:
     single_pass: bool = False
     of_gram: bool = False
     narrow: bool = False
+    needs: Callable[[Any, Budget, Any], dict[str, int]] | None = None
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def completed(self, budget: Budget) -> Budget:

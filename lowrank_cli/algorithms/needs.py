@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..budget import Budget
 from ..errors import ResourceError
 from ..matrices.tall import SHARE
-from ..memory import available_memory, resident
+from ..memory import amount, available_memory, resident
 from . import few_passes
 from .bases import FRESH, LEAST_BLOCKS, by_gram, width
 from .svd import SVDOptions, wants_lapack
@@ -71,11 +71,11 @@ def triplets(
 def needs(method: Method, A: Matrix, budget: Budget, options: Any, have: int | None = None) -> dict[str, int]:
     """Bytes by component that a run is going to take beyond what the process holds now."""
     m, n = A.shape
+    if method.needs is not None:
+        return method.needs(A, budget, options)
     itemsize = A.dtype.itemsize
-    found: dict[str, int] = {}
-    buffers = getattr(getattr(A, "source", None), "buffers", 0)
-    if buffers:
-        found["read buffers"] = buffers
+    buffers = read_buffers(A)
+    found = {"read buffers": buffers} if buffers else {}
     dense = A.nnz is None
     if method.whole:
         return found | {"the whole matrix": (3 if buffers else 2) * m * n * itemsize}
@@ -85,6 +85,35 @@ def needs(method: Method, A: Matrix, budget: Budget, options: Any, have: int | N
         # other methods decide for themselves; what they hold at least is what they return
         return found | {"factors": min(m * n, (budget.rank or 1) * (m + n)) * itemsize}
     return found | triplets(made, A.shape, itemsize, budget.rank, A.engine.threads, have)
+
+
+def read_buffers(A: Any) -> int:
+    """Bytes of the buffers that a matrix which stays in its file is read into; 0 of one in memory."""
+    lines = getattr(A, "lines", None)
+    return lines.buffers if lines is not None else getattr(getattr(A, "source", None), "buffers", 0)
+
+
+def spectrum(A: Matrix, k: int | None, block: int, have: int) -> dict[str, int]:
+    """Bytes by component that k singular values take, None for all: of LAPACK, or of a Krylov basis of a few blocks and
+    what is compared with the matrix in the end."""
+    m, n = max(A.shape), min(A.shape)
+    itemsize = A.dtype.itemsize
+    found = {"read buffers": read_buffers(A)}
+    seen: Any = types.SimpleNamespace(shape=A.shape)
+    if k is None or wants_lapack(seen, k, SVDOptions()):
+        wide = 2 * itemsize if str(A.dtype) in ("float32", "complex64") else itemsize
+        return found | {"LAPACK": 2 * m * n * wide + 4 * n * n * wide}
+    columns = min(n, LEAST_BLOCKS * block)
+    # two tall blocks at a time beside those that are kept
+    blocks = (columns + 2 * block) * m * itemsize
+    if A.nnz is None:
+        blocks = min(blocks, 3 * (have // SHARE))
+    return found | {
+        "basis": 3 * n * columns * itemsize,
+        "tall blocks": blocks,
+        "products": max(4, 2 * A.engine.threads) * n * block * itemsize,
+        "vectors": 3 * min(n, k) * (m + n) * itemsize,
+    }
 
 
 def usual_passes(method: Method, A: Matrix, budget: Budget, options: Any) -> int | None:
@@ -102,28 +131,31 @@ def check(method: Method, A: Matrix, budget: Budget, options: Any, name: str | N
     """The components of ``needs``. Raises ResourceError, which lists them, when they are more than there is."""
     have = available_memory()
     found = needs(method, A, budget, options, have)
+    fewer = dataclasses.replace(budget, passes=few_passes.LEAST)
+    also = ""
+    if method.whole:
+        also = "; the method works on the whole matrix in memory"
+    elif method.needs is not None:
+        pass
+    elif budget.passes is None and method.least_passes and sum(needs(method, A, fewer, options, have).values()) <= have:
+        also = f", and so would --passes {few_passes.LEAST}"
+    elif budget.rank is not None and budget.rank > 1:
+        also = ", or a smaller --rank"
+    return within(found, f"--method {method.name}", name, also, have)
+
+
+def within(
+    found: dict[str, int], what: str, where: str | None, also: str = "", have: int | None = None
+) -> dict[str, int]:
+    """The components found. Raises ResourceError, which lists them, when together they are more than there is, with
+    the allowance that would do and what also would."""
+    have = available_memory() if have is None else have
     need = sum(found.values())
     if need > have:
-        parts = ", ".join(f"{what} {mebibytes(size)}" for what, size in found.items() if size >= 1 << 20)
-        hint = f"--memory {math.ceil((need + resident()) / 1e6)}M would do"
-        fewer = dataclasses.replace(budget, passes=few_passes.LEAST)
-        if method.whole:
-            hint += "; the method works on the whole matrix in memory"
-        elif (
-            budget.passes is None
-            and method.least_passes
-            and sum(needs(method, A, fewer, options, have).values()) <= have
-        ):
-            hint += f", and so would --passes {few_passes.LEAST}"
-        elif budget.rank is not None and budget.rank > 1:
-            hint += ", or a smaller --rank"
+        parts = ", ".join(f"{what} {amount(size)}" for what, size in found.items() if size >= 1 << 20)
         raise ResourceError(
-            f"--method {method.name} needs {mebibytes(need)} more of memory ({parts}), {mebibytes(have)} are left",
-            where=name,
-            hint=hint,
+            f"{what} needs {amount(need)} more of memory ({parts}), {amount(have)} are left",
+            where=where,
+            hint=f"--memory {math.ceil((need + resident()) / 1e6)}M would do{also}",
         )
     return found
-
-
-def mebibytes(size: int) -> str:
-    return f"{math.ceil(size / 2**20)} MiB"

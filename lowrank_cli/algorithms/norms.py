@@ -13,13 +13,16 @@ from ..lazy import np
 from ..matrices.magnitudes import magnitudes
 from ..options import check, opt
 from . import spectrum_ranks as ranks
+from .needs import read_buffers
 from .scaling import Scaled, bring_to_scale
 from .spectral_interval import interval as spectral_interval
 from .spectrum import DEFAULT_COUNT, FAILURE_PROBABILITY, Spectrum, spectrum_of
+from .spectrum import needs_of as needs_of_values
 from .spectrum_ranks import Interval, exactly
 
 if TYPE_CHECKING:
     from ..matrices.metered import Metered
+    from ..matrices.protocols import Matrix
     from ..streams import Streams
 
 ENTRYWISE = ("max", "1", "inf")
@@ -98,13 +101,8 @@ def measure(matrix: Metered, options: NormOptions, streams: Streams) -> Measured
     that is affordable (4 million entries, smaller side of 1000) or asked for; else from a block Krylov basis for the
     leading ones, 4 for the spectral norm and its gradient, 50 for the others. Raises like ``spectrum_of``.
     """
-    kinds = parse(options.kind)
-    beyond = options.effective_ranks or any(k == "nuclear" or k.startswith("schatten") for k in kinds)
-    found = None
-    if beyond or "spectral" in kinds or options.gradient:
-        everything = options.all or affordable(matrix.shape)
-        count = DEFAULT_COUNT if beyond else LEADING
-        found = spectrum_of(matrix, None if everything else min(count, *matrix.shape), everything, streams)
+    kinds, asked = parse(options.kind), _values_for(options, matrix.shape)
+    found = None if asked is None else spectrum_of(matrix, *asked, streams)
     scaled = bring_to_scale(matrix) if found is None else found.scaled
     made: dict[str, Interval] = {"fro": exactly(math.sqrt(scaled.squares))}
     if any(k in ENTRYWISE for k in kinds):
@@ -119,6 +117,22 @@ def measure(matrix: Metered, options: NormOptions, streams: Streams) -> Measured
     if "spectral" in kinds and norms["spectral"][0].upper > WIDE * norms["spectral"][0].lower:
         norms["spectral"] = _narrowed(norms["spectral"][0], scaled, streams)
     return Measured(scaled, norms, found)
+
+
+def _values_for(options: NormOptions, shape: tuple[int, int]) -> tuple[int | None, bool] | None:
+    """How many singular values are needed, and whether all; None where none are."""
+    kinds = parse(options.kind)
+    beyond = options.effective_ranks or any(k == "nuclear" or k.startswith("schatten") for k in kinds)
+    if not (beyond or "spectral" in kinds or options.gradient):
+        return None
+    everything = options.all or affordable(shape)
+    return None if everything else min(DEFAULT_COUNT if beyond else LEADING, *shape), everything
+
+
+def needs_of(matrix: Matrix, options: NormOptions) -> dict[str, int]:
+    """Bytes of memory by component that ``measure`` takes at least."""
+    asked = _values_for(options, matrix.shape)
+    return {"read buffers": read_buffers(matrix)} if asked is None else needs_of_values(matrix, *asked)
 
 
 def _narrowed(wide: Interval, scaled: Scaled, streams: Streams) -> tuple[Interval, float]:

@@ -11,9 +11,9 @@ from ..certificates.residual import residual
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
 from ..matrices.metered import Metered
-from ..memory import require
+from ..memory import available_memory, require
 from ..streams import Streams
-from . import few_passes
+from . import few_passes, needs
 from .bases import FRESH, FULL_SHARE, LAPACK_ENTRIES, LEAST_BLOCKS, Grown, tall, width
 from .krylov import BlockKrylov, multiple_of_32
 from .needs import driver, triplets
@@ -25,6 +25,8 @@ from .tolerance import check_tolerance, rank_for
 
 if TYPE_CHECKING:
     import numpy
+
+    from ..matrices.protocols import Matrix
 
 #: A rank is settled when more blocks would lower its squared error by less than this share of it.
 _REMAINS = 6e-3
@@ -110,6 +112,13 @@ def trace(matrix: Metered, wanted: Wanted, streams: Streams) -> Curve:
     high = tall(scaled.matrix)
     source, reach = (Full(high), min(m, n)) if lapack else _grow(high, scaled.squares, wanted, streams)
     return _measured(source, scaled, reach, transposed=m < n)
+
+
+def needs_of(matrix: Matrix, wanted: Wanted) -> dict[str, int]:
+    """Bytes of memory by component that ``trace`` takes at least."""
+    most = max(wanted.ranks, default=None)
+    lapack = wants_lapack(matrix, most, SVDOptions())
+    return needs.spectrum(matrix, None if lapack else most or 1, width(most or 1), available_memory())
 
 
 def _grow(matrix: Metered | Adjoint, total: float, wanted: Wanted, streams: Streams) -> tuple[Source, int]:
@@ -232,7 +241,8 @@ def _lower(values: numpy.ndarray, squares: numpy.ndarray, eps: float) -> numpy.n
 
 def _require_basis(matrix: Metered | Adjoint, columns: int) -> None:
     m, n = matrix.shape
-    need = 2 * columns * (m + n) * np.dtype(matrix.dtype).itemsize
+    # the long side of a dense matrix may go to scratch files
+    need = 2 * columns * (n if matrix.nnz is None else m + n) * np.dtype(matrix.dtype).itemsize
     require(need, f"a Krylov basis of {columns} columns for a {m}x{n} matrix", "loosen --rtol, or ask for fewer bytes")
 
 

@@ -13,8 +13,9 @@ from ..factors.svd import SVD
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
 from ..matrices.metered import Metered
-from ..memory import require
+from ..memory import available_memory, require
 from ..streams import Streams
+from . import needs
 from .krylov import BlockKrylov, multiple_of_32
 from .outcome import Status
 from .scaling import Scaled, bring_to_scale
@@ -22,6 +23,8 @@ from .svd import SVDOptions, wants_lapack
 
 if TYPE_CHECKING:
     import numpy
+
+    from ..matrices.protocols import Matrix
 
 #: Values that are sought when nobody says how many and a full decomposition is dear.
 DEFAULT_COUNT = 50
@@ -108,6 +111,16 @@ def spectrum_of(matrix: Metered, k: int | None, everything: bool, streams: Strea
         # all are there: nobody who named no number is shown fewer
         return _by_lapack(scaled, p if k is None else k)
     return _by_krylov(scaled, sought, listed, streams)
+
+
+def needs_of(matrix: Matrix, k: int | None, everything: bool) -> dict[str, int]:
+    """Bytes of memory by component that ``spectrum_of`` takes at least. Raises as it does for what makes no sense."""
+    _check(k, everything, *matrix.shape)
+    p, lapack = min(matrix.shape), everything
+    if k is None and not everything:
+        lapack = wants_lapack(matrix, None, SVDOptions())
+        k = None if lapack else min(DEFAULT_COUNT, p)
+    return needs.spectrum(matrix, None if lapack else k, min(multiple_of_32((k or 0) + _SPARE), p), available_memory())
 
 
 def _check(k: int | None, everything: bool, m: int, n: int) -> None:
@@ -306,5 +319,6 @@ def _cap(basis: BlockKrylov, k: int, steps: int, b: int, n: int) -> float:
 
 def _require_basis(tall: Metered | Adjoint, columns: int) -> None:
     m, n = tall.shape
-    need = 2 * columns * (m + n) * np.dtype(tall.dtype).itemsize
+    # the long side of a dense matrix may go to scratch files
+    need = 2 * columns * (n if tall.nnz is None else m + n) * np.dtype(tall.dtype).itemsize
     require(need, f"a Krylov basis of {columns} columns for a {m}x{n} matrix", "ask for fewer values with -k")

@@ -43,7 +43,8 @@ def norm(
     norm. Raises any LowrankError.
     """
     from ..algorithms.leading import gradient_factor, leading
-    from ..algorithms.norms import measure
+    from ..algorithms.needs import within
+    from ..algorithms.norms import measure, needs_of
     from ..api import described, tiled
     from ..engines.blas import single_threaded
     from ..engines.threads import engine_for
@@ -53,6 +54,7 @@ def norm(
     A = tiled(matrix, engine_for(threads))
     if 0 in A.shape:
         raise InputError(f"the matrix is empty, {A.shape[0]}x{A.shape[1]}")
+    A.watch.expects(within(needs_of(A, options), "the norm", matrix.where), None)
     metered, factor, first = Metered(A), None, None
     with single_threaded(blas_pinned):
         found = measure(metered, options, Streams(seed))

@@ -94,7 +94,8 @@ def plan(
     that makes no sense), InputError (NaN, Inf), NumericalError, ResourceError. Cost: one factorization and one pass.
     """
     from .. import api
-    from ..algorithms.plan import Wanted, trace
+    from ..algorithms.needs import within
+    from ..algorithms.plan import Wanted, needs_of, trace
     from ..engines.blas import single_threaded
     from ..engines.threads import engine_for
     from ..matrices.metered import Metered
@@ -109,8 +110,9 @@ def plan(
     budgets = [*bytes_, *(sizes.bytes_in / ratio for ratio in ratios)]
     ranks = [sizes.fitting(b) for b in budgets if b < sizes.bytes_in]
     metered = Metered(A)
+    wanted = Wanted(asked_rtols, [k for k in ranks if k], modest, sizes.break_even["bytes_rank"])
+    A.watch.expects(within(needs_of(A, wanted), "the plan", matrix.where, ", or --dry-run"), None)
     with single_threaded(blas_pinned):
-        wanted = Wanted(asked_rtols, [k for k in ranks if k], modest, sizes.break_even["bytes_rank"])
         curve = trace(metered, wanted, streams)
         rate = _product_rate(matrix.array.dtype)
         described = api.described(matrix, A, True)

@@ -35,7 +35,8 @@ def spectrum(
     ``norms`` and ``condition`` are numbers where they are known, null where not; ``intervals`` then encloses them,
     except with ``failure_probability`` (null: they always hold). Raises any LowrankError.
     """
-    from ..algorithms.spectrum import spectrum_of
+    from ..algorithms.needs import within
+    from ..algorithms.spectrum import needs_of, spectrum_of
     from ..api import described, tiled
     from ..engines.blas import single_threaded
     from ..engines.threads import engine_for
@@ -44,6 +45,7 @@ def spectrum(
     A = tiled(matrix, engine_for(threads))
     if 0 in A.shape:
         raise InputError(f"the matrix is empty, {A.shape[0]}x{A.shape[1]}")
+    A.watch.expects(within(needs_of(A, k, all), "the spectrum", matrix.where, ", or fewer values with -k"), None)
     metered = Metered(A)
     with single_threaded(blas_pinned):
         found = spectrum_of(metered, k, all, Streams(seed))

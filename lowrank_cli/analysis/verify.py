@@ -53,6 +53,7 @@ def verify(
     ratios |Q^H Q - I| / (length eps) of an SVD or a QB, at most 30. Of a pseudo-inverse the four Penrose residuals are
     recomputed. Cost: two passes; sampled, one.
     """
+    from ..algorithms.needs import within
     from ..engines.blas import single_threaded
     from ..engines.threads import engine_for
 
@@ -80,6 +81,9 @@ def verify(
         if matrix is not None and not reasons:
             engine = engine_for(threads)
             parts = [tiled(loaded, engine) for loaded in (matrix, times) if loaded is not None]
+            spectral = error.get("norm") == "spectral"
+            needed = within(_needs(factor, parts, spectral), "verify", matrix.where)
+            parts[0].watch.expects(needed, None)
             if inverse:
                 reasons += _inverse_of(factor, report["penrose"], parts[0], said)
             else:
@@ -87,6 +91,24 @@ def verify(
     said["holds"] = not reasons
     said["reason"] = "; ".join(reasons) or None
     return said
+
+
+def _needs(factor: Approximation, parts: list[Matrix], spectral: bool) -> dict[str, int]:
+    """Bytes of memory by component that the comparison takes beyond the factors themselves."""
+    from ..algorithms.needs import read_buffers
+    from ..certificates.spectral import STARTS, STEPS, affordable
+    from ..matrices.grid import TILE
+
+    (m, n), itemsize = factor.shape, np.dtype(factor.dtype).itemsize
+    found = {
+        "read buffers": sum(read_buffers(part) for part in parts),
+        # the two that are multiplied, and the matrix's own columns and rows
+        "factors": 2 * factor.nbytes,
+        "tiles": 4 * parts[0].engine.threads * TILE * TILE * itemsize,
+    }
+    if spectral:
+        found["spectral norm"] = (4 * m * n if affordable((m, n)) else 2 * min(m, n) * STARTS * STEPS) * itemsize
+    return found
 
 
 def claim_of(report: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ l much smaller than m, or a ``Tall`` in a scratch file or on the workers of a cl
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
     #: A NumPy array, or a Tall.
     Block = Any
+
+
+#: Bytes of a part of a sum of which only a few are held at a time.
+_LARGE = 4 << 20
 
 
 def pieces(m: int) -> list[slice]:
@@ -71,7 +76,8 @@ def _total(
     """The sum of what task(i) makes, new each time, of piece i of the blocks it is ``over``."""
     count = len(pieces(over[0].shape[0])) if over else 0
     home = _home(over)
-    total = tree_sum(task, count, engine) if home is None else home.total(task)
+    large = math.prod(shape) * np.dtype(dtype).itemsize > _LARGE
+    total = tree_sum(task, count, engine, large) if home is None else home.total(task)
     return np.zeros(shape, dtype) if total is None else total
 
 

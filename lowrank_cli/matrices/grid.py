@@ -126,9 +126,11 @@ class TreeSum:
         return carried
 
 
-def tree_sum(task: Callable[[int], numpy.ndarray], count: int, engine: Engine) -> numpy.ndarray | None:
+def tree_sum(
+    task: Callable[[int], numpy.ndarray], count: int, engine: Engine, large: bool = False
+) -> numpy.ndarray | None:
     """The sum of task(0), ..., task(count - 1), new arrays all, in the tree. Where they are many, those of one node are
-    added by who computes them."""
+    added by who computes them; where they are large, few are held at a time."""
     level = 1 if count >= 8 * FAN * engine.threads else 0
     run = FAN**level
     tree = TreeSum()
@@ -141,7 +143,7 @@ def tree_sum(task: Callable[[int], numpy.ndarray], count: int, engine: Engine) -
             part.add(task(i))
         return part.total()
 
-    for wave in waves(range(0, count, run), 4 * engine.threads):
+    for wave in waves(range(0, count, run), engine.threads if large else 4 * engine.threads):
         for part in engine.map(lambda i, wave=wave: node(wave[i]), len(wave)):  # type: ignore[misc]
             tree.add(part, level)
     return tree.total()

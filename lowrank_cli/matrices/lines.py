@@ -90,6 +90,11 @@ class Lines:
         return self.entries.bytes_read
 
     @property
+    def buffers(self) -> int:
+        """Bytes of both buffers, about."""
+        return 2 * min(self.room, int(self.stored[-1])) * (self.dtype.itemsize + self.index.itemsize)
+
+    @property
     def repeated(self) -> int:
         """Entries that were given more than once, beyond the first."""
         return int(self.stored[-1]) - self.nnz

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..memory import require
+from . import blocks
 from .protocols import Matrix
+from .tall import Read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -166,6 +168,23 @@ class Metered:
             )
         with self._passing():
             return self.inner.block(slice(0, m), slice(0, n))
+
+    def pair_gram(self, transposed: bool = False) -> np.ndarray:
+        """A^H A, or transposed A A^H, in double precision, from rows (columns) of A that are dense one piece at a
+        time. One pass; no bit depends on where the matrix is."""
+        (m, n), size = self.shape, self.dtype.itemsize
+
+        def read(lines: slice) -> np.ndarray:
+            piece = self.block(slice(0, m), lines).conj().T if transposed else self.block(lines, slice(0, n))
+            self.watch.came(piece.size * size)
+            return piece
+
+        def make() -> np.ndarray:
+            self.watch.reads(m * n * size)
+            return blocks.gram(Read((n, m) if transposed else (m, n), self.dtype, read), self.engine)
+
+        with self._passing():
+            return self.watch.result(self.inner, f"gram of {'columns' if transposed else 'rows'} in pairs", (), make)
 
     def scaled(self, exponent: int) -> Metered:
         """The scaled matrix, counted on the same ledger."""

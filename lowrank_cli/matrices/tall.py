@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ResourceError
@@ -105,6 +105,20 @@ class Scratch(Tall):
             if not moved:
                 raise ResourceError("a scratch file became shorter", hint="look at the disk")
             done += moved
+
+
+class Read(Tall):
+    """Rows of a matrix, as ``read(rows)`` brings them; nothing is kept."""
+
+    def __init__(self, shape: tuple[int, int], dtype: numpy.dtype, read: Callable[[slice], numpy.ndarray]):
+        super().__init__(shape, dtype)
+        self._read = read
+
+    def __getitem__(self, rows: slice) -> numpy.ndarray:
+        return self._read(slice(*rows.indices(self.shape[0])[:2]))
+
+    def __setitem__(self, rows: slice, values: numpy.ndarray) -> None:
+        raise TypeError("the rows of a matrix are not written to")
 
 
 def room(shape: tuple[int, int], dtype: numpy.dtype) -> Any:

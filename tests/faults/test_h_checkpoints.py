@@ -144,7 +144,9 @@ def never_wrong(work, times: int, flips: int, cuts: int) -> int:
     wanted = work.run()
     stopped(work.folder / "kept", times, work.run)
     files = content(work.folder / "kept")
-    for count, changed in enumerate(damages(files, flips, cuts), 1):
+    count = 0
+    for changed in damages(files, flips, cuts):
+        count += 1
         put(work.folder / "kept", changed)
         # saves nothing more of a pass under way: that is not what is looked at here
         assert work.finished(every=1000) == wanted
