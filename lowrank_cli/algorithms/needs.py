@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..budget import Budget
 from ..errors import ResourceError
+from ..matrices.grid import FAN, TILE
 from ..matrices.tall import SHARE
 from ..memory import amount, available_memory, resident
 from . import few_passes
@@ -63,7 +64,9 @@ def triplets(
     return {
         "basis": 3 * n * held * itemsize,
         "tall blocks": blocks,
-        "products": max(4, 2 * threads) * n * block * itemsize + (n * n * 8 if made == "gram" else 0),
+        "products": max(4, 2 * threads) * n * block * itemsize,
+        # strips of the matrix as they are read and as they are multiplied, and their sum
+        **({"Gram matrix": 3 * threads * FAN * TILE * n * itemsize // 2 + 5 * n * n * 8} if made == "gram" else {}),
         "factors": k * (m + n) * itemsize if have is None else min(k * (m + n) * itemsize, have // SHARE),
     }
 
