@@ -4,8 +4,10 @@ where it does not fit."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..budget import Budget
@@ -133,7 +135,6 @@ def usual_passes(method: Method, A: Matrix, budget: Budget, options: Any) -> int
 def check(method: Method, A: Matrix, budget: Budget, options: Any, name: str | None) -> dict[str, int]:
     """The components of ``needs``. Raises ResourceError, which lists them, when they are more than there is."""
     have = available_memory()
-    found = needs(method, A, budget, options, have)
     fewer = dataclasses.replace(budget, passes=few_passes.LEAST)
     also = ""
     if method.whole:
@@ -144,21 +145,41 @@ def check(method: Method, A: Matrix, budget: Budget, options: Any, name: str | N
         also = f", and so would --passes {few_passes.LEAST}"
     elif budget.rank is not None and budget.rank > 1:
         also = ", or a smaller --rank"
-    return within(found, f"--method {method.name}", name, also, have)
+    at = functools.partial(needs, method, A, budget, options)
+    return within(at, [getattr(A, "X", A), getattr(A, "Y", A)], f"--method {method.name}", name, also)
 
 
 def within(
-    found: dict[str, int], what: str, where: str | None, also: str = "", have: int | None = None
+    at: Callable[[int], dict[str, int]], matrices: Sequence[Any], what: str, where: str | None, also: str = ""
 ) -> dict[str, int]:
-    """The components found. Raises ResourceError, which lists them, when together they are more than there is, with
-    the allowance that would do and what also would."""
-    have = available_memory() if have is None else have
+    """The components ``at`` the bytes there are. Raises ResourceError, which lists them, when together they are more,
+    with the allowance that would do and what also would. matrices: what is read."""
+    have = available_memory()
+    found = at(have)
     need = sum(found.values())
     if need > have:
         parts = ", ".join(f"{what} {amount(size)}" for what, size in found.items() if size >= 1 << 20)
+        distinct = {id(one): one for one in matrices}.values()
+        # what the process itself takes differs a little from run to run
+        enough = math.ceil((1.05 * _enough(at, need, distinct) + resident()) / 1e6)
         raise ResourceError(
             f"{what} needs {amount(need)} more of memory ({parts}), {amount(have)} are left",
             where=where,
-            hint=f"--memory {math.ceil((need + resident()) / 1e6)}M would do{also}",
+            hint=f"--memory {enough}M would do{also}",
         )
     return found
+
+
+def _enough(at: Callable[[int], dict[str, int]], need: int, matrices: Iterable[Any]) -> int:
+    """How many bytes would do: of more some go into larger buffers, into tall blocks that stay in memory, and in the
+    end into the matrix itself."""
+    filed = [one for one in matrices if read_buffers(one)]
+    stored = sum((math.prod(one.shape) if one.nnz is None else 2 * one.nnz) * one.dtype.itemsize for one in filed)
+    have = need
+    while True:
+        parts = at(have)
+        buffers = parts.get("read buffers", 0)
+        read = stored if stored <= have // 2 else max(buffers, len(filed) * (have // 4))
+        if sum(parts.values()) - buffers + read <= have:
+            return have
+        have += have // 32 + 1

@@ -129,10 +129,10 @@ def _values_for(options: NormOptions, shape: tuple[int, int]) -> tuple[int | Non
     return None if everything else min(DEFAULT_COUNT if beyond else LEADING, *shape), everything
 
 
-def needs_of(matrix: Matrix, options: NormOptions) -> dict[str, int]:
+def needs_of(matrix: Matrix, options: NormOptions, have: int) -> dict[str, int]:
     """Bytes of memory by component that ``measure`` takes at least."""
     asked = _values_for(options, matrix.shape)
-    return {"read buffers": read_buffers(matrix)} if asked is None else needs_of_values(matrix, *asked)
+    return {"read buffers": read_buffers(matrix)} if asked is None else needs_of_values(matrix, *asked, have)
 
 
 def _narrowed(wide: Interval, scaled: Scaled, streams: Streams) -> tuple[Interval, float]:

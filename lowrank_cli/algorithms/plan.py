@@ -11,7 +11,7 @@ from ..certificates.residual import residual
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
 from ..matrices.metered import Metered
-from ..memory import available_memory, require
+from ..memory import require
 from ..streams import Streams
 from . import few_passes, needs
 from .bases import FRESH, FULL_SHARE, LAPACK_ENTRIES, LEAST_BLOCKS, Grown, tall, width
@@ -114,11 +114,11 @@ def trace(matrix: Metered, wanted: Wanted, streams: Streams) -> Curve:
     return _measured(source, scaled, reach, transposed=m < n)
 
 
-def needs_of(matrix: Matrix, wanted: Wanted) -> dict[str, int]:
+def needs_of(matrix: Matrix, wanted: Wanted, have: int) -> dict[str, int]:
     """Bytes of memory by component that ``trace`` takes at least."""
     most = max(wanted.ranks, default=None)
     lapack = wants_lapack(matrix, most, SVDOptions())
-    return needs.spectrum(matrix, None if lapack else most or 1, width(most or 1), available_memory())
+    return needs.spectrum(matrix, None if lapack else most or 1, width(most or 1), have)
 
 
 def _grow(matrix: Metered | Adjoint, total: float, wanted: Wanted, streams: Streams) -> tuple[Source, int]:

@@ -13,7 +13,7 @@ from ..factors.svd import SVD
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
 from ..matrices.metered import Metered
-from ..memory import available_memory, require
+from ..memory import require
 from ..streams import Streams
 from . import needs
 from .krylov import BlockKrylov, multiple_of_32
@@ -113,14 +113,14 @@ def spectrum_of(matrix: Metered, k: int | None, everything: bool, streams: Strea
     return _by_krylov(scaled, sought, listed, streams)
 
 
-def needs_of(matrix: Matrix, k: int | None, everything: bool) -> dict[str, int]:
+def needs_of(matrix: Matrix, k: int | None, everything: bool, have: int) -> dict[str, int]:
     """Bytes of memory by component that ``spectrum_of`` takes at least. Raises as it does for what makes no sense."""
     _check(k, everything, *matrix.shape)
     p, lapack = min(matrix.shape), everything
     if k is None and not everything:
         lapack = wants_lapack(matrix, None, SVDOptions())
         k = None if lapack else min(DEFAULT_COUNT, p)
-    return needs.spectrum(matrix, None if lapack else k, min(multiple_of_32((k or 0) + _SPARE), p), available_memory())
+    return needs.spectrum(matrix, None if lapack else k, min(multiple_of_32((k or 0) + _SPARE), p), have)
 
 
 def _check(k: int | None, everything: bool, m: int, n: int) -> None:

@@ -54,7 +54,7 @@ def norm(
     A = tiled(matrix, engine_for(threads))
     if 0 in A.shape:
         raise InputError(f"the matrix is empty, {A.shape[0]}x{A.shape[1]}")
-    A.watch.expects(within(needs_of(A, options), "the norm", matrix.where), None)
+    A.watch.expects(within(lambda have: needs_of(A, options, have), [A], "the norm", matrix.where), None)
     metered, factor, first = Metered(A), None, None
     with single_threaded(blas_pinned):
         found = measure(metered, options, Streams(seed))

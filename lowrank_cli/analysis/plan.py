@@ -111,7 +111,9 @@ def plan(
     ranks = [sizes.fitting(b) for b in budgets if b < sizes.bytes_in]
     metered = Metered(A)
     wanted = Wanted(asked_rtols, [k for k in ranks if k], modest, sizes.break_even["bytes_rank"])
-    A.watch.expects(within(needs_of(A, wanted), "the plan", matrix.where, ", or --dry-run"), None)
+    A.watch.expects(
+        within(lambda have: needs_of(A, wanted, have), [A], "the plan", matrix.where, ", or --dry-run"), None
+    )
     with single_threaded(blas_pinned):
         curve = trace(metered, wanted, streams)
         rate = _product_rate(matrix.array.dtype)

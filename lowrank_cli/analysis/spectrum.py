@@ -45,7 +45,10 @@ def spectrum(
     A = tiled(matrix, engine_for(threads))
     if 0 in A.shape:
         raise InputError(f"the matrix is empty, {A.shape[0]}x{A.shape[1]}")
-    A.watch.expects(within(needs_of(A, k, all), "the spectrum", matrix.where, ", or fewer values with -k"), None)
+    A.watch.expects(
+        within(lambda have: needs_of(A, k, all, have), [A], "the spectrum", matrix.where, ", or fewer values with -k"),
+        None,
+    )
     metered = Metered(A)
     with single_threaded(blas_pinned):
         found = spectrum_of(metered, k, all, Streams(seed))

@@ -82,7 +82,7 @@ def verify(
             engine = engine_for(threads)
             parts = [tiled(loaded, engine) for loaded in (matrix, times) if loaded is not None]
             spectral = error.get("norm") == "spectral"
-            needed = within(_needs(factor, parts, spectral), "verify", matrix.where)
+            needed = within(lambda _: _needs(factor, parts, spectral), parts, "verify", matrix.where)
             parts[0].watch.expects(needed, None)
             if inverse:
                 reasons += _inverse_of(factor, report["penrose"], parts[0], said)
