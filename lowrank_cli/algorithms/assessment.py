@@ -65,7 +65,7 @@ class Measured:
         self.norm = math.sqrt(scaled.squares)
 
     def __call__(self, factor: Approximation, optimal_lower: float | None) -> Assessment:
-        error = residual.residual(self.scaled.matrix, factor)
+        error = residual.residual(self.scaled.matrix, _as_stored(factor, self.scaled))
         found = residual.exact(error, self.scaled.work_facts, optimal_lower)
         square = float(np.ldexp(error.squares, 2 * error.exponent))
         return Assessment(square, _unscaled(found, self.scaled, self.norm))
@@ -142,7 +142,7 @@ class Probed:
 
     def __call__(self, factor: Approximation, optimal_lower: float | None) -> Assessment:
         self.left /= 2
-        square = self.stored.residual_square(factor)
+        square = self.stored.residual_square(_as_stored(factor, self.scaled))
         # rounding of A G and F G: below this the probes see noise
         eps = float(np.finfo(self.stored.G.dtype).eps)
         noise = 2 * math.sqrt(max(self.scaled.matrix.shape)) * eps * math.sqrt(self.scaled.squares)
@@ -194,10 +194,10 @@ class Spectral:
 
     def __call__(self, factor: Approximation, optimal_lower: float | None) -> Assessment:
         if self.exact:
-            lower = upper = spectral.exact_norm(self.scaled.matrix, factor)
+            lower = upper = spectral.exact_norm(self.scaled.matrix, _as_stored(factor, self.scaled))
         else:
             self.left /= 2
-            lower, upper = self._interval(factor, self.left)
+            lower, upper = self._interval(_as_stored(factor, self.scaled), self.left)
         best = None
         if optimal_lower is not None and self.norm_upper:
             # given over the lower bound of |A|_2: over the upper one it is below the best relative error
@@ -229,6 +229,15 @@ class Spectral:
 
     def find(self, guess: int, cap: int, target: float, gains: numpy.ndarray, judge: Judge, capped: bool) -> Settled:
         return (bracket if self.exact else search)(guess, cap, target, judge)
+
+
+def _as_stored(factor: Approximation, scaled: Scaled) -> Approximation:
+    """A factor of the scaled matrix with the digits it keeps on the scale of the matrix as given, which are fewer where
+    that is among the subnormal numbers. Columns and rows of the matrix itself lose none."""
+    if scaled.exponent > np.finfo(scaled.matrix.dtype).minexp:
+        return factor
+    kept = factor.scaled(scaled.exponent)
+    return kept.scaled(-scaled.exponent) if type(kept) is type(factor) else factor
 
 
 def _unscaled(found: Certificate, scaled: Scaled, norm: float) -> Certificate:

@@ -90,6 +90,9 @@ def run(matrix: Metered, budget: Budget, options: CUROptions, streams: Streams) 
         made = (cross if options.core == "optimal" else interpolated)(scaled.matrix, choice)
     else:
         made = cross_to_tolerance(scaled, assess, target, budget.rank, streams)
+    # among the subnormal numbers the core keeps fewer digits: what is judged is what will be stored
+    low = min(scaled.exponent, 0)
+    made = dataclasses.replace(made, G=scale_exactly(scale_exactly(made.G, low), -low))
     gains = np.zeros(len(made.cols)) if target is None else made.gains()
     beyond = max(0.0, scaled.squares - float(np.sum(gains)))
 

@@ -150,7 +150,8 @@ def _finish(
     done = complete(Ordered(build, gains, source.beyond), scaled, budget, target, assess)
     factor = build(done.rank)
     if scaled.exponent:
-        factor = dataclasses.replace(factor, B=scale_exactly(factor.B, scaled.exponent))
+        with np.errstate(over="ignore"):
+            factor = dataclasses.replace(factor, B=scale_exactly(factor.B, scaled.exponent))
         if not np.all(np.isfinite(factor.B)):
             raise NumericalError(f"an entry of B overflows {factor.B.dtype}", hint="scale the matrix down")
     status = Status.PASSES_SPENT if done.status is Status.STAGNATED and source.spent else done.status

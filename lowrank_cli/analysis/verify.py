@@ -16,6 +16,7 @@ from ..streams import Streams
 if TYPE_CHECKING:
     import numpy
 
+    from ..algorithms.scaling import Scaled
     from ..engines.threads import Engine
     from ..formats.loaded import Loaded
     from ..matrices.facts import MatrixFacts
@@ -186,18 +187,19 @@ def _against(
     seed: int,
 ) -> list[str]:
     """Measure the error and say what speaks against the claim."""
+    from ..algorithms.scaling import bring_to_scale
     from ..matrices.metered import Metered
-    from ..matrices.product import Product, gram_of
 
-    if factor.kind == "fd":
-        parts = [gram_of(parts[0], engine)]
-    A: Matrix = parts[0] if len(parts) == 1 else Product(parts[0], parts[1], engine)
-    if tuple(A.shape) != tuple(factor.shape):
-        by = ["x".join(map(str, shape)) for shape in (factor.shape, A.shape)]
+    shape = (parts[0].shape[0] if factor.kind != "fd" else parts[0].shape[1], parts[-1].shape[1])
+    if shape != tuple(factor.shape):
+        by = ["x".join(map(str, one)) for one in (factor.shape, shape)]
         return [f"the factors make a {by[0]} matrix, the matrix given is {by[1]}"]
-    facts = [part.sweep() for part in parts]
+    wrong = _not_its_own(factor, parts[0]) if len(parts) == 1 else []
+    # as when the error was first measured, on a scale where no square and no product leaves the floats
+    near = [bring_to_scale(Metered(part)) for part in parts]
+    A, factor = _on_scale(near, factor, engine)
+    facts = [one.work_facts for one in near] if factor.kind != "fd" else [A.sweep()]
     matrix = Metered(A)
-    wrong = _not_its_own(factor, A) if len(parts) == 1 else []
     if sample:
         norm = facts[0] if len(parts) == 1 else A.sweep()
         lower, upper = _sampled(matrix, norm, factor, delta, seed)
@@ -218,6 +220,21 @@ def _against(
     if lower > claim + slack or (said["kind"] == "exact" and upper < claim - slack):
         wrong.append(f"the claimed relative error is {claim:.6g}, the measured one {upper:.6g}")
     return wrong
+
+
+def _on_scale(near: list[Scaled], factor: Approximation, engine: Engine) -> tuple[Matrix, Approximation]:
+    """What the factors stand for, made of matrices that were brought to scale, and the factors on that scale."""
+    from ..matrices.product import Product, gram_of
+
+    exponent = sum(one.exponent for one in near)
+    inner = [one.matrix.inner for one in near]
+    if factor.kind == "fd":
+        exponent *= 2
+        A: Matrix = gram_of(inner[0], engine)
+    else:
+        A = inner[0] if len(inner) == 1 else Product(inner[0], inner[1], engine)
+    with np.errstate(over="ignore"):
+        return A, factor.scaled(-exponent) if exponent else factor
 
 
 def _above(factor: Approximation, A: Matrix) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -196,7 +197,10 @@ class Factorization(Approximation):
 
     def scaled(self, exponent: int) -> Factorization:
         L, R = (np.ascontiguousarray(dense(part)) for part in self.pair())
-        return Pair(scale_exactly(L, exponent), R)
+        # the factor that is off scale takes it: the other could overflow, or lose its digits, under all of it
+        largest = float(np.abs(R).max(initial=0.0))
+        right = min(max(-math.frexp(largest)[1], min(exponent, 0)), max(exponent, 0)) if largest < math.inf else 0
+        return Pair(scale_exactly(L, exponent - right), scale_exactly(R, right))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from ..lazy import np
 from ..matrices.adjoint import adjoint_of
 from ..matrices.blocks import orthonormalize, times
 from ..matrices.tiles import scale_exactly
-from .base import Factorization, dense
+from .base import Factorization, Pair, dense
 
 if TYPE_CHECKING:
     import numpy
@@ -44,6 +44,9 @@ class CUR(Factorization):
     def pair(self) -> tuple[numpy.ndarray, numpy.ndarray]:
         """(Q_C, G Q_R^H), or (Q_C G, Q_R^H) where rows are fewer than columns. Cost: two orthonormal bases, once."""
         return self._pair
+
+    def scaled(self, exponent: int) -> Pair:
+        return Pair(*dataclasses.replace(self, G=scale_exactly(self.G, exponent)).pair())
 
     @functools.cached_property
     def _pair(self) -> tuple[numpy.ndarray, numpy.ndarray]:

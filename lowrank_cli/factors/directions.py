@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from ..matrices.tiles import scale_exactly
 from .base import Factorization
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ class Directions(Factorization):
     @property
     def apply_flops(self) -> int:
         return 4 * self.Vh.size
+
+    def scaled(self, exponent: int) -> Factorization:
+        """The squares times 2**exponent: of the lengths half of it, so that their squares do not leave the floats."""
+        half, odd = divmod(exponent, 2)
+        near = Directions(scale_exactly(self.s, half), self.Vh)
+        return super(Directions, near).scaled(odd) if odd else near
 
     def pair(self) -> tuple[np.ndarray, np.ndarray]:
         return self.Vh.conj().T * self.s**2, self.Vh

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from .base import Factorization, dense, is_sparse
+from ..lazy import np
+from ..matrices.tiles import scale_exactly
+from .base import Factorization, Pair, dense, is_sparse
 
 if TYPE_CHECKING:
-    import numpy as np
+    import numpy
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -18,11 +20,11 @@ class ColumnID(Factorization):
     kind = "id"
     product = "C Z"
 
-    cols: np.ndarray
+    cols: numpy.ndarray
     C: Any
-    Z: np.ndarray
+    Z: numpy.ndarray
 
-    def pair(self) -> tuple[Any, np.ndarray]:
+    def pair(self) -> tuple[Any, numpy.ndarray]:
         return self.C, self.Z
 
 
@@ -33,11 +35,11 @@ class RowID(Factorization):
     kind = "id"
     product = "W R"
 
-    rows: np.ndarray
+    rows: numpy.ndarray
     R: Any
-    W: np.ndarray
+    W: numpy.ndarray
 
-    def pair(self) -> tuple[np.ndarray, Any]:
+    def pair(self) -> tuple[numpy.ndarray, Any]:
         return self.W, self.R
 
 
@@ -51,13 +53,16 @@ class TwoSidedID(Factorization):
     kind = "id"
     product = "W S Z"
 
-    rows: np.ndarray
-    cols: np.ndarray
-    W: np.ndarray
+    rows: numpy.ndarray
+    cols: numpy.ndarray
+    W: numpy.ndarray
     S: Any
-    Z: np.ndarray
+    Z: numpy.ndarray
 
-    def pair(self) -> tuple[np.ndarray, np.ndarray]:
+    def scaled(self, exponent: int) -> Pair:
+        return Pair(self.W, scale_exactly(np.ascontiguousarray(dense(self.S)), exponent) @ self.Z)
+
+    def pair(self) -> tuple[numpy.ndarray, numpy.ndarray]:
         return self.W, dense(self.S) @ self.Z
 
     @property

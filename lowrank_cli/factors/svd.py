@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from ..matrices.tiles import scale_exactly
 from .base import Factorization, columns_scaled
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ class SVD(Factorization):
 
     def pair(self) -> tuple[Any, np.ndarray]:
         return columns_scaled(self.U, self.s), self.Vh
+
+    def scaled(self, exponent: int) -> SVD:
+        return SVD(self.U, scale_exactly(self.s, exponent), self.Vh)
 
     @property
     def shape(self) -> tuple[int, int]:
