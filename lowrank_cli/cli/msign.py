@@ -34,7 +34,7 @@ _NAME = "X"
 
 def _params() -> tuple[Param, ...]:
     return (
-        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market).", metavar="A"),
+        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input.", metavar="A"),
         *shared.INPUT,
         ALL,
         *(field_param(PolarOptions, name) for name in described(PolarOptions)),

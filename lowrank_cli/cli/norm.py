@@ -30,7 +30,7 @@ OUTPUT = Param(
 
 def _params() -> tuple[Param, ...]:
     return (
-        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input (.npy, Matrix Market).", metavar="A"),
+        Param("matrix", "The matrix: PATH, PATH:ITEM, or - for standard input.", metavar="A"),
         *shared.INPUT,
         *(field_param(NormOptions, name) for name in described(NormOptions)),
         shared.SEED,
