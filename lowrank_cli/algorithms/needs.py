@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import sys
 import types
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ..matrices.protocols import Matrix
     from .method import Method
 
+#: Bytes that scipy.special and numpy.random take where they are not loaded yet: for bounds that may fail.
+SCIPY = 28_000_000
 #: Columns that a tolerance is likely to begin with.
 _FIRST = 128
 
@@ -81,6 +84,9 @@ def needs(method: Method, A: Matrix, budget: Budget, options: Any, have: int | N
     itemsize = A.dtype.itemsize
     buffers = read_buffers(A)
     found = {"read buffers": buffers} if buffers else {}
+    bounded = budget.passes is not None or budget.certify == "probes" or budget.norm == "spectral"
+    if bounded and "scipy.special" not in sys.modules:
+        found["SciPy"] = SCIPY
     dense = A.nnz is None
     if method.whole:
         return found | {"the whole matrix": (3 if buffers else 2) * m * n * itemsize}

@@ -52,7 +52,7 @@ def verify(
     when measured <= claimed; of a measured interval the end that speaks for the claim counts. sample: an interval from
     20 probes instead of a full comparison, which contains the error except with failure_probability. orthogonality: the
     ratios |Q^H Q - I| / (length eps) of an SVD or a QB, at most 30. Of a pseudo-inverse the four Penrose residuals are
-    recomputed. Cost: two passes; sampled, one.
+    recomputed. ``passes``: over the matrix. Cost: two passes.
     """
     from ..algorithms.needs import within
     from ..engines.blas import single_threaded
@@ -210,6 +210,7 @@ def _against(
     else:
         lower = upper = _exact(matrix, facts, factor)
         said["measured"] = upper
+    said["passes"] = len(facts) + matrix.ledger.passes
     if factor.kind == "fd":
         wrong += _above(factor, A)
     claim = said["claimed"]
@@ -261,8 +262,9 @@ def _inverse_of(factor: Approximation, claims: dict[str, float], A: Matrix, said
     if tuple(A.shape) != tuple(factor.shape[::-1]):
         (n, m), given = factor.shape, "x".join(map(str, A.shape))
         return [f"the factors are a pseudo-inverse of a {m}x{n} matrix, the matrix given is {given}"]
-    found = dataclasses.asdict(penrose(bring_to_scale(Metered(A)), SVD(**factor.arrays())))
-    said["measured"] = found["AXA"]
+    matrix = Metered(A)
+    found = dataclasses.asdict(penrose(bring_to_scale(matrix), SVD(**factor.arrays())))
+    said |= {"measured": found["AXA"], "passes": matrix.ledger.passes}
     s = factor.arrays()["s"].astype(np.float64)
     rounding = 4 * math.sqrt(max(A.shape)) * float(np.finfo(np.result_type(A.dtype, factor.dtype)).eps)
     condition = float(s[0] / s[s > 0][-1]) if s[0] else 1.0

@@ -231,12 +231,10 @@ def _with_run(
     facts = shared.run_facts(
         values,
         terminal,
-        bytes_read=sum(getattr(one.array, "bytes_read", one.item.bytes) for one in loaded),
         engine=clusters.name(work.cluster, facts["threads"]),
         **facts,
     )
-    if len(loaded) == 1:
-        facts |= shared.reading(loaded[0], report["ledger"]["passes"])
+    facts |= shared.reading(loaded, report["ledger"]["passes"])
     facts |= {f"{name}_path": path for name, path in work.companions.items()}
     facts |= shared.output_bytes(facts["output"])
     return with_run(report, **facts)

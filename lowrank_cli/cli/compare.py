@@ -54,17 +54,18 @@ def _run(values: Values, terminal: Terminal) -> int:
         matrix = shared.load(path, shared.item(values), terminal)
         known: dict[str, Any] = {"seed": seed, "threads": threads, "blas_pinned": terminal.blas_pinned}
         if other is None:
-            read_bytes, report = matrix.item.bytes, compare(matrix, budget, **known)
+            loaded, report = [matrix], compare(matrix, budget, **known)
         else:
             from ..analysis.compare_products import compare_products
 
             second = shared.load(other, None, terminal)
-            read_bytes = matrix.item.bytes + second.item.bytes
+            loaded = [matrix, second]
             report = compare_products(matrix, second, budget, **known)
     facts = shared.run_facts(values, terminal, input_path=path, seconds=shared.since(started), threads=threads)
     facts |= {} if other is None else {"times_path": other}
     facts |= pictures.draw(placed.plot, with_run(report, **facts), values, terminal)
-    full = with_run(report, **facts, bytes_read=read_bytes)
+    # what is shared by the rows is read once, so that there is no number of passes to hold it against
+    full = with_run(report, **facts, **shared.reading(loaded, 0))
     terminal.show(face, [full], data_on_stdout=placed.on_stdout)
     if budget.has_tolerance and not any(row["status"] == "converged" for row in report["rows"]):
         terminal.warn("no structure met the tolerance asked for")

@@ -108,7 +108,7 @@ def _one(
         values,
         terminal,
         input_path=values["matrix"],
-        bytes_read=loaded.item.bytes,
+        **shared.reading([loaded], report["ledger"]["passes"]),
         threads=threads,
         engine="threads" if threads > 1 else "serial",
         seconds=shared.since(started),

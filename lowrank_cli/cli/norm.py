@@ -66,7 +66,7 @@ def _run(values: Values, terminal: Terminal) -> int:
         values,
         terminal,
         input_path=path,
-        bytes_read=loaded.item.bytes,
+        **shared.reading([loaded], report["ledger"]["passes"]),
         threads=threads,
         engine="threads" if threads > 1 else "serial",
         seconds=shared.since(started),

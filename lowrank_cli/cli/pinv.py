@@ -71,7 +71,7 @@ def _run(values: Values, terminal: Terminal) -> int:
         terminal,
         input_path=path,
         seconds=shared.since(started),
-        bytes_read=sum(one.item.bytes for one in loaded),
+        **shared.reading(loaded, report["ledger"]["passes"]),
         threads=threads,
         engine="threads" if threads > 1 else "serial",
     )

@@ -94,7 +94,7 @@ def _run(values: Values, terminal: Terminal) -> int:
             matrix = shared.load(path, shared.item(values), terminal)
             asked: dict[str, Any] = {"rtols": rtols, "bytes_": counts, "ratios": ratios, "seed": seed}
             report = plan.plan(matrix, **asked, threads=threads, blas_pinned=terminal.blas_pinned)
-            more = {"bytes_read": matrix.item.bytes, "threads": threads}
+            more = {"threads": threads} | shared.reading([matrix], report["ledger"]["passes"])
     facts = shared.run_facts(values, terminal, input_path=path, seconds=shared.since(started), **more)
     facts |= pictures.draw(placed.plot, with_run(report, **facts), values, terminal)
     full = with_run(report, **facts, **report["run"])

@@ -232,15 +232,19 @@ def output_bytes(output: str | None) -> dict[str, int]:
     return {"output_bytes": os.path.getsize(output)} if os.path.isfile(output) else {}
 
 
-def reading(loaded: Loaded, passes: int) -> dict[str, Any]:
-    """For the ``run`` block, of a matrix that stays in its file: how often it was read for each pass, and its chunks,
-    which can only be unpacked whole."""
-    array: Any = loaded.array
+def reading(loaded: Sequence[Loaded], passes: int) -> dict[str, Any]:
+    """For the ``run`` block: the bytes that were read. Of one matrix that stays in its file also how often it was read
+    for each pass; how many reads beside the passes fetched lines that lie across the file; and its chunks, which can
+    only be unpacked whole."""
+    found: dict[str, Any] = {"bytes_read": sum(getattr(one.array, "bytes_read", one.item.bytes) for one in loaded)}
+    array: Any = loaded[0].array if len(loaded) == 1 else None
     if not passes or not hasattr(array, "chunks"):
-        return {}
+        return found
     size = math.prod(array.shape) * array.dtype.itemsize
-    chunks = {} if array.chunks is None else {"chunks": list(array.chunks)}
-    return {"read_amplification": array.bytes_read / (passes * size)} | chunks
+    found["read_amplification"] = array.bytes_read / ((passes + array.fetches) * size)
+    if array.fetches:
+        found["fetches"] = array.fetches
+    return found if array.chunks is None else found | {"chunks": list(array.chunks)}
 
 
 def run_facts(values: Values, terminal: Terminal, **more: Any) -> dict[str, Any]:

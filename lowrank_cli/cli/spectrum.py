@@ -75,7 +75,7 @@ def _one(
             values,
             terminal,
             input_path=given.path,
-            bytes_read=loaded.item.bytes,
+            **shared.reading([loaded], report["ledger"]["passes"]),
             threads=threads,
             engine=clusters.name(cluster, threads),
         )

@@ -75,7 +75,8 @@ def _one(path: str, cluster: Cluster | None, threads: int, values: Values, termi
 
     started = time.perf_counter()
     with patience(terminal, f"verify {path}"):
-        report = {**head("verify"), **_held(path, cluster, values, threads, terminal)}
+        held, reading = _held(path, cluster, values, threads, terminal)
+        report = {**head("verify"), **held}
     facts = shared.run_facts(
         values,
         terminal,
@@ -83,13 +84,17 @@ def _one(path: str, cluster: Cluster | None, threads: int, values: Values, termi
         threads=threads,
         seconds=shared.since(started),
         engine=clusters.name(cluster, threads),
+        **reading,
     )
     report = with_run(report, **facts, against_path=values.get("against"), times_path=values.get("times"))
     return batch.Result(report, Exit.DONE if report["holds"] else Exit.MISMATCH)
 
 
-def _held(path: str, cluster: Cluster | None, values: Values, threads: int, terminal: Terminal) -> dict[str, Any]:
-    """The verdict. Arrays that are not those the file's own digests name do not hold, whatever the matrix."""
+def _held(
+    path: str, cluster: Cluster | None, values: Values, threads: int, terminal: Terminal
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The verdict, and what was read for it. Arrays that are not those the file's own digests name do not hold,
+    whatever the matrix."""
     from ..analysis.verify import verify
     from ..formats import saving
 
@@ -100,14 +105,14 @@ def _held(path: str, cluster: Cluster | None, values: Values, threads: int, term
         saved = saving.load_factors(path)
     except DamagedError as error:
         # a file that is none of ours, or of a later layout, is unreadable; one of ours that is damaged is a false claim
-        return {"claimed": None, "measured": None, "holds": False, "kind": None, "reason": error.line()}
+        return {"claimed": None, "measured": None, "holds": False, "kind": None, "reason": error.line()}, {}
     loaded = []
     if against is not None:
         _check_kind(saved.report, times)
         loaded = [_as_approximated(shared.load(against, shared.item(values), terminal, cluster), saved.report)]
         if times is not None:
             loaded.append(shared.load(times, None, terminal))
-    return verify(
+    found = verify(
         saved.factor,
         saved.report,
         *loaded,
@@ -118,6 +123,7 @@ def _held(path: str, cluster: Cluster | None, values: Values, threads: int, term
         threads=threads,
         blas_pinned=terminal.blas_pinned,
     )
+    return found, shared.reading(loaded, found.get("passes", 0)) if loaded else {}
 
 
 def _as_approximated(loaded: Loaded, report: dict[str, Any]) -> Loaded:

@@ -50,6 +50,8 @@ class Filed:
         self.sums = fresh(cuts(shape[0]), cuts(shape[1]))
         #: Bytes of values that were read so far, those of chunks that were unpacked again counted again.
         self.bytes_read = 0
+        #: Reads of all of it for single rows or columns that lie across the file.
+        self.fetches = 0
         self._buffers: list[numpy.ndarray] = []
         self._ahead = Ahead()
 
@@ -144,6 +146,7 @@ class Filed:
                 else:
                     out[:, place] = self.part(slice(0, m), slice(line, line + 1))[:, 0]
         else:
+            self.fetches += 1
             length, lines = (n, m) if self.by_rows else (m, n)
             step = max(1, self._entries // length)
             for first in range(0, lines, step):

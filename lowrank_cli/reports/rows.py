@@ -234,7 +234,11 @@ def cost(report: dict[str, Any], run: dict[str, Any], full: bool) -> Iterator[Ro
 
 
 def _reading(run: dict[str, Any], full: bool) -> Iterator[Row]:
-    """That much more was read than there is."""
+    """Reads beside the passes, and that much more was read than there is."""
+    count = run.get("fetches")
+    if count:
+        reads = "1 read" if count == 1 else f"{count} reads"
+        yield Row("fetched", f"{reads} beside the passes", "Single rows or columns lie across the file.")
     times = run.get("read_amplification")
     if times is None or times <= _AMPLE:
         return
@@ -282,6 +286,7 @@ def _verify(report: dict[str, Any], full: bool) -> Iterator[Row]:
         yield Row("measured error", number(report["measured"], full), "relative, computed now")
     for name, ratio in (report.get("orthogonality") or {}).items():
         yield Row(f"{name} orthonormal", number(ratio, full), "largest deviation / (length eps), at most 30")
+    yield from _reading(run, full)
     word = "yes" if report["holds"] else "NO"
     yield Row("holds", word, safe(report.get("reason") or ""), "good" if report["holds"] else "warning")
 
