@@ -71,7 +71,7 @@ def triplets(
         "tall blocks": blocks,
         "products": max(4, 2 * threads) * n * block * itemsize,
         # strips of the matrix as they are read and as they are multiplied, and their sum
-        **({"Gram matrix": 3 * threads * FAN * TILE * n * itemsize // 2 + 5 * n * n * 8} if made == "gram" else {}),
+        **({"Gram matrix": 2 * threads * FAN * TILE * n * itemsize + 5 * n * n * 8} if made == "gram" else {}),
         "factors": k * (m + n) * itemsize if have is None else min(k * (m + n) * itemsize, have // SHARE),
     }
 
@@ -167,7 +167,7 @@ def within(
         parts = ", ".join(f"{what} {amount(size)}" for what, size in found.items() if size >= 1 << 20)
         distinct = {id(one): one for one in matrices}.values()
         # what the process itself takes differs a little from run to run
-        enough = math.ceil((1.05 * _enough(at, need, distinct) + resident()) / 1e6)
+        enough = math.ceil((1.1 * _enough(at, need, distinct) + resident()) / 1e6)
         raise ResourceError(
             f"{what} needs {amount(need)} more of memory ({parts}), {amount(have)} are left",
             where=where,
@@ -180,12 +180,13 @@ def _enough(at: Callable[[int], dict[str, int]], need: int, matrices: Iterable[A
     """How many bytes would do: of more some go into larger buffers, into tall blocks that stay in memory, and in the
     end into the matrix itself."""
     filed = [one for one in matrices if read_buffers(one)]
-    stored = sum((math.prod(one.shape) if one.nnz is None else 2 * one.nnz) * one.dtype.itemsize for one in filed)
+    stored = [(math.prod(one.shape) if one.nnz is None else 2 * one.nnz) * one.dtype.itemsize for one in filed]
     have = need
     while True:
         parts = at(have)
         buffers = parts.get("read buffers", 0)
-        read = stored if stored <= have // 2 else max(buffers, len(filed) * (have // 4))
+        # near the half at which a matrix is loaded it may go either way
+        read = max(buffers, sum(size if size <= 0.6 * have else have // 4 for size in stored))
         if sum(parts.values()) - buffers + read <= have:
             return have
         have += have // 32 + 1
