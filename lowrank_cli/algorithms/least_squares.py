@@ -148,7 +148,9 @@ def decompose(
     Q, R = np.linalg.qr(upright.whole())
     Q, R = np.ascontiguousarray(Q), np.ascontiguousarray(R)
     matrix.ledger.flops += 4 * m * n * min(m, n)
-    small = Full(Metered(TiledMatrix(R)))
+    triangle = Metered(TiledMatrix(R))
+    small = Full(triangle)
+    matrix.ledger.flops += triangle.ledger.flops
     left, right = times(Q, small.U, matrix.engine), np.ascontiguousarray(small.V)
     U, V = (right, left) if isinstance(upright, Adjoint) else (left, right)
     made = _cut(scaled, U, small.s, V, rcond, most or min(m, n), ["lapack geqrf", *small.kernels])

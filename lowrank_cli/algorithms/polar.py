@@ -165,12 +165,10 @@ def numeric_rank(values: numpy.ndarray, shape: tuple[int, int], dtype: numpy.dty
 
 def _by_svd(scaled: Scaled, work: Work) -> Polar:
     upright = tall(scaled.matrix)
-    m, n = upright.shape
     full = Full(upright)
     rank = numeric_rank(full.s, upright.shape, upright.dtype)
     U, _, V = full.triplets(rank)
     X = work.times(np.ascontiguousarray(U), np.ascontiguousarray(V.conj().T))
-    work.flops += 14 * m * n * n + 8 * n**3
     share = max(upright.shape) * float(np.finfo(upright.dtype).eps)
     return Polar(X, "svd", full.kernels, work, (), share, float(full.s[0]), 0.0, full.s.astype(np.float64))
 

@@ -28,7 +28,7 @@ class Ledger:
     """Logical cost: the same however the data lay and however many threads ran.
 
     passes: complete reads of the matrix. products: blocks the matrix was multiplied with, a fused A^H (A X) counting
-    two. flops: of these products and of the dense work done on tiles.
+    two. flops: of these products, of the dense work done on tiles, and of decompositions of all of the matrix.
     """
 
     passes: int = 0

@@ -8,6 +8,7 @@ import pytest
 from counted import Counted
 from scipy.sparse import csr_array
 
+import lowrank_cli
 from lowrank_cli.algorithms import TABLE
 from lowrank_cli.algorithms.cr import SCHEMES, CROptions
 from lowrank_cli.algorithms.cur import CUROptions
@@ -240,3 +241,14 @@ def test_reading_single_rows_and_columns_is_not_a_pass():
     assert matrix.ledger.passes == 0
     matrix.scaled(3).matmat(np.ones((510, 2)))
     assert (matrix.ledger.passes, matrix.ledger.products, matrix.ledger.flops) == (1, 1, 2 * 2 * LARGE.size)
+
+
+@pytest.mark.parametrize("method", ["svd", "qb"])
+def test_the_flops_of_a_decomposition_by_lapack_are_counted(method):
+    A = np.random.default_rng(3).standard_normal((90, 40))
+    decomposed = 14 * 90 * 40**2 + 8 * 40**3
+    for B in (A, A.T):
+        done = lowrank_cli.approx(B, method=method, rank=3, certify="none")
+        assert done.facts["kernels"][0] == "lapack gesdd" and done.ledger.flops == decomposed
+    measured = lowrank_cli.approx(A, method=method, rank=3).ledger.flops
+    assert measured == decomposed + 90 * 40 * (2 * 3 + 2)
