@@ -65,7 +65,7 @@ def _lines(report: dict[str, Any]) -> list[dict[str, Any]]:
         total = report.get("total") or {}
         more = {f"total_{name}": total.get(name) for name in ("relative", "absolute", "failure_probability")}
         return [_approximation(report) | more]
-    return [_approximation(report)]
+    return [_approximation(report) | _certainty(report)]
 
 
 def _in_batch(report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -155,8 +155,17 @@ def _approximation(report: dict[str, Any]) -> dict[str, Any]:
     return line | {"seed": report["seed"], "seconds": run.get("seconds"), "output": run.get("output")}
 
 
+def _certainty(report: dict[str, Any]) -> dict[str, Any]:
+    """How often a bound may be wrong, and what encloses the best error there is."""
+    optimal = report.get("optimal") or {}
+    line = {"error_failure_probability": (report.get("error") or {}).get("failure_probability")}
+    return line | {f"optimal_{end}": optimal.get(f"relative_{end}") for end in ("lower", "upper")}
+
+
 def _matrix(item: dict[str, Any]) -> dict[str, Any]:
-    dims = [*(item["shape"] or ()), None, None][:2]
+    shape = item["shape"] or ()
+    # an array of more dimensions has no columns: its shape is in the other faces
+    dims = [*shape, None, None][:2] if len(shape) <= 2 else [None, None]
     return {"rows": dims[0], "cols": dims[1], "dtype": item["dtype"], "nnz": item["nnz"], "bytes": item["bytes"]}
 
 

@@ -160,3 +160,26 @@ def test_nothing_known_of_the_best_possible_error_is_null_and_not_shown():
     report = run_of("x")
     report["optimal"] = {"relative_lower": None, "relative_upper": None}
     assert "best possible" not in render("table", [report], Style())
+
+
+def test_tsv_says_how_often_a_bound_may_be_wrong_and_what_encloses_the_best_error():
+    report = run_of("A.npy")
+    report["error"] |= {"kind": "bound", "failure_probability": 1e-6}
+    report["optimal"] = {"relative_lower": 0.125, "relative_upper": 0.25, "failure_probability": None}
+    header, line = (text.split("\t") for text in render("tsv", [report], Style()).splitlines())
+    assert (
+        dict(zip(header, line, strict=True)).items()
+        >= {
+            "error_failure_probability": "1e-06",
+            "optimal_lower": "0.125",
+            "optimal_upper": "0.25",
+        }.items()
+    )
+
+
+def test_tsv_gives_an_array_of_three_dimensions_no_rows_and_columns():
+    item = {"path": "conv", "shape": [128, 3, 32], "dtype": "float32", "nnz": None, "bytes": 49152}
+    told = {"command": "info", "format": "safetensors", "items": [item], "run": {"input_path": "m.safetensors"}}
+    header, line = (text.split("\t") for text in render("tsv", [told], Style()).splitlines())
+    seen = dict(zip(header, line, strict=True))
+    assert (seen["item"], seen["rows"], seen["cols"], seen["bytes"]) == ("conv", "", "", "49152")
