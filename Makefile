@@ -36,7 +36,7 @@ test-slow: $(V)/.ok ## the long sweeps
 
 test-lowest: ## the fast tests with the oldest libraries that are allowed, in .venv-lowest
 	$(PY) -m venv .venv-lowest
-	.venv-lowest/bin/python -m pip install -q --disable-pip-version-check -e '.[dev]' -r .ci/lowest.txt
+	.venv-lowest/bin/python -m pip install -q --disable-pip-version-check -e '.[all,dev]' -r .ci/lowest.txt
 	.venv-lowest/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 fuzz: $(V)/.ok ## our parsers under coverage-guided fuzzing, SECONDS=20 each; needs a Python that atheris has wheels for

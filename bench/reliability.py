@@ -2,7 +2,8 @@
 
     PYTHONPATH=tests python bench/reliability.py [--step N] [--signals N] [--cuts N] > docs/reliability.md
 
-The experiments are those of tests/faults. Needs gcc; the power cuts need a disk image that may be mounted (root on
+--only-signals: their tables alone. The experiments are those of tests/faults.
+Needs gcc; the power cuts need a disk image that may be mounted (root on
 Linux), and are left out, and said to be, where it may not.
 """
 
@@ -17,12 +18,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 from faults.injection import ERRORS, outputs, sweep
 from faults.power import cuts
-from faults.signals import signalled
+from faults.signals import JOBS, anywhere, signalled
 from report import headline, machine, table
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "data" / "0.1.0"
@@ -38,8 +40,12 @@ file of factors gives an error and never another number. This page counts how of
   with each of {errors}, or moved half of its bytes, or was the last one
   before SIGKILL. Right is exit 0 with the whole new output, byte for byte, or exit 4 (the input failed) or 5 (the
   output) with one line, the old output and no temporary file. After a kill the next run removes what is left.
-- **Signals.** SIGINT, SIGTERM and SIGHUP at random moments of a command. Right is the old output and no temporary file
-  with 128 and the number of the signal as exit code, or the whole new output.
+- **Signals.** SIGINT, SIGTERM and SIGHUP at random moments of a command that computes, reads or writes, and one SIGINT
+  in four followed by another. Right is an end with 128 and the number of the signal as exit code, the old output or
+  the whole new one, no temporary file and not a word. What came when the work was over was sent again and is not
+  counted. The seconds are those from the signal to the end of the process, on a machine that did other work too;
+  while the kernel syncs a file, a process ends no sooner than that. A table of its own has commands that were struck
+  anywhere in their lives, while Python began or ended too.
 - **Power.** A program saves factors again and again on a file system of its own, ext4. Its disk image is copied at
   random moments, mounted, and read. Right is what was last said to be done, or something later, whole.
 - **Damage.** Every bit of a small file of factors is flipped, one at a time. Right is an error, or the same numbers.
@@ -52,22 +58,26 @@ short form of all this, `make test-slow` the long one.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--step", type=int, default=1, help="every which call goes wrong (1)")
-    parser.add_argument("--signals", type=int, default=200, help="how many signals (200)")
+    parser.add_argument("--signals", type=int, default=210, help="how many signals (210)")
+    parser.add_argument("--only-signals", action="store_true", help="leave the rest out")
     parser.add_argument("--cuts", type=int, default=50, help="how often the power is cut (50)")
     asked = parser.parse_args()
+    if asked.only_signals:
+        with ThreadPoolExecutor(3) as pool:
+            print_signals(struck(pool, asked.signals), headline(machine()))
+        return
     began = time.monotonic()
     with ThreadPoolExecutor(6) as pool:
         calls = {name: pool.submit(one_output, name, job, asked.step) for name, job in outputs().items()}
-        stopped = pool.submit(in_folder, signalled, asked.signals)
+        stopped = struck(pool, asked.signals)
         power = pool.submit(in_folder, cuts, asked.cuts)
         damage = list(damaged())
         print(TEXT.format(errors=", ".join(ERRORS)))
-        print(f"{headline(machine())}. It took {(wait(calls, stopped, power) - began) / 60:.0f} minutes.")
+        print(f"{headline(machine())}. It took {(wait(calls, *stopped.values(), power) - began) / 60:.0f} minutes.")
     results = {name: done.result() for name, done in calls.items()}
     every = "every call" if asked.step == 1 else f"every {asked.step}th call"
     table("Calls", ("output", "failed or short", "killed", "wrong"), call_rows(results), every)
-    done = stopped.result()
-    print_signals(done)
+    print_signals(stopped)
     if power.exception() is None:
         lost = power.result()
         table("Power", ("cuts", "files read", "lost"), [(lost["cuts"], lost["files"], len(lost["wrong"]))])
@@ -109,10 +119,48 @@ def call_rows(results: dict[str, dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
     yield "all", *counts, sum(len(found["wrong"]) for found in results.values())
 
 
-def print_signals(done: dict[str, Any]) -> None:
-    head = ("signals", "old output, 128 + n", "while Python began or ended", "came too late", "wrong")
-    row = (done["signals"], done["during"], done["bare"], done["after"], len(done["wrong"]))
-    table("Signals", head, [row])
+def struck(pool: ThreadPoolExecutor, times: int) -> dict[str, Any]:
+    """The futures of what signals do, by what they meet."""
+    each = -(-times // len(JOBS))
+    work = {
+        name: pool.submit(in_folder, lambda folder, n, name=name: signalled(folder, n, name)[name], each)
+        for name in JOBS
+    }
+    return {**work, "a moment of its life": pool.submit(in_folder, anywhere, times // 4)}
+
+
+def print_signals(futures: dict[str, Any], where: str = "") -> None:
+    done = {name: future.result() for name, future in futures.items()}
+    anytime = done.pop("a moment of its life")
+    head = ("what a signal met", "times", "median s", "latest s", "after a second Ctrl-C, median s", "wrong")
+    rows = [
+        (
+            name,
+            one["met"],
+            *(f"{x:.2f}" for x in (median(one["seconds"]), max(one["seconds"]), median(one["second"]))),
+            len(one["wrong"]),
+        )
+        for name, one in done.items()
+    ]
+    seconds, again = ([x for one in done.values() for x in one[key]] for key in ("seconds", "second"))
+    spent = (f"{x:.2f}" for x in (median(seconds), max(seconds), median(again)))
+    within = sum(x <= 1 for x in seconds)
+    rows.append(
+        ("all", sum(one["met"] for one in done.values()), *spent, sum(len(one["wrong"]) for one in done.values()))
+    )
+    table("Signals", head, rows, f"{within} of {len(seconds)} ended within a second" + (f"; {where}" if where else ""))
+    head = (
+        "signals anywhere in a life",
+        "old output, 128 + n",
+        "while Python began or ended",
+        "came too late",
+        "wrong",
+    )
+    table(
+        "Signals at any moment",
+        head,
+        [(anytime["signals"], anytime["during"], anytime["bare"], anytime["after"], len(anytime["wrong"]))],
+    )
 
 
 def damaged() -> Iterator[tuple[Any, ...]]:

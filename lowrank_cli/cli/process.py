@@ -1,8 +1,8 @@
 """What concerns the whole process, done before anything heavy loads: descriptors, BLAS threads, signals.
 
 A Python signal handler waits until a running LAPACK call returns, which can be minutes. The C-level handler however
-writes the signal's number to a descriptor at once; a thread reads it, gives the main thread a second to unwind, and
-then ends the process itself.
+writes the signal's number to a descriptor at once; a thread reads it, gives the main thread half a second to unwind,
+and then ends the process itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 #: BLAS threads belong to our pool: inside a tile BLAS has one.
 _BLAS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-GRACE = 1.0
+GRACE = 0.5
 
 
 class Stopped(BaseException):
@@ -64,7 +64,7 @@ def _is_open(fd: int) -> bool:
 
 
 class Signals:
-    """First signal: Stopped in the main thread, and the end of the process a second later whatever runs. Second: now.
+    """First signal: Stopped in the main thread, and the end of the process half a second later. Second: at once.
 
     A signal that was ignored when we started (nohup, a shell's background job) stays ignored.
     """
@@ -90,7 +90,7 @@ class Signals:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """The main thread, which is in here, is stopped when it leaves; if that takes a second, the process ends."""
+        """The main thread, in here, is stopped when it leaves; the process ends if that takes half a second."""
         self._holds += 1
         try:
             yield

@@ -6,11 +6,12 @@ Names of columns are kept. One column of text, if there is one, holds the names 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import DependencyError, InputError, ResourceError
 from ..lazy import np
+from .arrow_batch import Batch
 from .loaded import Format, Item, Loaded, Names
 from .optional import needed
 from .working import Conversion, allocate, matrix_shape, native_name, require_memory
@@ -45,31 +46,66 @@ def load(path: str, item: str | None = None) -> Loaded:
             conversion = Conversion(values.dtype)
             conversion(values, out[:, at])
             notes += [f"column {name!r}: {note}" for note in conversion.notes()]
-        rows = None if labels is None else tuple(map(str, table.read([labels]).column(0).to_pylist()))
+        rows = None if labels is None else _labels(table, labels, path)
     return Loaded(out, path, "columns", found, tuple(notes), Names(rows, tuple(numbers)))
 
 
 class _Table:
-    """A file opened: its schema, its number of rows, and some of its columns at a time."""
+    """A file opened: its schema, its number of rows, and ``read(name)``, one column in pieces; before anything is
+    expanded ``expanded(name)`` says how many bytes it takes."""
 
     def __init__(self, path: str):
         with open(path, "rb") as file:
             head = file.read(8)
         if head.startswith(_PARQUET):
-            self._file = needed("pyarrow.parquet", "arrow", path, "reading Parquet").ParquetFile(path)
-            self.schema, self.rows = self._file.schema_arrow, self._file.metadata.num_rows
-            self.read = self._file.read
+            self._parquet(path)
         elif head.startswith(_ARROW):
-            arrow = needed("pyarrow", "arrow", path, "reading Arrow")
-            needed("pyarrow.ipc", "arrow", path, "reading Arrow")
-            self._file = arrow.ipc.open_file(arrow.memory_map(path))
-            self.schema = self._file.schema
-            batches = [self._file.get_batch(at) for at in range(self._file.num_record_batches)]
-            self.rows = sum(batch.num_rows for batch in batches)
-            whole = arrow.Table.from_batches(batches, self.schema)
-            self.read = whole.select
+            self._arrow(path)
         else:
             raise InputError("is Feather of version 1, which is not read", where=path, hint="save it as Parquet")
+
+    def _parquet(self, path: str) -> None:
+        parquet = needed("pyarrow.parquet", "arrow", path, "reading Parquet")
+        file = parquet.ParquetFile(path)
+        self.schema, self.rows, meta = file.schema_arrow, file.metadata.num_rows, file.metadata
+        # a text that stands in many rows is kept once
+        text = [field.name for field in self.schema if _is_text(field.type)]
+        file = parquet.ParquetFile(path, read_dictionary=text)
+
+        def expanded(name: str) -> int:
+            groups = (meta.row_group(at) for at in range(meta.num_row_groups))
+            chunks = (group.column(at) for group in groups for at in range(group.num_columns))
+            return sum(max(0, chunk.total_uncompressed_size) for chunk in chunks if chunk.path_in_schema == name)
+
+        self.expanded = expanded
+        self.read: Callable[[str], Any] = lambda name: file.read([name]).column(0)
+
+    def _arrow(self, path: str) -> None:
+        arrow = needed("pyarrow", "arrow", path, "reading Arrow")
+        ipc = needed("pyarrow.ipc", "arrow", path, "reading Arrow")
+        # the messages of the file, one after another: what the index at its end says of them need not be so
+        file = arrow.memory_map(path)
+        indexed = ipc.open_file(file).num_record_batches
+        file.seek(8)
+        messages = list(ipc.MessageReader.open_stream(file))
+        if not messages or messages[0].type != "schema":
+            raise InputError("does not begin with its schema", where=path, hint="write the file again")
+        self.schema = ipc.read_schema(messages[0])
+        found = [message for message in messages if message.type == "record batch"]
+        if len(found) != indexed:
+            raise InputError(f"has {len(found)} of {indexed} batches", where=path, hint="copy or write the file again")
+        batches = [Batch(message.metadata, message.body) for message in found]
+        self.rows = sum(batch.rows for batch in batches)
+        total = sum(batch.expanded for batch in batches)
+        self.expanded = lambda name: total
+
+        def read(name: str) -> Any:
+            if not hasattr(self, "_whole"):
+                parts = [ipc.read_record_batch(message, self.schema) for message in found]
+                self._whole = arrow.Table.from_batches(parts, self.schema)
+            return self._whole.column(name)
+
+        self.read = read
 
 
 @contextlib.contextmanager
@@ -95,13 +131,19 @@ def _columns(schema: Any, path: str) -> tuple[list[str], str | None]:
         field.name for field in schema if types.is_boolean(field.type)
     }
     others = [field for field in schema if field.name not in numeric]
-    text = [field for field in others if types.is_string(field.type) or types.is_large_string(field.type)]
+    text = [field for field in others if _is_text(field.type)]
     if len(others) > 1 or others != text:
         said = next((field for field in others if field not in text), others[-1])
         raise InputError(
             f"column {said.name!r} holds {said.type}, not numbers", where=path, hint="write the columns of numbers only"
         )
     return [name for name in names if name in numeric], text[0].name if text else None
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
 def _item(table: _Table, path: str) -> Item:
@@ -114,13 +156,28 @@ def _item(table: _Table, path: str) -> Item:
 
 
 def _values(table: _Table, name: str, rows: int, path: str) -> Any:
-    require_memory(16 * rows, path, f"column {name!r}")
-    column = table.read([name]).column(0)
+    require_memory(max(16 * rows, table.expanded(name)), path, f"column {name!r}")
+    column = table.read(name)
+    if len(column) != rows:
+        raise InputError(f"column {name!r} has {len(column)} of {rows} values", where=path, hint="write the file again")
     if column.null_count:
         raise InputError(
             f"column {name!r} has {column.null_count} missing values", where=path, hint="fill them, or leave it out"
         )
     return np.asarray(column.to_numpy())
+
+
+def _labels(table: _Table, name: str, path: str) -> tuple[str, ...]:
+    """The names of the rows; of Parquet one that stands in many rows is one object."""
+    require_memory(64 * table.rows + 2 * table.expanded(name), path, f"column {name!r}")
+    found: list[str] = []
+    for piece in table.read(name).chunks:
+        if hasattr(piece, "dictionary"):
+            texts = [str(text) for text in piece.dictionary.to_pylist()]
+            found += ["None" if at is None else texts[at] for at in piece.indices.to_pylist()]
+        else:
+            found += map(str, piece.to_pylist())
+    return tuple(found)
 
 
 FORMAT = Format("columns", (".parquet", ".arrow", ".feather"), matches, items, load)

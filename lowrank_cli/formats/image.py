@@ -6,6 +6,7 @@ A matrix has the rows of the image. No other decoder of Pillow's is asked, and t
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,8 @@ from .working import Conversion, allocate, matrix_shape, require_memory
 
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*")
 _KINDS = ("PNG", "JPEG", "TIFF")
+#: Tags of TIFF, and pixels that a tile may always have.
+_TILE_WIDTH, _TILE_HEIGHT, MOST_TILE = 322, 323, 1 << 22
 #: Mode of Pillow's -> type of a value.
 _GREY = {"1": "bool", "L": "uint8", "I;16": "uint16", "I;16B": "uint16", "I": "int32", "F": "float32"}
 _COLOURS = {"RGB": ("red", "green", "blue"), "RGBA": ("red", "green", "blue", "alpha"), "LA": ("grey", "alpha")}
@@ -50,6 +53,7 @@ def load(path: str, item: str | None = None) -> Loaded:
         entry, notes = choose(entries, _SHORT.get(item or "", item), path)
         shape = matrix_shape(entry.item.shape, path)
         require_memory(2 * shape[0] * shape[1] * 4, path, f"the {shape[0]} x {shape[1]} image")
+        _check_tile(image, path)
         if entry.item.path is not None:
             seen = image.convert(_SEEN_AS[image.mode]) if image.mode in _SEEN_AS else image
             image = seen.getchannel([one.item.path for one in entries].index(entry.item.path))
@@ -80,6 +84,19 @@ def _opened(path: str) -> Iterator[Any]:
         # Pillow raises a dozen kinds for damaged images
         line = " ".join(str(error).replace(path, "it").split())[:120] or type(error).__name__
         raise InputError(f"damaged image ({line})", where=path, hint="copy or save the file again") from error
+
+
+def _check_tile(image: Any, path: str) -> None:
+    """Raise InputError for a TIFF whose tiles, which are decoded whole, are far larger than the image."""
+    tags = getattr(image, "tag_v2", {})
+    sides = [tags.get(tag, 1) for tag in (_TILE_WIDTH, _TILE_HEIGHT)]
+    if not all(isinstance(side, int) for side in sides) or math.prod(sides) > max(
+        MOST_TILE, 4 * image.width * image.height
+    ):
+        said = " x ".join(map(str, sides))
+        raise InputError(
+            f"lies on tiles of {said} pixels, far more than the image has", where=path, hint="save it anew"
+        )
 
 
 def _entries(image: Any, path: str) -> list[Entry]:

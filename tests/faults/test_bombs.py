@@ -93,6 +93,26 @@ def parquet(tmp_path) -> bytes:
     return path.read_bytes()
 
 
+def arrow() -> bytes:
+    """More than half a billion zeros in packed batches, of which each says so."""
+    file, rows = io.BytesIO(), pa.record_batch({"a": np.zeros(20_000_000, np.int8)})
+    with pa.ipc.new_file(file, rows.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        for _ in range(28):
+            writer.write_batch(rows)
+    return file.getvalue()
+
+
+def tiff(side: int) -> bytes:
+    """Four thousand pixels on one tile, which is as large as it says."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, -15)
+    block, count = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH), side * side >> 20
+    data = b"\x78\x01" + count * block + b"\x03\x00" + struct.pack(">I", ((count << 20) % 65521 << 16) + 1)
+    # width, height, bits, deflate, black is zero, samples, and the tile: its sides, its place, its size
+    tags = [(256, 64), (257, 64), (258, 8), (259, 8), (262, 1), (277, 1), (322, side), (323, side), (324, 8)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in [*tags, (325, len(data))])
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", 10) + entries + bytes(4)
+
+
 BOMBS: dict[str, Callable[..., bytes]] = {
     "more-than-said.npz": lambda _: npz("(2, 2)", 200),
     "less-than-said.npz": lambda _: npz("(90000, 90000)", 1),
@@ -108,6 +128,8 @@ BOMBS: dict[str, Callable[..., bytes]] = {
     "pixels.png": lambda _: png(100_000, 100_000),
     "some-pixels.png": lambda _: png(13_000, 13_000),
     "runs.parquet": parquet,
+    "runs.arrow": lambda _: arrow(),
+    "one-tile.tif": lambda _: tiff(24_576),
 }
 
 
@@ -116,6 +138,14 @@ def test_a_bomb_is_refused_and_its_memory_never_taken(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(BOMBS[name](tmp_path))
     assert path.stat().st_size < 12 << 20
+    code, most, lines = watched(path)
+    assert code in (4, 7), (code, lines)
+    assert len(lines) == 1 and lines[0].startswith("lowrank: error: "), lines
+    assert most < MOST, most
+
+
+def watched(path) -> tuple[int, int, list[str]]:
+    """Exit code, most bytes in memory and what was said of an approximation."""
     done = subprocess.run(
         [sys.executable, "-c", WATCH, *COMMAND, "approx", str(path), "-k", "1"],
         capture_output=True,
@@ -124,7 +154,14 @@ def test_a_bomb_is_refused_and_its_memory_never_taken(tmp_path, name):
         env=environment(OPENBLAS_NUM_THREADS="1", ARROW_DEFAULT_MEMORY_POOL="system"),
     )
     code, most = map(int, done.stdout.split())
-    lines = done.stderr.splitlines()
-    assert code in (4, 7), (code, lines)
-    assert len(lines) == 1 and lines[0].startswith("lowrank: error: "), lines
-    assert most < MOST, most
+    return code, most, done.stderr.splitlines()
+
+
+def test_a_long_name_that_many_rows_of_a_table_have_is_kept_once(tmp_path):
+    path, rows = tmp_path / "names.parquet", 1000
+    names = pa.array(["x" * (1 << 20)] * 2).dictionary_encode().take(pa.array([0] * rows))
+    table = pa.table({"name": names, "a": np.arange(float(rows)), "b": np.ones(rows)})
+    pa.parquet.write_table(table, path, compression="zstd", store_schema=False)
+    assert path.stat().st_size < 1 << 20
+    code, most, lines = watched(path)
+    assert code == 0 and lines == [] and most < MOST, (code, most, lines)

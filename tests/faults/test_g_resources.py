@@ -57,6 +57,13 @@ def test_g01_a_plan_beyond_the_allowance_is_refused_with_a_breakdown_before_read
     assert not (tmp_path / "F.npz").exists()
 
 
+def test_g01_a_packed_archive_that_must_fit_is_refused_by_what_it_unpacks_to(tmp_path):
+    np.savez_compressed(tmp_path / "A.npz", A=np.zeros((6000, 2500), np.float32))
+    assert (tmp_path / "A.npz").stat().st_size < 100_000
+    done = run("approx", tmp_path / "A.npz", "-k", "1", "--memory", "80M")
+    assert done.returncode == 7 and one_line(done) and "6000 x 2500 matrix in float32 needs 57.2 MiB" in done.stderr
+
+
 def test_g02_memory_that_goes_away_in_the_middle_is_exit_7_and_no_output(matrix, tmp_path, monkeypatch):
     from lowrank_cli.cli import app
     from lowrank_cli.cli.terminal import Terminal
