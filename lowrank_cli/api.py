@@ -222,17 +222,25 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
         n, d = points.shape
         values = points.block(slice(0, n), slice(0, d))
         return KernelMatrix(values, loaded.kernel, engine, name=loaded.where, watch=loaded.watch)
+    from .matrices.lines import Lines
+
     if hasattr(loaded.array, "cluster"):
+        on: Any = loaded.array
+
+        def local(filed: Any) -> Any:
+            return tiled(dataclasses.replace(loaded, array=filed), engine)
+
+        if isinstance(on.filed, Lines):
+            from .matrices.spread_sparse import sparse_over
+
+            return sparse_over(on.cluster, on.filed, on.reader, local)
         from .matrices.spread import spread_over
 
-        on: Any = loaded.array
-        return spread_over(on.cluster, tiled(dataclasses.replace(loaded, array=on.filed), engine), on.reader)
+        return spread_over(on.cluster, local(on.filed), on.reader)
     if hasattr(loaded.array, "indptr"):
         from .matrices.sparse import SparseMatrix
 
         return SparseMatrix(loaded.array, engine, loaded.where, loaded.watch)
-    from .matrices.lines import Lines
-
     if isinstance(loaded.array, Lines):
         from .matrices.sparse_filed import FiledSparseMatrix
 

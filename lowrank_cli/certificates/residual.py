@@ -14,7 +14,7 @@ from ..lazy import np
 from ..matrices.blocks import gram
 from ..matrices.facts import MatrixFacts, combine, ldexp, merged
 from ..matrices.metered import Metered
-from ..matrices.tall import contiguous
+from ..matrices.tall import Tall, contiguous
 from .certificate import Certificate
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ def _by_products(matrix: Metered, L: Any, R: Any) -> MatrixFacts | None:
     facts = matrix.sweep()
     if facts.exponent:
         return None
-    B = matrix.rmatmat(np.ascontiguousarray(L))
-    G = gram(np.ascontiguousarray(L), matrix.engine)
+    B = matrix.rmatmat(contiguous(L))
+    G = gram(contiguous(L), matrix.engine)
     matrix.ledger.flops += 2 * L.shape[1] ** 2 * (L.shape[0] + R.shape[1])
     mixed = np.einsum("jk,kj->j", B.conj(), R).real
     own = np.einsum("kj,kj->j", R.conj(), G @ R).real
@@ -125,6 +125,8 @@ def _without_zeros(matrix: Metered, L: Any, R: Any) -> tuple[Metered, Pair, Any]
     stored: Any = matrix.inner
     if not hasattr(stored, "occupied"):
         return matrix, Pair(L, R), None
+    # rows are picked one by one, which no block on workers gives
+    L = np.asarray(L) if isinstance(L, Tall) else L
     rows, cols = stored.occupied()
     rows |= _nonzero_rows(L)
     cols |= _nonzero_rows(R.T)

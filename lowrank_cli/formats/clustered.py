@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ClusterError, InputError, ResourceError, UsageError
 from ..matrices.filed import Filed
+from ..matrices.lines import Lines
 from .loaded import Loaded
-from .opening import STDIN, files, open_filed, split_item
+from .opening import STDIN, files, open_filed, open_unsettled, split_item
 
 if TYPE_CHECKING:
     import numpy
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Bytes at either end of a file that are compared.
 _SAMPLE = 1 << 20
+#: Bytes at most of each of the two buffers that a worker reads entries into, and what part of a task's memory.
+_BUFFER, _BUFFERS = 64 << 20, 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,12 +41,27 @@ class Rows:
         return filed.part(rows, slice(0, filed.shape[1]))
 
 
+@dataclasses.dataclass(frozen=True)
+class SparseRows:
+    """The same for a sparse matrix: its rows as lines, not settled, which read the file as they are asked for."""
+
+    path: str
+    item: str | None
+    mark: tuple[int, ...]
+    buffer: int
+
+    def __call__(self, rows: slice) -> Lines:
+        if (found := mark(self.path)) != self.mark:
+            raise _other(self.path, found)
+        return _lines(self.path, self.item, self.buffer)[1].part(rows)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class OnWorkers:
     """Stands for the array of a ``Loaded``: filed as this process sees it, and how workers read it."""
 
-    filed: Filed
-    reader: Rows
+    filed: Filed | Lines
+    reader: Rows | SparseRows
     cluster: Cluster
 
     @property
@@ -57,13 +75,16 @@ class OnWorkers:
 
 def open_on(cluster: Cluster, path: str, item: str | None) -> Loaded:
     """The matrix of a file, for workers to read. Raises ClusterError for a worker that sees no such file, or another;
-    UsageError for what is not read in parts: standard input, sparse matrices, formats that are text or packed."""
+    UsageError for what is not read in parts: standard input, formats that are text or packed, sparse matrices by
+    columns."""
     if path == STDIN:
         raise UsageError("--engine dask reads files, not standard input", hint="save the matrix where workers see it")
-    loaded, filed = _filed(path, item)
+    buffer = min(_BUFFER, cluster.task_memory // _BUFFERS)
+    loaded, filed = _found(path, item, buffer)
     where, inside = split_item(path)
     where, item = os.path.abspath(where), inside if item is None else item
-    reader = Rows(where, item, mark(where))
+    seen = mark(where)
+    reader = Rows(where, item, seen) if isinstance(filed, Filed) else SparseRows(where, item, seen, buffer)
     for worker, found in cluster.everywhere(mark, where).items():
         if found != reader.mark:
             raise _other(where, found, worker)
@@ -71,18 +92,37 @@ def open_on(cluster: Cluster, path: str, item: str | None) -> Loaded:
     return dataclasses.replace(loaded, source=path, notes=(), array=OnWorkers(filed, reader, cluster))
 
 
-def _filed(path: str, item: str | None) -> tuple[Loaded, Filed]:
+def _found(path: str, item: str | None, buffer: int) -> tuple[Loaded, Filed | Lines]:
     # what a reader says of memory means nothing here: however large, it is the workers who read
-    with contextlib.suppress(ResourceError):
-        loaded = open_filed(path, item)
-        filed: Any = loaded.array
-        if isinstance(filed, Filed):
-            return loaded, filed
+    for read in (lambda: _lines(path, item, buffer), lambda: _filed(path, item)):
+        with contextlib.suppress(ResourceError, _NotThis):
+            return read()
     raise UsageError(
-        "--engine dask reads dense matrices of .npy, raw and HDF5 files, in parts",
+        "--engine dask reads, in parts, dense matrices of .npy, raw and HDF5 files and sparse ones by rows (csr) of "
+        ".npz, not packed, and HDF5 files",
         where=path,
-        hint="write it as .npy with lowrank convert",
+        hint="write it as .npy, or a sparse one as .npz, with lowrank convert",
     )
+
+
+class _NotThis(Exception):
+    """The matrix is not of the kind that was asked for."""
+
+
+def _filed(path: str, item: str | None) -> tuple[Loaded, Filed]:
+    loaded = open_filed(path, item)
+    filed: Any = loaded.array
+    if not isinstance(filed, Filed):
+        raise _NotThis
+    return loaded, filed
+
+
+def _lines(path: str, item: str | None, buffer: int) -> tuple[Loaded, Lines]:
+    loaded = open_unsettled(path, item, buffer)
+    if loaded is None:
+        raise _NotThis
+    lines: Any = loaded.array
+    return loaded, lines
 
 
 def mark(path: str) -> tuple[int, ...]:

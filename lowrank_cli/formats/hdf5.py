@@ -29,7 +29,7 @@ from .hdf5_read import (
 )
 from .hdf5_sparse import describe, is_sparse, leave_group, load_group
 from .hdf5_walk import H5_ERRORS, guarded, opened, resolve, walk
-from .loaded import Format, Item, Loaded
+from .loaded import Format, Item, Loaded, Names
 from .sparse_parts import fits, room
 from .working import Conversion, allocate, matrix_shape
 
@@ -112,16 +112,37 @@ def filed(path: str, item: str | None, most: int) -> Loaded | None:
         return Loaded(array, path, "hdf5", about, notes)
 
 
+def unsettled(path: str, item: str | None, buffer: int) -> Loaded | None:
+    """A sparse group by rows left in its file, however small, whose indices nobody has looked at; else None. Raises as
+    ``load``."""
+    with contextlib.ExitStack() as open_file:
+        file = open_file.enter_context(opened(path))
+        if item is None:
+            with guarded(path, "cannot be listed"):
+                item = _only(file, path)
+        found = resolve(file, item, path)
+        with guarded(path, "cannot be examined"):
+            sparse = found is not None and is_sparse(found)
+        return _group_filed(found, file, path, item, 8 * buffer, (), open_file, settle=False) if sparse else None
+
+
 def _group_filed(
-    found: Any, file: Any, path: str, item: str, most: int, notes: tuple[str, ...], open_file: contextlib.ExitStack
+    found: Any,
+    file: Any,
+    path: str,
+    item: str,
+    most: int,
+    notes: tuple[str, ...],
+    open_file: contextlib.ExitStack,
+    settle: bool = True,
 ) -> Loaded | None:
     full = "/" + "/".join(part for part in item.split("/") if part not in ("", "."))
     where = f"{path}:{full}"
     about = describe(found, where)
-    if fits(room(about.nnz, about.shape), 2 * most):
+    if fits(room(about.nnz, about.shape), 2 * most) if settle else about.layout != "csr":
         return None
-    names = names_of(file, full, about.shape, path)
-    lines, said = leave_group(found, open_file.pop_all(), path, where, most // 8)
+    names = names_of(file, full, about.shape, path) if settle else Names()
+    lines, said = leave_group(found, open_file.pop_all(), path, where, most // 8, settle)
     stored = Item(full, about.shape, about.dtype, about.nnz, about.bytes, about.detail)
     return Loaded(lines, path, "hdf5", stored, (*notes, *said), names)
 
@@ -238,4 +259,12 @@ def _only(file: Any, path: str) -> str:
     refuse(path, f"holds {len(found)} matrices" if found else "holds no 2-D numeric dataset", entries)
 
 
-FORMAT = Format("hdf5", (".h5", ".hdf5", ".he5", ".hdf", ".h5ad", ".loom", ".nc"), matches, items, load, filed=filed)
+FORMAT = Format(
+    "hdf5",
+    (".h5", ".hdf5", ".he5", ".hdf", ".h5ad", ".loom", ".nc"),
+    matches,
+    items,
+    load,
+    filed=filed,
+    unsettled=unsettled,
+)

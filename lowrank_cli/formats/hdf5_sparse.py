@@ -135,8 +135,11 @@ def load_group(group: Any, where: str) -> tuple[Any, tuple[str, ...]]:
     return array, (*conversion.notes(), *notes)
 
 
-def leave_group(group: Any, open_file: Any, path: str, where: str, buffer: int) -> tuple[Lines, tuple[str, ...]]:
-    """The matrix left in its file, which open_file closes, and notes. Raises as ``load_group``; reads the indices."""
+def leave_group(
+    group: Any, open_file: Any, path: str, where: str, buffer: int, settle: bool = True
+) -> tuple[Lines, tuple[str, ...]]:
+    """The matrix left in its file, which open_file closes, and notes. Raises as ``load_group``; reads the indices, if
+    it is to be settled."""
     from .sparse_filed import columns_of_group, lines_of
     from .unchanged import Unchanged
 
@@ -151,7 +154,7 @@ def leave_group(group: Any, open_file: Any, path: str, where: str, buffer: int) 
         data, indices = columns_of_group(parts["data"], parts["indices"], open_file, where)
         counts = parts["data"].shape[0], parts["indices"].shape[0]
     lines, notes = lines_of(
-        about.layout, about.shape, pointer, data, indices, counts, conversion, Unchanged(path), where, buffer
+        about.layout, about.shape, pointer, data, indices, counts, conversion, Unchanged(path), where, buffer, settle
     )
     return lines, (*conversion.notes(), *notes)
 

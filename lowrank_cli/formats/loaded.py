@@ -77,8 +77,9 @@ class Format:
     name; items(path) reads headers only; load(path, item) reads one matrix. filed(path, item, most), if there is one:
     the same matrix left in its file where its values would take more than ``most`` bytes, else None. rows(path, item,
     most, target): a sparse matrix that neither fits nor can be left in its file, by rows, for converting it to target.
-    guessed: no magic number tells it from all others, so formats of other packages are asked before it unless the name
-    is its own.
+    unsettled(path, item, buffer): a sparse matrix by rows left in its file, whose indices nobody has looked at, see
+    ``Lines.settled``; else None. guessed: no magic number tells it from all others, so formats of other packages are
+    asked before it unless the name is its own.
 
     A format that can be read once, forwards, also has stream(source, where, item) and stream_items(source, where):
     the source has read and readinto, which may give less than asked for; where stands in messages. once(source, where,
@@ -96,4 +97,5 @@ class Format:
     filed: Callable[[str, str | None, int], Loaded | None] | None = None
     once: Callable[[Any, str, str | None, int], Loaded] | None = None
     rows: Callable[[str, str | None, int, str], SparseRows | None] | None = None
+    unsettled: Callable[[str, str | None, int], Loaded | None] | None = None
     guessed: bool = False

@@ -237,10 +237,17 @@ def _members(archive: zipfile.ZipFile, file_size: int, path: str) -> dict[str, z
     return members
 
 
+def unsettled(path: str, item: str | None, buffer: int) -> Loaded | None:
+    """See ``npz_filed.unsettled``."""
+    from .npz_filed import unsettled as leave
+
+    return leave(path, item, buffer)
+
+
 def _is_factors(path: str) -> bool:
     from .npz_factors import CONTAINER
 
     return CONTAINER.holds(path)
 
 
-FORMAT = Format("npz", (".npz",), matches, items, load, filed=filed, rows=rows)
+FORMAT = Format("npz", (".npz",), matches, items, load, filed=filed, rows=rows, unsettled=unsettled)

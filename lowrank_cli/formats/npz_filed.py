@@ -34,13 +34,19 @@ def forwards(path: str, item: str | None, most: int) -> Loaded | None:
     return _filed(path, item, most, forwards=True)
 
 
+def unsettled(path: str, item: str | None, buffer: int) -> Loaded | None:
+    """A csr matrix left in its file, however small, whose indices nobody has looked at; else None. Raises as
+    ``filed``."""
+    return _filed(path, item, 8 * buffer, forwards=False, settle=False)
+
+
 def rows(path: str, item: str | None, most: int, target: str) -> SparseRows | None:
     """A matrix that does not fit, by rows, of packed members too."""
     loaded = forwards(path, item, most)
     return None if loaded is None else rows_of(loaded)
 
 
-def _filed(path: str, item: str | None, most: int, forwards: bool) -> Loaded | None:
+def _filed(path: str, item: str | None, most: int, forwards: bool, settle: bool = True) -> Loaded | None:
     with opened(path) as archive:
         if not archive.sparse or (item is None and archive.is_factors):
             return None
@@ -49,7 +55,8 @@ def _filed(path: str, item: str | None, most: int, forwards: bool) -> Loaded | N
         if name not in archive.sparse or not entry.candidate:
             return None
         about = describe(archive.sparse[name], name, archive)
-        if about.layout not in ("csr", "csc") or fits(room(about.item.nnz or 0, about.shape), 2 * most):
+        small = settle and fits(room(about.item.nnz or 0, about.shape), 2 * most)
+        if small or about.layout not in ("csr", "csc")[: 2 if settle else 1]:
             return None
         where = path if name is None else f"{path}:{name}"
         if archive.packed(name) and not forwards:
@@ -58,10 +65,12 @@ def _filed(path: str, item: str | None, most: int, forwards: bool) -> Loaded | N
                 where=where,
                 hint=f"store it once: lowrank convert {where} {os.path.splitext(path)[0]}.stored.npz",
             )
-        return _left(archive, about, entry, notes, where, most // 8)
+        return _left(archive, about, entry, notes, where, most // 8, settle)
 
 
-def _left(archive: Archive, about: Described, entry: Entry, notes: tuple[str, ...], where: str, buffer: int) -> Loaded:
+def _left(
+    archive: Archive, about: Described, entry: Entry, notes: tuple[str, ...], where: str, buffer: int, settle: bool
+) -> Loaded:
     parts = archive.sparse[entry.item.path].parts
     headers = {part: archive.header(parts[part]) for part in ("data", "indices", "indptr")}
     require_memory(2 * headers["indptr"].nbytes, where, "the pointer of the sparse matrix")
@@ -77,6 +86,7 @@ def _left(archive: Archive, about: Described, entry: Entry, notes: tuple[str, ..
         Unchanged(archive.path),
         where,
         buffer,
+        settle,
     )
-    item = dataclasses.replace(entry.item, nnz=lines.nnz)
+    item = dataclasses.replace(entry.item, nnz=lines.nnz) if settle else entry.item
     return Loaded(lines, archive.path, "npz", item, (*notes, *about.notes, *said))

@@ -107,6 +107,17 @@ def open_filed(path: str, item: str | None = None) -> Loaded:
         return _from_file(_choose(source, item)[0], path, item, 0)
 
 
+def open_unsettled(path: str, item: str | None, buffer: int) -> Loaded | None:
+    """The sparse matrix by rows in a file, which stays there unread but for its pointer; None for any other. buffer:
+    bytes of each of the two that it is read into. Raises errors like ``open_matrix``."""
+    path, item = _named(path, item)
+    if path == STDIN or is_pattern(path) or zarr_store.is_store(path):
+        return None
+    with _opened(path) as source:
+        format, source = _choose(source, item)
+        return None if source.stream or format.unsettled is None else format.unsettled(path, item, buffer)
+
+
 def _from_file(format: Format, path: str, item: str | None, most: int | None = None) -> Loaded:
     most = available_memory() // 2 if most is None else most
     left = None if format.filed is None else format.filed(path, item, most)

@@ -173,10 +173,12 @@ def lines_of(
     unchanged: Unchanged,
     where: str,
     buffer: int,
+    settle: bool = True,
 ) -> tuple[Lines, tuple[str, ...]]:
-    """A csr or csc matrix in its file, and notes; counts: how many values and indices there are.
+    """A csr or csc matrix in its file, and notes; counts: how many values and indices there are. settle: look at all
+    the indices, which is one read.
 
-    Raises InputError as ``sparse_parts.compressed`` does. Cost: one read of the indices.
+    Raises InputError as ``sparse_parts.compressed`` does.
     """
     by_rows = layout == "csr"
     major, minor = shape if by_rows else shape[::-1]
@@ -192,6 +194,9 @@ def lines_of(
         entries,
         buffer,
     )
+    if not settle:
+        return lines, ()
+    lines.settled()
     notes = ["left in its file, read in parts"]
     if not by_rows:
         notes[0] += "; it is stored by columns, so what goes by rows reads it several times"

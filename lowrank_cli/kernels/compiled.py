@@ -27,6 +27,7 @@ KERNELS = (
     "systematic",
     "gather_columns",
     "csr_rows",
+    "csr_tree_rows",
     "csr_scatter",
     "csr_transpose",
 )
@@ -319,6 +320,59 @@ def csr_rows(indptr, indices, data, X, out):
             a, j = data[t], indices[t]
             for c in range(width):
                 out[i, c] += a * X[j, c]
+
+
+@_kernel
+def csr_tree_rows(indptr, indices, data, X, out, stretch, levels):
+    """out = A X for the rows that indptr bounds, each summed by stretches of columns and these in a tree of eight.
+
+    part[0] is the sum of a stretch, part[k] that of 8**k of them. What is alone in its node goes up without a sum.
+    """
+    rows, width = out.shape
+    part = np.zeros((levels, width), out.dtype)
+    used = np.zeros(levels, np.bool_)
+    for i in range(rows):
+        t, last = indptr[i], indptr[i + 1]
+        while t < last:
+            group = indices[t] // stretch
+            beyond = (group + 1) * stretch
+            stop = t + 1
+            while stop < last and indices[stop] < beyond:
+                stop += 1
+            # the level at which this stretch and the next with entries meet
+            top = levels - 1
+            if stop < last:
+                top, after = 0, indices[stop] // stretch
+                while group != after:
+                    group, after, top = group >> 3, after >> 3, top + 1
+            at = 0
+            if stop - t == 1:
+                at = 1
+                while at < top and not used[at]:
+                    at += 1
+            if not used[at]:
+                for c in range(width):
+                    part[at, c] = 0
+            used[at] = True
+            for s in range(t, stop):
+                a, j = data[s], indices[s]
+                for c in range(width):
+                    part[at, c] += a * X[j, c]
+            for k in range(at + 1, top + 1):
+                if not (used[k] or k == top):
+                    continue
+                if not used[k]:
+                    for c in range(width):
+                        part[k, c] = 0
+                for c in range(width):
+                    part[k, c] += part[at, c]
+                used[at] = False
+                used[k] = True
+                at = k
+            t = stop
+        for c in range(width):
+            out[i, c] = part[levels - 1, c] if used[levels - 1] else 0
+        used[levels - 1] = False
 
 
 @_kernel

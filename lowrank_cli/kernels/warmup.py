@@ -34,14 +34,16 @@ def _sparse() -> list[str]:
     for dtype in (np.float32, np.float64):
         for index in (np.int32, np.int64):
             indices, data = np.array([1, 0, 2], index), np.ones(3, dtype)
-            csr.csr_matmat(indptr, indices, data, np.ones((3, 2), dtype), np.empty((2, 2), dtype), 0, 2, compiled=True)
+            X, out = np.ones((3, 2), dtype), np.empty((2, 2), dtype)
+            csr.csr_matmat(indptr, indices, data, X, out, 0, 2, compiled=True)
+            csr.csr_matmat(indptr, indices, data, X, out, 0, 2, compiled=True, stretch=1)
             csr.csr_scatter(
                 indptr, indices, data, np.ones((2, 2), dtype), np.zeros((3, 2), dtype), slice(0, 2), compiled=True
             )
             csr.transpose_csr(indptr, indices, data, (2, 3), compiled=True)
     return [
         f"{kernel}[{dtype}, {index}]"
-        for kernel in ("csr_rows", "csr_scatter", "csr_transpose")
+        for kernel in ("csr_rows", "csr_tree_rows", "csr_scatter", "csr_transpose")
         for dtype in ("float32", "float64")
         for index in ("int32", "int64")
     ]

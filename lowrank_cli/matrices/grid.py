@@ -29,10 +29,19 @@ def cuts(length: int, side: int = TILE) -> tuple[int, ...]:
     """0 = c_0 < ... < c_b = length: equal blocks, multiples of 16 long, near ``side``; the last may be shorter."""
     if length <= 0:
         return (0,)
+    return (*range(0, length, _step(length, side)), length)
+
+
+def _step(length: int, side: int) -> int:
+    """The length of a block."""
     blocks = max(1, (length + side // 2) // side)
     step = -(-length // blocks)
-    step += -step % 16
-    return (*range(0, length, step), length)
+    return max(1, step + -step % 16)
+
+
+def stretch(m: int) -> int:
+    """Rows of a sparse matrix of m rows that a sum over rows takes one after another, before the tree: eight pieces."""
+    return FAN * _step(m, TILE)
 
 
 def sparse_row_cuts(indptr: numpy.ndarray) -> tuple[int, ...]:

@@ -40,14 +40,19 @@ class Strip:
     indices: numpy.ndarray
     data: numpy.ndarray
 
+    def places(self, by_rows: bool) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """Rows and columns of the entries."""
+        along = np.repeat(np.arange(self.lines.start, self.lines.stop), np.diff(self.pointer))
+        return (along, self.indices) if by_rows else (self.indices, along)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Canonical:
+class Canonical:
     """What one look at all indices found. pointer: of the lines once repeated entries are summed; counts: entries
-    across the lines; sorted: nothing has to be sorted or summed."""
+    across the lines, None where nobody asks; sorted: nothing has to be sorted or summed."""
 
     pointer: numpy.ndarray
-    counts: numpy.ndarray
+    counts: numpy.ndarray | None
     sorted: bool
 
 
@@ -55,9 +60,16 @@ class Lines:
     """The lines of an m x n matrix: rows (by_rows) or columns, whose entries lie together.
 
     pointer: (lines + 1,) int64, checked, where each line begins in ``entries``. index: type of the indices in memory.
-    buffer: bytes of each of the two buffers, about; the longest line fits. Making one reads all indices once: lines
-    that are not sorted, or repeat an index, are sorted and summed each time they are read.
+    buffer: bytes of each of the two buffers, about; the longest line fits. Lines that are not sorted, or repeat an
+    index, are sorted and summed each time they are read. What may be asked before it is ``settled`` by what a look at
+    all indices found is its shape, and ``part``.
     """
+
+    pointer: numpy.ndarray
+    counts: numpy.ndarray | None
+    nnz: int
+    #: Checksums of the blocks of lines, -1 where they have not been read; None for a part of the matrix.
+    sums: numpy.ndarray | None
 
     def __init__(
         self,
@@ -78,11 +90,29 @@ class Lines:
         self._renumber: numpy.ndarray | None = None
         self._spare: list[tuple[numpy.ndarray, numpy.ndarray]] = []
         self._ahead = Ahead()
-        found = self._survey()
+
+    def settled(self, found: Canonical | None = None) -> Lines:
+        """These lines, from now on; found: what one read of all indices says, which is done here without it."""
+        found = self.survey() if found is None else found
         self.pointer, self.counts, self._sorted = found.pointer, found.counts, found.sorted
         self.nnz = int(self.pointer[-1])
-        #: Checksums of the blocks of lines, -1 where they have not been read; None for a part of the matrix.
-        self.sums: numpy.ndarray | None = np.full(len(sparse_row_cuts(self.pointer)) - 1, -1, np.int64)
+        self.sums = np.full(len(sparse_row_cuts(self.pointer)) - 1, -1, np.int64)
+        return self
+
+    @property
+    def across(self) -> int:
+        """How many lines there are the other way."""
+        return self.shape[1 if self.by_rows else 0]
+
+    def part(self, lines: slice) -> Lines:
+        """Some of the lines as a matrix, which is not settled, of the same file."""
+        made = object.__new__(Lines)
+        vars(made).update(vars(self))
+        made._spare, made._ahead, made.sums = [], Ahead(), None
+        made.stored = self.stored[lines.start : lines.stop + 1]
+        count = lines.stop - lines.start
+        made.shape = (count, self.shape[1]) if self.by_rows else (self.shape[0], count)
+        return made
 
     @property
     def bytes_read(self) -> int:
@@ -97,12 +127,15 @@ class Lines:
     @property
     def repeated(self) -> int:
         """Entries that were given more than once, beyond the first."""
-        return int(self.stored[-1]) - self.nnz
+        return int(self.stored[-1] - self.stored[0]) - self.nnz
 
     @property
     def row_pointer(self) -> numpy.ndarray:
         """The pointer of the rows, whichever way the matrix is stored."""
-        return self.pointer if self.by_rows else np.concatenate([np.zeros(1, np.int64), np.cumsum(self.counts)])
+        if self.by_rows:
+            return self.pointer
+        assert self.counts is not None
+        return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.counts)])
 
     def __array__(self, *_: Any, **__: Any) -> numpy.ndarray:
         raise self.too_large()
@@ -138,6 +171,7 @@ class Lines:
     def restricted(self, rows: numpy.ndarray, cols: numpy.ndarray) -> Lines:
         """The matrix without the rows and columns that are not at these indices, none of which may have entries."""
         lines, across = (rows, cols) if self.by_rows else (cols, rows)
+        assert self.counts is not None
         made = object.__new__(Lines)
         vars(made).update(vars(self))
         made._spare, made._ahead = [], Ahead()
@@ -145,7 +179,7 @@ class Lines:
         made.pointer = np.append(self.pointer[lines], self.nnz)
         made.stored = np.append(self.stored[lines], self.stored[-1])
         made.counts, made.sums = self.counts[across], None
-        made._renumber = np.zeros(len(self.counts), self.index)
+        made._renumber = np.zeros(self.across, self.index)
         made._renumber[across] = np.arange(len(across), dtype=self.index)
         if self._renumber is not None:
             made._renumber = made._renumber[self._renumber]
@@ -173,7 +207,7 @@ class Lines:
         """The lines sorted, repeated entries summed in the order in which a reader of the whole matrix sums them."""
         from scipy.sparse import csc_array, csr_array
 
-        across = self.shape[1 if self.by_rows else 0] if self._renumber is None else len(self._renumber)
+        across = self.across if self._renumber is None else len(self._renumber)
         parts = data, indices, pointer.astype(indices.dtype)
         if self.by_rows:
             made = csr_array(parts, shape=(len(pointer) - 1, across), copy=True)
@@ -184,13 +218,13 @@ class Lines:
             made = turned.tocsc()
         return made.indptr.astype(np.int64), made.indices.astype(indices.dtype, copy=False), made.data
 
-    def _survey(self) -> _Canonical:
+    def survey(self) -> Canonical:
         """One look at all indices, a strip at a time."""
         pointer = self.stored
-        counts = np.zeros(self.shape[1 if self.by_rows else 0], np.int64)
+        counts = np.zeros(self.across, np.int64)
         lengths: list[numpy.ndarray] = []
         tidy = True
-        for first, last in _runs(sparse_row_cuts(pointer), pointer, self.room):
+        for first, last in _runs(sparse_row_cuts(pointer - pointer[0]), pointer, self.room):
             start, stop = int(pointer[first]), int(pointer[last])
             indices = np.empty(stop - start, self.index)
             self.entries.read(start, indices, np.empty(0, self.dtype))
@@ -201,7 +235,7 @@ class Lines:
             counts += np.bincount(indices, minlength=len(counts))
             lengths.append(np.diff(bounds))
         self.entries.check()
-        return _Canonical(np.concatenate([np.zeros(1, np.int64), *lengths]).cumsum(), counts, tidy)
+        return Canonical(np.concatenate([np.zeros(1, np.int64), *lengths]).cumsum(), counts, tidy)
 
 
 def _rises(bounds: numpy.ndarray, indices: numpy.ndarray) -> bool:

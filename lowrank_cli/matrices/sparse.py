@@ -1,4 +1,7 @@
-"""A sparse matrix: CSR for A X, its transposed copy for A^H Y, each summing a row's entries in stored order."""
+"""A sparse matrix: CSR for A X, its transposed copy for A^H Y, each summing a row's entries in stored order.
+
+Sums over rows, those of A^H Y and of the lengths of columns, are by stretches of rows, which are added in the tree.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from ..kernels.sweep import TileFacts, tile_sweep
 from ..lazy import np
 from .dense import SINGLE
 from .facts import MatrixFacts, combine, refuse_not_finite
-from .grid import one_by_one, ranges, sparse_grid, sparse_row_cuts, visit_tiles
+from .grid import one_by_one, ranges, sparse_grid, sparse_row_cuts, stretch, visit_tiles
+from .scattered import Scattered
 from .tiles import scale_exactly
 from .watch import UNWATCHED, Watch
 
@@ -96,7 +100,7 @@ class SparseMatrix:
     def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         def make() -> numpy.ndarray:
             indptr, indices, data = self._transposed()
-            return self._multiply(indptr, indices, data, Y, sparse_row_cuts(indptr))
+            return self._multiply(indptr, indices, data, Y, sparse_row_cuts(indptr), stretch(self.shape[0]))
 
         return self.watch.result(self, "rmatmat", (Y,), make)
 
@@ -109,7 +113,13 @@ class SparseMatrix:
         return self._adjoint
 
     def _multiply(
-        self, indptr: numpy.ndarray, indices: numpy.ndarray, data: numpy.ndarray, X: numpy.ndarray, marks: Sequence[int]
+        self,
+        indptr: numpy.ndarray,
+        indices: numpy.ndarray,
+        data: numpy.ndarray,
+        X: numpy.ndarray,
+        marks: Sequence[int],
+        by: int = 0,
     ) -> numpy.ndarray:
         X = np.ascontiguousarray(X)
         out = np.empty((len(indptr) - 1, X.shape[1]), np.result_type(data.dtype, X.dtype))
@@ -119,7 +129,7 @@ class SparseMatrix:
 
         def block(i: int) -> None:
             rows = blocks[i]
-            kernel.csr_matmat(indptr, indices, data, X, out[rows], rows.start, rows.stop, compiled=self.compiled)
+            kernel.csr_matmat(indptr, indices, data, X, out[rows], rows.start, rows.stop, self.compiled, by)
             self.watch.came(int(indptr[rows.stop] - indptr[rows.start]) * entry)
 
         self.engine.map(block, len(blocks))
@@ -171,15 +181,21 @@ class SparseMatrix:
         return visit_tiles(self, self.engine, visit)
 
     def sweep(self, transposed: bool = False) -> MatrixFacts:
-        """From the stored entries alone; the squares of a column (row) are added in stored order."""
+        """From the stored entries alone; the squares of a row are added in stored order, those of a column as A^H Y."""
         a = self.array
         facts = tile_sweep(a.data[None, :])
         rows = np.repeat(np.arange(self.shape[0]), np.diff(a.indptr))
         if facts.first_bad is not None:
             position = facts.first_bad[1]
             refuse_not_finite(int(rows[position]), int(a.indices[position]), facts.bad, self.name)
-        length = self.shape[0 if transposed else 1]
-        lines = np.bincount(rows if transposed else a.indices, weights=facts.column_squares, minlength=length)
+        m, n = self.shape
+        length, squares = m if transposed else n, facts.column_squares
+        if transposed:
+            lines = np.bincount(rows, weights=squares, minlength=m)
+        else:
+            sums = Scattered((n,), squares.dtype, m, stretch(m))
+            sums.take(slice(0, m), a.indptr, a.indices, lambda _, at, part: np.add.at(part, a.indices[at], squares[at]))
+            lines = sums.total()
         seen = TileFacts(facts.max_abs, facts.exponent, lines, 0, None)
         return combine([(slice(0, length), seen)], length, "numpy")
 

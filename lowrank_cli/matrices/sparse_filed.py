@@ -1,12 +1,14 @@
 """A sparse matrix in its file: the passes of ``sparse`` strip by strip, each sum in the same order and so bit for bit.
 
 Along the lines that the file keeps together a product gathers, as in memory; across them it scatters, line after line,
-which adds to every entry in the order of the transposed copy that memory would hold.
+which adds to every entry in the order of the transposed copy that memory would hold. The same passes over some rows of
+a file by rows, at the place that they have in the whole, are what a worker of a cluster does.
 """
 
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from ..engines.threads import Engine, SerialEngine
 from ..errors import InputError
 from ..kernels import csr as kernel
-from ..kernels.sweep import TileFacts, exponent_for, sweep_numpy
 from ..lazy import np
 from .dense import SINGLE
-from .facts import MatrixFacts, combine, refuse_not_finite
-from .grid import one_by_one, ranges, sparse_grid, sparse_row_cuts
+from .facts import MatrixFacts
+from .grid import one_by_one, ranges, sparse_grid, sparse_row_cuts, stretch
 from .lines import Lines, Strip
+from .scattered import Scattered
 from .sparse import Piece, compiled_for, scaled_lines
+from .sparse_squares import Squares, facts_of, squares
 from .tiles import scale_exactly
 from .watch import UNWATCHED, Watch
 
@@ -31,11 +34,20 @@ if TYPE_CHECKING:
 _SCATTER = 16
 
 
+@dataclasses.dataclass(frozen=True)
+class Whole:
+    """Rows and entries of the matrix that some rows are a part of: they decide kernels and the order of sums."""
+
+    rows: int
+    nnz: int
+
+
 class FiledSparseMatrix:
     """The lines of a file through an engine. ``exponent`` scales: the matrix is that of the file times 2**exponent.
 
     ``dtype``: that of the file, or a lower precision its entries are rounded to. What asks for entries by rows of a
-    matrix that is stored by columns reads the file several times.
+    matrix that is stored by columns reads the file several times. ``whole``: of what this is a part, which begins where
+    a stretch does.
     """
 
     def __init__(
@@ -46,6 +58,7 @@ class FiledSparseMatrix:
         exponent: int = 0,
         dtype: numpy.dtype | None = None,
         watch: Watch = UNWATCHED,
+        whole: Whole | None = None,
     ):
         self.name, self.watch, self.lines = name, watch, lines
         self.engine = engine or SerialEngine()
@@ -55,7 +68,9 @@ class FiledSparseMatrix:
         self.nnz: int | None = lines.nnz
         self.row_pointer = lines.row_pointer
         self.grid: tuple[Sequence[int], Sequence[int]] = sparse_grid(self.row_pointer, self.shape[1])
-        self.compiled = compiled_for(lines.nnz, self.dtype)
+        self._whole = whole or Whole(lines.shape[0], lines.nnz)
+        self.compiled = compiled_for(self._whole.nnz, self.dtype)
+        self._stretch = stretch(self._whole.rows)
 
     @property
     def array(self) -> Any:
@@ -92,11 +107,13 @@ class FiledSparseMatrix:
         """One read: along the lines of the file (by rows: A X; by columns: A^H X), else across; back: both, in turn."""
         X = np.ascontiguousarray(X)
         lines = self.lines
-        dtype, count, across = np.result_type(self.dtype, X.dtype), len(lines.pointer) - 1, len(lines.counts)
+        dtype, count, across = np.result_type(self.dtype, X.dtype), len(lines.pointer) - 1, lines.across
         gathers = np.empty((count if along else 0, X.shape[1]), dtype)
-        scatters = np.zeros((across if back or not along else 0, X.shape[1]), dtype)
+        # of the two sums that over rows has a tree
+        shape = (across if back or not along else 0, X.shape[1])
+        scatters = Scattered(shape, dtype, count, self._stretch if lines.by_rows else 0, self.engine)
         what = f"{'along' if along else 'across'}{' and back' if back else ''}"
-        for strip in self._strips(what, (X,), {"along": gathers, "across": scatters}):
+        for strip in self._strips(what, (X,), {"along": gathers, "across": scatters.state}):
             data = self._values(strip.data)
             # the conjugate stands where the adjoint of the matrix is meant
             turned = data.conj() if self.dtype.kind == "c" else data
@@ -104,8 +121,8 @@ class FiledSparseMatrix:
             if along:
                 self._gather(strip, plain, X, gathers[strip.lines])
             if back or not along:
-                self._scatter(strip, other, gathers[strip.lines] if back else X[strip.lines], scatters)
-        return gathers, scatters
+                self._scatter(strip, other, gathers if back else X, scatters)
+        return gathers, scatters.total()
 
     def _strips(self, what: str = "", operands: Sequence[Any] = (), state: Any = None) -> Iterator[Strip]:
         """The strips of a pass, told to who watches; of one with a state those that are still to be worked on."""
@@ -149,25 +166,28 @@ class FiledSparseMatrix:
         self.engine.map(one, len(blocks))
 
     def _gather(self, strip: Strip, data: numpy.ndarray, X: numpy.ndarray, out: numpy.ndarray) -> None:
-        blocks = ranges(sparse_row_cuts(strip.pointer))
+        blocks, by = ranges(sparse_row_cuts(strip.pointer)), 0 if self.lines.by_rows else self._stretch
 
         def block(i: int) -> None:
             rows = blocks[i]
             kernel.csr_matmat(
-                strip.pointer, strip.indices, data, X, out[rows], rows.start, rows.stop, compiled=self.compiled
+                strip.pointer, strip.indices, data, X, out[rows], rows.start, rows.stop, self.compiled, by
             )
 
         self.engine.map(block, len(blocks))
 
-    def _scatter(self, strip: Strip, data: numpy.ndarray, Y: numpy.ndarray, out: numpy.ndarray) -> None:
-        width = out.shape[1]
+    def _scatter(self, strip: Strip, data: numpy.ndarray, Y: numpy.ndarray, scatters: Scattered) -> None:
+        width = Y.shape[1]
         step = max(_SCATTER, -(-width // self.engine.threads))
         pieces = [slice(first, min(first + step, width)) for first in range(0, width, step)]
-        Y = np.ascontiguousarray(Y)
-        self.engine.map(
-            lambda i: kernel.csr_scatter(strip.pointer, strip.indices, data, Y, out, pieces[i], compiled=self.compiled),
-            len(pieces),
-        )
+
+        def add(lines: slice, at: slice, out: numpy.ndarray) -> None:
+            top = strip.lines.start
+            pointer = strip.pointer[lines.start - top : lines.stop - top + 1]
+            parts = pointer - pointer[0], strip.indices[at], data[at], np.ascontiguousarray(Y[lines]), out
+            self.engine.map(lambda i: kernel.csr_scatter(*parts, pieces[i], compiled=self.compiled), len(pieces))
+
+        scatters.take(strip.lines, strip.pointer, strip.indices, add)
 
     def matmat(self, X: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         return self._products(X, True)[0] if self.lines.by_rows else self._products(X, False)[1]
@@ -208,7 +228,7 @@ class FiledSparseMatrix:
             parts = [self._compressed(strip) for strip in read]
         else:
             parts = [self._compressed(strip)[:, index] for strip in self._strips()]
-        across = len(self.lines.counts) if along else len(index)
+        across = self.lines.across if along else len(index)
         kind = self.lines.index
         joined = csr_array(vstack(parts, format="csr")) if parts else csr_array((0, across), dtype=self.dtype)
         made = joined if self.lines.by_rows else csr_array(joined.T)
@@ -221,7 +241,7 @@ class FiledSparseMatrix:
         from scipy.sparse import csr_array
 
         parts = self._values(strip.data), strip.indices, strip.pointer.astype(strip.indices.dtype)
-        return csr_array(parts, shape=(len(strip.pointer) - 1, len(self.lines.counts)), copy=False)
+        return csr_array(parts, shape=(len(strip.pointer) - 1, self.lines.across), copy=False)
 
     def block(self, rows: slice, cols: slice) -> numpy.ndarray:
         along, across = (rows, cols) if self.lines.by_rows else (cols, rows)
@@ -269,9 +289,7 @@ class FiledSparseMatrix:
     def entries(self) -> Iterator[Piece]:
         """Rows, columns and values of all entries; those of a row come in order, and those of a column."""
         for strip in self._strips():
-            along = np.repeat(np.arange(strip.lines.start, strip.lines.stop), np.diff(strip.pointer))
-            rows, cols = (along, strip.indices) if self.lines.by_rows else (strip.indices, along)
-            yield Piece(rows, cols, self._values(strip.data))
+            yield Piece(*strip.places(self.lines.by_rows), self._values(strip.data))
 
     def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
         return one_by_one(asks)
@@ -299,23 +317,9 @@ class FiledSparseMatrix:
 
     def _sweep(self, transposed: bool) -> MatrixFacts:
         """From the stored entries alone, as in memory; a second read where their squares leave the range of floats."""
-        sums, exponent = np.zeros(self.shape[0 if transposed else 1]), 0
-        while True:
-            sums[:], bad, max_abs = 0.0, [], 0.0
-            for piece in self.entries():
-                squares, largest = sweep_numpy(piece.data[None, :], exponent)
-                wrong = ~np.isfinite(piece.data)
-                if wrong.any():
-                    rows, cols = piece.rows[wrong], piece.cols[wrong]
-                    first = np.lexsort((cols, rows))[0]
-                    bad.append((int(rows[first]), int(cols[first]), len(rows)))
-                    continue
-                max_abs = max(max_abs, largest)
-                np.add.at(sums, piece.rows if transposed else piece.cols, squares)
-            if bad:
-                refuse_not_finite(*min(bad)[:2], sum(count for *_, count in bad), self.name)
-            if exponent == exponent_for(max_abs):
-                break
-            exponent = exponent_for(max_abs)
-        length = len(sums)
-        return combine([(slice(0, length), TileFacts(max_abs, exponent, sums, 0, None))], length, "numpy")
+        return facts_of(lambda exponent: self.squares(transposed, exponent), self.name)
+
+    def squares(self, transposed: bool, exponent: int) -> Squares:
+        """Of the entries times 2**-exponent; one read."""
+        strips = ((strip, self._values(strip.data)) for strip in self._strips())
+        return squares(strips, self.shape, self.lines.by_rows, self._stretch, transposed, exponent)

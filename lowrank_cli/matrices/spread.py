@@ -35,8 +35,11 @@ LEAST = 3
 
 #: Rows of a matrix as an array, read wherever it is called; it can be pickled.
 Reader = Callable[[slice], Any]
+#: The matrix that a worker works on: (what was read, what is known of the shard, its first row and all there are,
+#: exponent, dtype).
+Maker = Callable[[Any, Any, tuple[int, int], int, Any], Any]
 #: What a worker does with a shard as a matrix.
-Task = Callable[[TiledMatrix, "Shard"], Any]
+Task = Callable[[Any, "Shard"], Any]
 #: What a pass does with each shard, and what this process makes of the results, which stay on the workers until then.
 Pass = tuple[Task, Callable[[list[Any]], Any]]
 
@@ -82,14 +85,17 @@ class Home:
     def summed(self, parts: Sequence[Any]) -> Any:
         return placed(self.cluster.gather([self.cluster.add(parts, FAN)])[0])
 
-    def run(self, work: Callable[..., Any], task: Any, *operands: Any) -> list[Any]:
-        """work(task, rows of the blocks in it, shard, *operands) for each shard, on the workers."""
+    def run(self, work: Callable[..., Any], task: Any, *operands: Any, known: Sequence[Any] | None = None) -> list[Any]:
+        """work(task, rows of the blocks in it, shard, *operands) for each shard, on the workers; known: an operand more
+        of each."""
         text, blocks = packed(task, Spread)
         sent = self.cluster.constant(text)
-        return [
-            self.cluster.submit(work, sent, [block.parts[i] for block in blocks], shard, *operands, rows=shard.rows)
-            for i, shard in enumerate(self.shards)
-        ]
+        made = []
+        for i, shard in enumerate(self.shards):
+            own = [] if known is None else [known[i]]
+            held = [block.parts[i] for block in blocks]
+            made.append(self.cluster.submit(work, sent, held, shard, *operands, *own, rows=shard.rows))
+        return made
 
 
 class Spread(Tall):
@@ -116,16 +122,31 @@ class Spread(Tall):
         raise TypeError("rows on workers are made there")
 
 
+def tiled_rows(values: Any, _: Any, among: tuple[int, int], exponent: int, dtype: Any) -> TiledMatrix:
+    """Rows of a dense matrix, as they were read."""
+    return TiledMatrix(values, None, exponent, None, dtype, among=among)
+
+
 class SpreadMatrix:
     """An (m, n) matrix that workers read, row shard by row shard, with the bits of a ``TiledMatrix``.
 
-    local: the same matrix as this process sees it, for single rows and for what is decomposed here.
+    local: the same matrix as this process sees it, for single rows and for what is decomposed here. make: what workers
+    make of the rows they read and, if there is anything, of what is known of each shard.
     """
 
     nnz: int | None = None
 
-    def __init__(self, local: TiledMatrix, home: Home, read: Reader, exponent: int = 0):
+    def __init__(
+        self,
+        local: Any,
+        home: Home,
+        read: Reader,
+        exponent: int = 0,
+        make: Maker = tiled_rows,
+        known: Sequence[Any] | None = None,
+    ):
         self.local, self.home, self._read, self._exponent, self.watch = local, home, read, exponent, local.watch
+        self._make, self._known = make, known
         self.shape, self.dtype, self.grid, self.name = local.shape, local.dtype, local.grid, local.name
         self.engine: Engine = local.engine
 
@@ -133,26 +154,32 @@ class SpreadMatrix:
         return self.local.identity()
 
     def scaled(self, exponent: int) -> SpreadMatrix:
-        return SpreadMatrix(self.local.scaled(exponent), self.home, self._read, self._exponent + exponent)
+        return self._of(self.local.scaled(exponent), exponent)
 
     def single(self, exponent: int) -> SpreadMatrix:
-        return SpreadMatrix(self.local.single(exponent), self.home, self._read, self._exponent + exponent)
+        return self._of(self.local.single(exponent), exponent)
+
+    def _of(self, local: Any, exponent: int) -> SpreadMatrix:
+        return SpreadMatrix(local, self.home, self._read, self._exponent + exponent, self._make, self._known)
+
+    def run(self, task: Task) -> list[Any]:
+        """task(the shard as a matrix, the shard), which stay on the workers."""
+        return self._run((self, task))
 
     def _run(self, *work: tuple[SpreadMatrix, Task]) -> list[Any]:
         """task(the shard as a matrix, the shard) on the workers, for each matrix and task, which share one reading; a
         tuple of what they give where there are several."""
-        m, read = self.shape[0], self._read
+        m, read, make = self.shape[0], self._read, self._make
         tasks = [(A._exponent, A.dtype.str, task) for A, task in work]
 
-        def on_shard(shard: Shard) -> Any:
+        def on_shard(shard: Shard, known: Any = None) -> Any:
             values, among = read(shard.rows), (shard.rows.start, m)
             found = [
-                task(TiledMatrix(values, None, exponent, None, np.dtype(dtype), among=among), shard)
-                for exponent, dtype, task in tasks
+                task(make(values, known, among, exponent, np.dtype(dtype)), shard) for exponent, dtype, task in tasks
             ]
             return found[0] if len(found) == 1 else tuple(found)
 
-        return self.home.run(once, on_shard)
+        return self.home.run(once, on_shard, known=self._known)
 
     def _split(self, parts: list[Any], count: int) -> list[list[Any]]:
         """Results that are tuples of so many, taken apart on the workers."""

@@ -85,9 +85,9 @@ def folded(fold: Callable[[list[Any]], list[Any]], *parts: list[Any]) -> list[An
 # What workers run: work(task as bytes, rows of its blocks, shard, ...)
 
 
-def once(text: bytes, held: Sequence[numpy.ndarray], shard: Shard) -> Any:
-    """task(shard)."""
-    return unpacked(text, held, shard)(shard)
+def once(text: bytes, held: Sequence[numpy.ndarray], shard: Shard, *known: Any) -> Any:
+    """task(shard), with what is known of the shard."""
+    return unpacked(text, held, shard)(shard, *known)
 
 
 def each(text: bytes, held: Sequence[numpy.ndarray], shard: Shard) -> list[Any]:

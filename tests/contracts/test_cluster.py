@@ -5,6 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
+from contracts.clusters import compare
 
 from lowrank_cli import api
 from lowrank_cli.algorithms.cur import CUROptions
@@ -33,17 +34,6 @@ def tall(tmp_path_factory):
     path = tmp_path_factory.mktemp("cluster") / "A.npy"
     np.save(path, matrix())
     return str(path)
-
-
-def compare(cluster, path, job, item=None):
-    there, report = api.run(job, open_on(cluster, path, item))
-    here, expected = api.run(job, open_matrix(path, item))
-    for name, array in here.factor.arrays().items():
-        found = np.asarray(there.factor.arrays()[name])
-        same = found.dtype == array.dtype and found.tobytes() == np.ascontiguousarray(array).tobytes()
-        assert same, name
-    assert report == expected
-    return there
 
 
 @pytest.mark.parametrize(

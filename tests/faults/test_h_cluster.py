@@ -61,6 +61,19 @@ def test_h10_what_a_killed_worker_held_is_computed_again_with_the_same_bits(clus
     assert np.array_equal(gram(kept, A.engine), first)
 
 
+def test_h10_a_killed_worker_changes_no_bit_of_a_sparse_product_that_goes_on(cluster, tmp_path):
+    made = scipy.sparse.random_array((9000, 200), density=0.02, rng=np.random.default_rng(0)).tocsr()
+    scipy.sparse.save_npz(tmp_path / "A.npz", made, compressed=False)
+    path = str(tmp_path / "A.npz")
+    A = api.tiled(open_on(cluster, path, None), SerialEngine())
+    expected = api.tiled(open_matrix(path), SerialEngine())
+    X = np.random.default_rng(1).standard_normal((200, 4))
+    kept = A.matmat(X, keep=True)
+    kill_one(cluster)
+    # what the dead one knew of its rows, and held of A X, is found out again
+    assert np.array_equal(A.rmatmat(kept), expected.normal_matmat(X)[1])
+
+
 @pytest.mark.slow
 def test_h10_workers_killed_at_any_moment_change_no_bit(path):
     expected = api.run(JOB, open_matrix(path))[0].factor
@@ -210,10 +223,20 @@ def test_h12_files_stacked_by_rows_are_read_by_the_workers_with_the_bits_of_one_
         api.run(JOB, loaded)
 
 
+def test_h12_a_sparse_file_that_changes_under_the_run_is_noticed_by_the_workers(cluster, tmp_path):
+    made = scipy.sparse.random_array((9000, 50), density=0.02, rng=np.random.default_rng(0)).tocsr()
+    scipy.sparse.save_npz(tmp_path / "A.npz", made, compressed=False)
+    A = api.tiled(open_on(cluster, str(tmp_path / "A.npz"), None), SerialEngine())
+    made.data[17] += 1
+    scipy.sparse.save_npz(tmp_path / "A.npz", made, compressed=False)
+    with pytest.raises(InputError, match="changed while it was being read"):
+        A.rmatmat(np.ones((9000, 1)))
+
+
 @pytest.mark.parametrize("write", [scipy.sparse.save_npz, lambda name, A: np.savez_compressed(name, A.toarray())])
 def test_h12_what_workers_cannot_read_in_parts_is_refused_as_such_and_not_for_memory(cluster, tmp_path, write):
     write(tmp_path / "A.npz", scipy.sparse.random_array((60, 50), density=0.1, rng=np.random.default_rng(0)).tocsr())
-    with pytest.raises(UsageError, match="reads dense matrices"):
+    with pytest.raises(UsageError, match="reads, in parts, dense matrices"):
         open_on(cluster, str(tmp_path / "A.npz"), None)
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array, random_array
 
-from lowrank_cli.kernels.csr import csr_matmat, transpose_csr
+from lowrank_cli.kernels.csr import csr_matmat, csr_tree_sums, transpose_csr
+from lowrank_cli.matrices.grid import TreeSum
 
 BOTH = pytest.mark.parametrize("compiled", [False, True])
 DTYPES = [np.float32, np.float64, np.complex64, np.complex128]
@@ -35,11 +36,41 @@ def dense(indptr, indices, data, shape):
     return D
 
 
-def product(A, X, shape, compiled, start=0, stop=None):
+def product(A, X, shape, compiled, start=0, stop=None, stretch=0):
     stop = shape[0] if stop is None else stop
     out = np.full((stop - start, X.shape[1]), np.nan, X.dtype)
-    csr_matmat(*A, X, out, start, stop, compiled)
+    csr_matmat(*A, X, out, start, stop, compiled, stretch)
     return out
+
+
+def by_stretches(A, X, shape, stretch):
+    """What a stretch is: the product of those columns alone, and these products added in the tree."""
+    whole = csr_array((A[2], A[1], A[0]), shape=shape)
+    tree = TreeSum()
+    for first in range(0, shape[1], stretch):
+        some = csr_array(whole[:, first : first + stretch])
+        parts = some.indptr, some.indices, some.data
+        tree.add(product(parts, np.ascontiguousarray(X[first : first + stretch]), some.shape, False))
+    return tree.total()
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("n", "stretch"), [(1000, 1), (1000, 3), (700, 10), (700, 100), (64, 8), (65, 8), (40, 50)])
+@pytest.mark.parametrize("density", [0.004, 0.05, 0.6])
+def test_stretches_of_columns_are_added_in_the_tree(dtype, n, stretch, density, compiled):
+    shape = (30, n)
+    A = sparse(*shape, dtype, np.int32, seed=n, density=density)
+    X = np.random.default_rng(4).standard_normal((n, 5)).astype(dtype)
+    expected = by_stretches(A, X, shape, stretch)
+    found = product(A, X, shape, compiled, stretch=stretch)
+    if SAME_ROUNDING:
+        assert found.tobytes() == expected.tobytes()
+    assert np.abs(found - expected).max() <= 100 * np.finfo(dtype).eps * np.abs(expected).max()
+    if np.dtype(dtype).kind == "f":
+        weights = np.square(A[2].astype(np.float64))
+        sums = by_stretches((A[0], A[1], weights), np.ones((n, 1)), shape, stretch)[:, 0]
+        assert csr_tree_sums(A[0], A[1], weights, stretch).tobytes() == sums.tobytes()
 
 
 @BOTH

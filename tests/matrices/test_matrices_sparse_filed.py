@@ -84,7 +84,9 @@ HOWS = ["csr npz", "csc npz", "csr h5", "csc h5"]
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """Many blocks of rows, and strips of a few of them, in small matrices."""
+    """Many blocks and stretches of rows, and strips of a few of them, in small matrices."""
+    for module in (in_memory, sparse_filed):
+        monkeypatch.setattr(module, "stretch", lambda m: 6)
     monkeypatch.setattr("lowrank_cli.matrices.grid.BLOCK_ENTRIES", 200)
     monkeypatch.setattr("lowrank_cli.matrices.grid.BLOCK_ROWS", 40)
 
