@@ -169,7 +169,7 @@ def beside(target: str) -> Iterator[Place]:
 
 def fill(fd: int, chunks: Iterable[Any], size: int, target: str) -> None:
     with explained(target, size=size):
-        _reserve(fd, size)
+        reserve(fd, size)
     written = write_all(fd, chunks, target)
     with explained(target):
         os.fsync(fd)
@@ -182,7 +182,7 @@ def fill(fd: int, chunks: Iterable[Any], size: int, target: str) -> None:
         )
 
 
-def _reserve(fd: int, size: int) -> None:
+def reserve(fd: int, size: int) -> None:
     """Take the whole space now, so that a full disk shows before anything is written."""
     if size > 0 and hasattr(os, "posix_fallocate"):
         try:

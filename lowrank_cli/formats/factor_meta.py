@@ -52,20 +52,26 @@ def whole(path: str) -> Iterator[None]:
 def digest(array: Any) -> str:
     """sha256 over item type, shape and values in C order, little-endian: the same for every way to hold them."""
     plain = stored(array)
-    state = hashlib.sha256(f"{plain.dtype.str}{plain.shape}".encode())
+    state = hashlib.sha256(head(plain))
     for view in views([raw(plain)]):
         state.update(view)
     return f"sha256:{state.hexdigest()}"
 
 
-def describe(kind: str, product: str, report: dict[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
-    """The metadata of a file that holds these flat arrays. Raises ValueError for a report that is not plain JSON."""
+def head(plain: Any) -> bytes:
+    """What a digest begins with, of an array as it is stored."""
+    return f"{plain.dtype.str}{plain.shape}".encode()
+
+
+def describe(kind: str, product: str, report: dict[str, Any], digests: dict[str, str]) -> dict[str, Any]:
+    """The metadata of a file that holds flat arrays with these digests. Raises ValueError for a report that is not
+    plain JSON."""
     meta = {
         "schema": SCHEMA,
         "kind": kind,
         "product": product,
         "report": report,
-        "digests": {name: digest(array) for name, array in arrays.items()},
+        "digests": digests,
     }
     text = canonical(meta)
     if len(text) > SIZE_CAP - 1024 or _depth(meta) > DEPTH_CAP:

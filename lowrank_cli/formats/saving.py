@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import factors
@@ -95,10 +95,18 @@ def save(factor: Approximation, report: dict[str, Any], target: str, *, no_clobb
     """Write factors and their report to a file, or a folder; the suffix decides the container.
 
     The same factors and report give the same bytes: the key ``run`` of the report is left out. The target holds the
-    old content or the new one at every moment (``atomic.commit``, ``folders.commit``). Raises UsageError for an
+    old content or the new one at every moment (``atomic.commit``, ``folders.commit``). Into a folder the workers of a
+    cluster write what they hold (``folder_parts``). Raises UsageError for an
     unknown suffix, OutputError when it cannot be written.
     """
-    encoded = _encode(check_suffix(target), factor, report, target)
+    container = check_suffix(target)
+    if container.suffix == "/":
+        from .folder_parts import commit, on_workers
+
+        flat, meta = _flat(container, factor, report, target)
+        if any(map(on_workers, flat.values())):
+            return commit(target, flat, meta, is_replaceable, no_clobber)
+    encoded = _encode(container, factor, report, target)
     if isinstance(encoded, dict):
         folders.commit(target, encoded, is_replaceable, no_clobber)
     else:
@@ -222,6 +230,14 @@ def _damage_of_ours(container: Container, path: str) -> Iterator[None]:
 
 
 def _encode(container: Container, factor: Approximation, report: dict[str, Any], target: str) -> Any:
+    flat, meta = _flat(container, factor, report, target)
+    return container.encode(meta({name: factor_meta.digest(array) for name, array in flat.items()}), flat)
+
+
+def _flat(
+    container: Container, factor: Approximation, report: dict[str, Any], target: str
+) -> tuple[dict[str, Any], Callable[[dict[str, str]], dict[str, Any]]]:
+    """The arrays as they are stored, and what makes the metadata of their digests."""
     stored = _of_the_values(report)
     try:
         flat = factor_meta.flatten(factor.arrays())
@@ -230,7 +246,7 @@ def _encode(container: Container, factor: Approximation, report: dict[str, Any],
     for array in flat.values():
         if array.dtype.str not in container.types:
             raise _unholdable(container, array.dtype, target)
-    return container.encode(factor_meta.describe(factor.kind, factor.product, stored, flat), flat)
+    return flat, lambda digests: factor_meta.describe(factor.kind, factor.product, stored, digests)
 
 
 def _of_the_values(report: dict[str, Any]) -> dict[str, Any]:

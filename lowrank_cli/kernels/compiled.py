@@ -331,45 +331,53 @@ def csr_tree_rows(indptr, indices, data, X, out, stretch, levels):
     rows, width = out.shape
     part = np.zeros((levels, width), out.dtype)
     used = np.zeros(levels, np.bool_)
+    zero = out.dtype.type(0)
     for i in range(rows):
         t, last = indptr[i], indptr[i + 1]
+        group = indices[t] // stretch if t < last else 0
         while t < last:
-            group = indices[t] // stretch
             beyond = (group + 1) * stretch
             stop = t + 1
             while stop < last and indices[stop] < beyond:
                 stop += 1
             # the level at which this stretch and the next with entries meet
-            top = levels - 1
+            top, after = levels - 1, 0
             if stop < last:
-                top, after = 0, indices[stop] // stretch
-                while group != after:
-                    group, after, top = group >> 3, after >> 3, top + 1
+                after = indices[stop] // stretch
+                top, apart = 0, group ^ after
+                while apart:
+                    apart, top = apart >> 3, top + 1
             at = 0
             if stop - t == 1:
                 at = 1
                 while at < top and not used[at]:
                     at += 1
-            if not used[at]:
+            a, j = data[t], indices[t]
+            if used[at]:
                 for c in range(width):
-                    part[at, c] = 0
-            used[at] = True
-            for s in range(t, stop):
+                    part[at, c] += a * X[j, c]
+            else:
+                # a sum begins with zero, which a product of -0 shows
+                for c in range(width):
+                    part[at, c] = zero + a * X[j, c]
+                used[at] = True
+            for s in range(t + 1, stop):
                 a, j = data[s], indices[s]
                 for c in range(width):
                     part[at, c] += a * X[j, c]
             for k in range(at + 1, top + 1):
-                if not (used[k] or k == top):
-                    continue
-                if not used[k]:
+                if used[k]:
                     for c in range(width):
-                        part[k, c] = 0
-                for c in range(width):
-                    part[k, c] += part[at, c]
+                        part[k, c] += part[at, c]
+                elif k == top:
+                    for c in range(width):
+                        part[k, c] = part[at, c]
+                    used[k] = True
+                else:
+                    continue
                 used[at] = False
-                used[k] = True
                 at = k
-            t = stop
+            t, group = stop, after
         for c in range(width):
             out[i, c] = part[levels - 1, c] if used[levels - 1] else 0
         used[levels - 1] = False

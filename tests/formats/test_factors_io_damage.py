@@ -16,6 +16,10 @@ from lowrank_cli.formats import factor_meta, hdf5_factors, saving
 from .factor_samples import SUFFIXES, assert_same, svd
 
 
+def digests(flat):
+    return {name: factor_meta.digest(array) for name, array in flat.items()}
+
+
 def small():
     return ColumnID(np.array([1]), csr_array(np.array([[0.0], [3.5]])), np.array([[0.25, 1.0]]))
 
@@ -73,7 +77,7 @@ def test_h17_an_edited_report_is_caught_and_an_edited_array_is_named(suffix, tmp
     path = tmp_path / f"f{suffix}"
     container = saving.check_suffix(str(path))
     flat = factor_meta.flatten(svd().arrays())
-    meta = factor_meta.describe("svd", "U diag(s) Vh", {"error": 0.5}, flat)
+    meta = factor_meta.describe("svd", "U diag(s) Vh", {"error": 0.5}, digests(flat))
 
     def written(meta, flat):
         path.write_bytes(b"".join(container.encode(meta, flat)))
@@ -88,10 +92,10 @@ def test_h17_an_edited_report_is_caught_and_an_edited_array_is_named(suffix, tmp
     with pytest.raises(InputError, match="update lowrank"):
         saving.load_factors(written({**meta, "schema": "lowrank.factors/9"}, flat))
     with pytest.raises(InputError, match="unknown kind"):
-        saving.load_factors(written(factor_meta.describe("tensor", "", {}, flat), flat))
+        saving.load_factors(written(factor_meta.describe("tensor", "", {}, digests(flat)), flat))
     with pytest.raises(InputError, match="do not chain"):
         wrong = {**flat, "Vh": flat["Vh"][:1]}
-        saving.load_factors(written(factor_meta.describe("svd", "", {}, wrong), wrong))
+        saving.load_factors(written(factor_meta.describe("svd", "", {}, digests(wrong)), wrong))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -113,7 +117,7 @@ def test_sparse_parts_that_lead_out_of_bounds_are_refused_though_their_digests_h
     flat = factor_meta.flatten({"cols": np.array([0, 1]), "C": csr_array(np.eye(2)), "Z": np.eye(2)})
     dtype = np.float64 if part == "data" else np.int64
     flat[f"C.{part}"] = np.array(value, dtype)
-    meta = factor_meta.describe("id", "C Z", {}, flat)
+    meta = factor_meta.describe("id", "C Z", {}, digests(flat))
     path.write_bytes(b"".join(saving.check_suffix(str(path)).encode(meta, flat)))
     with pytest.raises(InputError, match="sparse array C"):
         saving.load_factors(str(path))
@@ -227,7 +231,7 @@ def test_h5_links_and_storage_outside_the_file_are_refused(tmp_path):
     for make in (external_link, soft_link, external_storage, virtual, chunked, unwritten, group, text, compound):
         path = tmp_path / f"{make.__name__}.h5"
         flat = factor_meta.flatten(svd().arrays())
-        meta = factor_meta.describe("svd", "", {}, flat)
+        meta = factor_meta.describe("svd", "", {}, digests(flat))
         del flat["U"]
         path.write_bytes(b"".join(hdf5_factors.encode(meta, flat)))
         with h5py.File(path, "a") as file:
