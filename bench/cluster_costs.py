@@ -1,6 +1,7 @@
 """What a pass on a cluster costs: tasks, bytes, memory. Counted on a simulated cluster of any size, which runs nothing.
 
 python bench/cluster_costs.py [--rows M] [--cols N] [--columns L] [--workers W] [--memory BYTES]
+       [--entries PER_ROW]
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from lowrank_cli.matrices.grid import FAN, cuts
-from lowrank_cli.matrices.spread import spread_over
+from lowrank_cli.matrices.spread import SpreadMatrix, spread_over
+from lowrank_cli.matrices.spread_sparse import sparse_home
 
 
 class Counting:
@@ -85,6 +87,22 @@ def simulated(m: int, n: int, columns: int, dtype: str, workers: int, memory: in
     return cluster, model(m, n, columns, np.dtype(dtype).itemsize, len(A.home.shards), workers)
 
 
+def simulated_sparse(
+    m: int, n: int, entries: int, columns: int, dtype: str, workers: int, memory: int
+) -> tuple[Counting, Costs]:
+    """The same of a sparse matrix by rows with so many entries in each, of 8 bytes and an index of 4: tasks and sums
+    are those of a dense one; who has no shard reads nothing."""
+    cluster = Counting(workers, memory)
+    home = sparse_home(cluster, m)
+    local = SimpleNamespace(shape=(m, n), dtype=np.dtype(dtype), grid=None, name=None, engine=None, watch=None)
+    shards = len(home.shards)
+    A = SpreadMatrix(local, home, lambda rows: None, known=[None] * shards)
+    cluster.result = np.empty((n, columns), dtype)
+    A.normal_matmat(cluster.result, keep=True)
+    costs = model(m, n, columns, np.dtype(dtype).itemsize, shards, workers)
+    return cluster, dataclasses.replace(costs, read=m * entries * 12 // min(shards, workers), shard=0)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=float, default=1e9)
@@ -92,9 +110,14 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=192)
     parser.add_argument("--workers", type=int, default=1000)
     parser.add_argument("--memory", type=float, default=32 * 2**30, help="bytes of a worker, which has one thread")
+    parser.add_argument("--entries", type=float, help="a sparse matrix with so many entries in each row")
     asked = parser.parse_args()
     m, n = int(asked.rows), int(asked.cols)
-    cluster, costs = simulated(m, n, asked.columns, "float32", asked.workers, int(asked.memory))
+    how = asked.columns, "float32", asked.workers, int(asked.memory)
+    if asked.entries is None:
+        cluster, costs = simulated(m, n, *how)
+    else:
+        cluster, costs = simulated_sparse(m, n, int(asked.entries), *how)
     print(f"{m} x {n} float64, {asked.columns} columns in single precision, {asked.workers} workers")
     for name, value in dataclasses.asdict(costs).items():
         print(f"{name:8} {value:,}")

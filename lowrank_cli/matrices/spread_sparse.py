@@ -123,14 +123,18 @@ class SpreadSparse:
         return self.local.restricted(rows, cols)
 
 
-def sparse_over(cluster: Cluster, lines: Lines, read: Reader, local: Callable[[Lines], Any]) -> SpreadSparse:
-    """The matrix of lines that are not settled: workers look at all indices, each at those of its shard. read: rows as
-    lines; local: the matrix of settled lines. No bit depends on the size of shards."""
-    m = lines.shape[0]
+def sparse_home(cluster: Cluster, m: int) -> Home:
+    """The shards of m rows, each one stretch at least. No bit depends on their size."""
     run, count = FAN, len(cuts(m)) - 1
     while run * FAN * LEAST * cluster.threads <= count:
         run *= FAN
-    home = Home(cluster, m, run)
+    return Home(cluster, m, run)
+
+
+def sparse_over(cluster: Cluster, lines: Lines, read: Reader, local: Callable[[Lines], Any]) -> SpreadSparse:
+    """The matrix of lines that are not settled: workers look at all indices, each at those of its shard. read: rows as
+    lines; local: the matrix of settled lines."""
+    home = sparse_home(cluster, lines.shape[0])
 
     def survey(shard: Shard) -> tuple[tuple[numpy.ndarray, bool], numpy.ndarray]:
         found = read(shard.rows).survey()

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from lowrank_cli import api
 from lowrank_cli.engines.threads import SerialEngine
@@ -54,6 +55,33 @@ def test_real_workers_take_the_tasks_and_bytes_of_the_model(costs, cluster, tmp_
     model = costs.model(*A.shape, 16, 8, len(matrix.home.shards), cluster.workers)
     assert model.shards > 2
     assert (cluster.tasks - tasks, cluster.gathered - gathered) == (model.tasks, model.driver)
+
+
+def test_real_workers_take_the_tasks_and_bytes_of_the_model_for_a_sparse_matrix(costs, cluster, tmp_path):
+    A = sparse.random_array((14_000, 150), density=0.01, rng=np.random.default_rng(0)).tocsr()
+    sparse.save_npz(tmp_path / "A.npz", A, compressed=False)
+    matrix = api.tiled(open_on(cluster, str(tmp_path / "A.npz"), None), SerialEngine())
+    tasks, gathered = cluster.tasks, cluster.gathered
+    matrix.normal_matmat(np.ones((150, 16)), keep=True)
+    # a cluster of that many threads has as many shards
+    _, model = costs.simulated_sparse(*A.shape, 2, 16, "float64", cluster.threads, 1 << 30)
+    assert model.shards == len(matrix.home.shards) > 2
+    assert (cluster.tasks - tasks, cluster.gathered - gathered) == (model.tasks, model.driver)
+
+
+@pytest.mark.slow
+def test_the_page_has_the_numbers_of_the_simulation_for_sparse_matrices(costs, repository):
+    page = (repository / "docs" / "scaling.md").read_text()
+    number = r"\| ([\d,]+) "
+    rows = re.findall(rf"^{number * 4}\| ([\d.]+) GB \| ([\d.]+) GB \| (\d+) MB \|$", page, re.M)
+    assert len(rows) == 3
+    for *counts, read, moved, driver in rows:
+        workers, entries, shards, tasks = (int(count.replace(",", "")) for count in counts)
+        cluster, model = costs.simulated_sparse(10**6, 10**6, entries, 192, "float32", workers, 32 << 30)
+        assert (model.shards, cluster.tasks, model.tasks) == (shards, tasks, tasks)
+        assert model.read / 1e9 == pytest.approx(float(read), abs=0.005)
+        assert model.moved / 1e9 == pytest.approx(float(moved), abs=0.05)
+        assert model.driver / 1e6 == cluster.gathered / 1e6 == float(driver)
 
 
 @pytest.mark.slow
