@@ -63,7 +63,7 @@ def read_header(source: Source, where: str) -> Header:
         text = raw.decode("utf-8" if version == (3, 0) else "latin-1")
     except UnicodeDecodeError as error:
         raise InputError("the header is not UTF-8 text", where=where) from error
-    return _parse(text, where, 8 + width + length)
+    return _parse(text, where, 8 + width + length, version != (3, 0))
 
 
 def _read_exactly(source: Source, size: int, where: str) -> bytes:
@@ -78,17 +78,19 @@ def _read_exactly(source: Source, size: int, where: str) -> bytes:
     return b"".join(parts)
 
 
-_KEY = re.compile(r"""\s*(?P<quote>['"])(?P<key>\w{1,64})(?P=quote)\s*:\s*""", re.ASCII)
+#: White space; what else Python's \s takes, as \x1f, is none to NumPy.
+_SPACE = " \t\r\n"
+_KEY = re.compile(rf"""[{_SPACE}]*(?P<quote>['"])(?P<key>\w{{1,64}})(?P=quote)[{_SPACE}]*:[{_SPACE}]*""", re.ASCII)
 _VALUES = {
     "descr": re.compile(r"""(?P<quote>['"])(?P<value>[^'"\\]{0,256})(?P=quote)"""),
     "fortran_order": re.compile(r"(?P<value>True|False)\b"),
     "shape": re.compile(r"\((?P<value>[^()]*)\)"),
 }
-_NEXT = re.compile(r"\s*(?P<comma>,)?\s*(?P<end>\})?")
+_NEXT = re.compile(rf"[{_SPACE}]*(?P<comma>,)?[{_SPACE}]*(?P<end>\}})?")
 
 
-def _parse(text: str, where: str, start: int) -> Header:
-    """The three entries in any order, each once, and nothing else."""
+def _parse(text: str, where: str, start: int, long: bool) -> Header:
+    """The three entries in any order, each once, and nothing else. long: Python 2 wrote its integers with an L."""
     malformed = InputError("malformed .npy header", where=where, hint="write the file again with numpy.save")
     if not text.startswith("{"):
         raise malformed
@@ -110,14 +112,16 @@ def _parse(text: str, where: str, start: int) -> Header:
         if not ended and after["comma"] is None:
             raise malformed
         at = after.end()
-    if len(found) != len(_VALUES) or text[at:].strip(" \t\r\n"):
+    if len(found) != len(_VALUES) or text[at:].strip(_SPACE):
         raise malformed
-    return Header(_dtype(found["descr"], where), _shape(found["shape"], where), found["fortran_order"] == "True", start)
+    return Header(
+        _dtype(found["descr"], where), _shape(found["shape"], where, long), found["fortran_order"] == "True", start
+    )
 
 
-def _shape(text: str, where: str) -> tuple[int, ...]:
-    text = " ".join(text.split())
-    parts = [part.strip() for part in text.split(",", MAX_DIMS + 1)]
+def _shape(text: str, where: str, long: bool) -> tuple[int, ...]:
+    text = re.sub(rf"[{_SPACE}]+", " ", text).strip(" ")
+    parts = [part.strip(" ") for part in text.split(",", MAX_DIMS + 1)]
     if parts[-1] == "" and (len(parts) > 1 or text == ""):
         parts.pop()
     elif len(parts) == 1:
@@ -127,8 +131,7 @@ def _shape(text: str, where: str) -> tuple[int, ...]:
     for part in parts:
         if re.fullmatch(r"-[0-9]+L?", part):
             raise InputError(f"negative dimension in shape ({text[:80]})", where=where, hint="the header is damaged")
-        # Python 2 wrote its long integers with an L
-        if not re.fullmatch(r"(0|[1-9][0-9]*)L?", part, re.ASCII):
+        if not re.fullmatch(r"(0|[1-9][0-9]*)L?", part, re.ASCII) or (part[-1] == "L" and not long):
             raise InputError(f"malformed shape ({text[:80]}) in the .npy header", where=where)
         if len(part) > 20:
             raise InputError(f"array too large: shape ({text[:80]})", where=where, hint="the header is damaged")

@@ -37,7 +37,9 @@ class Conversion:
         if raw.dtype.kind == "b":
             out[...] = raw.view(np.uint8) != 0  # a byte of 2 is true, not two
             return
-        out[...] = raw
+        # MATLAB stores singles as doubles, which may be beyond them: an infinity is refused by whoever computes with it
+        with np.errstate(over="ignore"):
+            out[...] = raw
         if raw.dtype.kind in "iu" and raw.dtype.itemsize == 8 and raw.size:
             self._count_inexact(raw, out)
 

@@ -34,6 +34,16 @@ def saved(path, version: str, **arrays) -> str:
     return str(path)
 
 
+def test_a_double_that_is_stored_for_a_single_and_too_large_is_infinite_without_a_warning(tmp_path, recwarn):
+    path = saved(tmp_path / "a.mat", "v6", A=np.full((3, 2), 1e300))
+    content = bytearray((tmp_path / "a.mat").read_bytes())
+    flags = content.index(struct.pack("<II", 6, 8)) + 8
+    content[flags] = 7
+    (tmp_path / "a.mat").write_bytes(content)
+    loaded = open_matrix(path)
+    assert loaded.array.dtype == np.float32 and np.isinf(loaded.array).all() and not recwarn.list
+
+
 def test_a_file_of_very_many_variables_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(mat4, "MAX_VARIABLES", 3)
     monkeypatch.setattr(mat5, "MAX_VARIABLES", 3)

@@ -224,6 +224,18 @@ def test_a_version_3_header_that_is_not_utf8_is_refused(tmp_path):
     assert "UTF-8" in refusal(tmp_path, raw_header(b"{'descr': '\xff'", 3))
 
 
+@pytest.mark.parametrize("space", ["\x1f", "\xa0", "\x0b", "\x85"])
+@pytest.mark.parametrize("place", ["(3, 2", "'<f8', 'fort", "_order': F", "), }"])
+def test_a12_what_is_white_space_to_python_and_none_to_numpy_is_refused(tmp_path, space, place):
+    content = header().replace(place.encode(), place.replace(" ", space).encode("latin-1"))
+    assert len(content) == len(header()) and content != header()
+    assert "malformed" in refusal(tmp_path, content + bytes(48))
+
+
+def test_a14_long_integers_of_python_2_stand_in_no_header_of_version_3(tmp_path):
+    assert "malformed" in refusal(tmp_path, header(shape="(3L, 2L)", version=3) + bytes(48))
+
+
 def test_a14_an_unknown_version_is_refused(tmp_path):
     assert "version 9.0" in refusal(tmp_path, b"\x93NUMPY\x09\x00\x10\x00" + bytes(64))
 

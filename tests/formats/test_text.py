@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowrank_cli.errors import InputError
-from lowrank_cli.formats import mtx_lines, sources, text_lines, text_values
+from lowrank_cli.errors import InputError, ResourceError
+from lowrank_cli.formats import mtx_lines, sources, text_lines, text_values, working
 from lowrank_cli.formats.opening import list_items, open_matrix
 from lowrank_cli.formats.text import load_stream
 from lowrank_cli.formats.text_layout import find_layout
@@ -304,6 +304,14 @@ def test_a_field_in_quotes_takes_a_few_times_its_length_of_memory():
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 16 * len(text)
+
+
+@pytest.mark.parametrize("mark", [",", "\t", " "])
+def test_a_line_of_more_fields_than_memory_holds_is_refused(mark, monkeypatch):
+    monkeypatch.setattr(working, "available_memory", lambda: 100_000)
+    line = mark.join("1" * 1000) + "\n"
+    with pytest.raises(ResourceError, match="a line of 1000 fields"):
+        read(line * 2)
 
 
 @pytest.mark.parametrize("step", [1, 3, 1000])
