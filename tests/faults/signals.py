@@ -26,7 +26,7 @@ JOBS: dict[str, dict[str, Any]] = {
     "passes, a pool of threads": {"phase": "passes", "argv": "approx large.npy -k 60 --threads 3 -q -o F.h5"},
     "text being read": {"phase": "read", "argv": "approx table.csv -k 3 -q -o F.npz"},
     "packed HDF5 being read": {"phase": "read", "argv": "approx packed.h5 -k 3 -q -o F.npz"},
-    "text being written": {"phase": "write", "argv": "convert square.npy F.csv -q"},
+    "text being written": {"phase": "text", "argv": "convert square.npy F.csv -q"},
     "an array being written": {"phase": "write", "argv": "convert large.npy F.h5 -q"},
 }
 

@@ -52,11 +52,12 @@ def watched(phase: str) -> tuple[tuple[Any, str], tuple[Any, str]]:
     import numpy as np
 
     from lowrank_cli.algorithms.krylov import BlockKrylov
-    from lowrank_cli.formats import atomic, opening
+    from lowrank_cli.formats import atomic, opening, text_writer
 
     lapack, passes = (np.linalg, "svd"), (BlockKrylov, "start")
     read, write = (opening, "_from_file"), (atomic, "fill")
-    return {"lapack": (lapack, lapack), "passes": (passes, write), "read": (read, read), "write": (write, write)}[phase]
+    pairs = {"lapack": (lapack, lapack), "passes": (passes, write), "read": (read, read), "write": (write, write)}
+    return {**pairs, "text": ((text_writer, "_table"), write)}[phase]
 
 
 def start(job: dict[str, Any], folder: Path) -> tuple[int, int]:
