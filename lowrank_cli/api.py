@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import algorithms, registry
 from .budget import Budget
 from .companions import COMPANIONS
-from .errors import InputError, UsageError
+from .errors import InputError, NumericalError, UsageError
 from .lazy import np
 from .options import flag
 from .streams import Streams
@@ -87,7 +87,10 @@ def run(
         needed = needs.check(method, one, budget, options, matrix.where)
         A.watch.expects(needed, needs.usual_passes(method, one, budget, options))
     with single_threaded(blas_pinned):
-        outcome = method.run(work[0], budget, options, Streams(job.seed), *work[1:])
+        try:
+            outcome = method.run(work[0], budget, options, Streams(job.seed), *work[1:])
+        except NumericalError as failure:
+            raise failure.at(matrix.where) from failure.__cause__
         first = described(matrix, A, digests)
         others = {name: described(*pair, digests) for name, pair in given.items()}
     report = facts.approximation(job.command, job.method, first, others, budget, options, job.seed, outcome)

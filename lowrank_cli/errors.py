@@ -31,6 +31,13 @@ class LowrankError(Exception):
         self.hint = hint
         super().__init__(self.line())
 
+    def at(self, where: object) -> LowrankError:
+        """This error, of that place if it has none yet."""
+        if self.where is None and where is not None:
+            self.where = str(where)
+            self.args = (self.line(),)
+        return self
+
     def line(self) -> str:
         """The message as one line: ``WHERE: what; hint``."""
         text = self.what if self.where is None else f"{self.where}: {self.what}"

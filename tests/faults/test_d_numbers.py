@@ -86,6 +86,11 @@ def test_d08_rows_of_mixed_scale_are_within_the_error_that_is_told(method):
     assert outcome.certificate.absolute / 1e150 == pytest.approx(true, rel=1e-6, abs=1e-13)
 
 
+def test_d08_a_result_that_overflows_is_an_error_that_names_the_file(shell, tmp_path):
+    np.save(tmp_path / "huge.npy", np.full((5, 4), 1.5e308))
+    assert "huge.npy: the largest singular value overflows" in one_error(shell("L approx huge.npy -k 1"), 1)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_d09_float16_is_widened(method):
     """Squares of 300 overflow in half precision; the factors are single."""
