@@ -26,13 +26,14 @@ from .scaling import Scaled, lowered
 if TYPE_CHECKING:
     import numpy
 
-#: Blocks of a basis for a rank, at least; the last is widened by sketch columns.
+#: Blocks of a basis for a rank, usually at least; the last is widened by sketch columns.
 LEAST_BLOCKS = 4
 MOST_BLOCKS = 24
 #: Sketch columns that look for what the Krylov space cannot hold.
 FRESH = 16
-#: A basis for a rank is done when what more blocks would take off the squared error is below this share of it.
-_REMAINS = 8e-3
+#: A basis for a rank is done when what more blocks would take off the squared error is below this share of it. Gains
+#: are trusted to go on when each is at most this share of the one before.
+_REMAINS, _FALLS = 8e-3, 0.5
 #: Single precision serves down to this relative error, times the root of the rank: its rounding then adds less than
 #: 1e-4 of the error.
 _SINGLE_REACH = 2.4e-5
@@ -64,6 +65,10 @@ class Grown:
     def squares(self) -> numpy.ndarray:
         """Squared Ritz values on the scale of the matrix."""
         return np.ldexp(self.basis.ritz_squares(), 2 * self.exponent)
+
+    def blur(self) -> float:
+        """What rounding may have added to one of them."""
+        return math.ldexp(self.basis.blur(), 2 * self.exponent)
 
 
 def width(rank: int, block: int | None = None) -> int:
@@ -171,20 +176,24 @@ def _fixed_rank(
         raise UsageError(
             f"{most} Krylov blocks of {b} columns hold fewer than --rank {k}", hint="raise --max-blocks or --block"
         )
-    basis.start(b, fused=blocks != 1)
     captured: list[float] = []
-    for count in range(2, (blocks or most) + 1):
+    for count in range(1, (blocks or most) + 1):
         if basis.exhausted:
             break
         if count >= LEAST_BLOCKS:
             b += FRESH
         # the products of a widened block are made together, so the one before it plans no further
-        basis.expand(b, fused=count < LEAST_BLOCKS - 1 and count != blocks)
+        fused = count < LEAST_BLOCKS - 1 and count != blocks
+        if count == 1:
+            basis.start(b, fused)
+        else:
+            basis.expand(b, fused)
         if blocks is not None or basis.size < k + 8:
             continue
-        squares = basis.ritz()[0] if count >= LEAST_BLOCKS else basis.ritz_squares()
+        last = count >= LEAST_BLOCKS - 1
+        squares = basis.ritz()[0] if last else basis.ritz_squares()
         captured.append(float(np.sum(squares[:k])))
-        if count >= LEAST_BLOCKS and _settled(captured, squares, k, total, basis):
+        if last and _settled(captured, squares, k, total, basis):
             break
     basis.pad(k)
     return 0.0, False
@@ -193,7 +202,9 @@ def _fixed_rank(
 def _settled(captured: list[float], squares: numpy.ndarray, k: int, total: float, basis: BlockKrylov) -> bool:
     """Whether the captured energy has converged: gains fall at least geometrically, so the rest of the series is known.
 
-    What is left is projected once more, A^H U after A V, which is worth half a block.
+    What is left is projected once more, A^H U after A V, which is worth half a block. Two gains tell little of how they
+    fall, as the first made good what the sketch had lost: no better than ``_FALLS`` is expected. The first block then
+    held the rank, with every singular value as often as it is repeated.
     """
     if len(captured) < 3:
         return False
@@ -202,9 +213,10 @@ def _settled(captured: list[float], squares: numpy.ndarray, k: int, total: float
     if gain <= noise:
         return True
     ratio = gain / before if before > gain else 1.0
+    falls = max(ratio, _FALLS) if len(basis.marks) < LEAST_BLOCKS else ratio
     # |A|^2 - captured is the squared error while it stands clear of rounding, the tail in the basis always below it
     error = max(float(np.sum(squares[k:])), total - captured[-1] if total - captured[-1] > 1e-6 * total else 0.0)
-    return ratio < 0.5 and gain * ratio**1.5 / (1 - ratio) <= _REMAINS * error
+    return ratio < _FALLS and gain * falls**1.5 / (1 - falls) <= _REMAINS * error
 
 
 def to_tolerance(
@@ -289,7 +301,8 @@ def _shared(
     key = (asked, streams, str(matrix.dtype))
     made = matrix.shared.get((*key, None), matrix.shared.get((*key, blocks)))
     if made is None:
-        basis = BlockKrylov(tall(matrix), streams)
+        # where squares may be as small as a tolerance, they come from the long side
+        basis = BlockKrylov(tall(matrix), streams, short=asked[0] == "rank")
         before = dataclasses.replace(matrix.ledger)
         ended = grow(basis)
         made = basis, ended, matrix.ledger.since(before)

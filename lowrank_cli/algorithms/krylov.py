@@ -31,6 +31,7 @@ from ..matrices.blocks import (
 )
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
+from .basis_gram import BasisGram
 
 if TYPE_CHECKING:
     import numpy
@@ -57,18 +58,17 @@ class BlockKrylov:
 
     ``start(b)`` opens it, ``expand(b)`` adds a block; each costs two products. A column that rounding cannot tell from
     the span of those before it is not added, so a block may come out narrower. fused, for both: the next expansion will
-    come, so compute its product in the same pass.
+    come, so compute its product in the same pass. short: see ``BasisGram``.
     """
 
-    def __init__(self, matrix: Metered | Adjoint, streams: Streams):
+    def __init__(self, matrix: Metered | Adjoint, streams: Streams, short: bool = False):
         self.matrix = matrix
         self.streams = streams
         self.V = Columns(matrix.shape[1], matrix.dtype)
         self.W = Columns(matrix.shape[0], matrix.dtype)
         #: A fresh sketch found nothing outside the basis, or it is full: A = W V^H to rounding.
         self.exhausted = False
-        self._gram = np.empty((0, 0))
-        self._ritz: tuple[int, numpy.ndarray, numpy.ndarray] | None = None
+        self._gram = BasisGram(matrix.shape, matrix.dtype, matrix.engine, short)
         self._sketched = 0
         self._drawn = np.empty((matrix.shape[0], 0), matrix.dtype)
         self._fused: numpy.ndarray | None = None
@@ -107,7 +107,7 @@ class BlockKrylov:
     def start_from(self, V: numpy.ndarray) -> None:
         """The first block given: V, orthonormal. Cost: one product."""
         self._take(np.ascontiguousarray(V.astype(self.V.dtype, copy=False)), fused=False)
-        self._scale = math.sqrt(float(self._gram.diagonal().real.sum()))
+        self._scale = math.sqrt(float(self._gram.diagonal().sum()))
         self.exhausted = V.shape[1] == self.matrix.shape[1]
         self.marks.append((self.size, self.matrix.ledger.since(self._before)))
 
@@ -118,8 +118,11 @@ class BlockKrylov:
         made.matrix, made._before = matrix, dataclasses.replace(matrix.ledger)
         if blocks < len(self.marks):
             size = self.marks[blocks - 1][0]
-            made.V, made.W, made._gram = self.V.prefix(size), self.W.prefix(size), self._gram[:size, :size]
-            made._fused, made._ritz, made.exhausted = None, None, False
+            made.V, made.W = self.V.prefix(size), self.W.prefix(size)
+            made._gram = self._gram.prefix(size, made.last)
+            made._fused, made.exhausted = None, False
+        else:
+            made._gram = copy.copy(self._gram)
         made.marks = self.marks[:blocks]
         return made
 
@@ -131,13 +134,14 @@ class BlockKrylov:
         last = self.W.blocks[-1]
         sketched = max(0, min(b - last.shape[1], room))
         noise = self._noise()
-        floor = np.append(noise * np.sqrt(self._gram.diagonal().real[-last.shape[1] :]), np.full(sketched, noise))
+        floor = np.append(noise * np.sqrt(self._gram.diagonal()[-last.shape[1] :]), np.full(sketched, noise))
         if self._fused is None:
             Z = self.matrix.rmatmat(beside([last, self._sketch(sketched)], self.matrix.engine) if sketched else last)
         elif sketched:
             Z = np.hstack([self._fused, self.matrix.rmatmat(self._sketch(sketched))])
         else:
             Z = self._fused
+        self._gram.goes_back(Z[:, : last.shape[1]])
         Q = self._news(Z, floor)
         short = min(Z.shape[1], room) - Q.shape[1]
         if short > Q.shape[1] and not sketched:
@@ -174,26 +178,21 @@ class BlockKrylov:
         need = self._sketched + b
         if need > self._drawn.shape[1]:
             # a wider sketch begins with the narrower one, and drawing it anew is dear: a few columns ahead
-            matrix, ahead = self.matrix, need + _AHEAD
-            self._drawn = drawn(
-                self.streams, "sketch", matrix.shape[0], ahead, matrix.dtype, matrix.engine, matrix.home
-            )
+            # (of a sparse matrix they cost more than the product, and often nobody asks for them)
+            matrix = self.matrix
+            size = matrix.shape[0], need + (_AHEAD if matrix.nnz is None else 0)
+            self._drawn = drawn(self.streams, "sketch", *size, matrix.dtype, matrix.engine, matrix.home)
         Omega = columns_of(self._drawn, self._sketched, need, self.matrix.engine)
         self._sketched = need
         return Omega
 
     def _take(self, Q: numpy.ndarray, fused: bool) -> None:
         """Join Q, orthonormal and orthogonal to V, and A Q to the basis."""
-        engine = self.matrix.engine
         if fused:
             W, self._fused = self.matrix.normal_matmat(Q, keep=True)
         else:
             W, self._fused = self.matrix.matmat(Q, keep=True), None
-        corner = gram(W, engine)
-        if self.size:
-            side = cross(self.W, W, engine, wide=True)
-            corner = np.block([[self._gram, side], [side.conj().T, corner]])
-        self._gram = corner
+        self._gram.joined(self.W, Q, W, self._fused)
         self.V, self.W = self.V.joined(Q), self.W.joined(W)
 
     def _news(self, Z: numpy.ndarray, floor: numpy.ndarray) -> numpy.ndarray:
@@ -201,17 +200,18 @@ class BlockKrylov:
 
     def ritz(self) -> tuple[numpy.ndarray, numpy.ndarray]:
         """Squared Ritz values, non-increasing, and the directions T of the basis they belong to: of the Gram matrix of
-        W, so right to eps times the largest."""
-        if self._ritz is None or self._ritz[0] != self.size:
-            values, vectors = np.linalg.eigh(self._gram)
-            self._ritz = self.size, np.maximum(values[::-1], 0.0), vectors[:, ::-1]
-        return self._ritz[1], self._ritz[2]
+        W, so right to ``blur``, or eps times the largest."""
+        values, vectors = self._gram.eigen(self.W)
+        assert vectors is not None
+        return values, vectors
 
     def ritz_squares(self) -> numpy.ndarray:
         """Squared Ritz values alone."""
-        if self._ritz is not None and self._ritz[0] == self.size:
-            return self._ritz[1]
-        return np.maximum(np.linalg.eigvalsh(self._gram)[::-1], 0.0)
+        return self._gram.eigen(self.W, vectors=False)[0]
+
+    def blur(self) -> float:
+        """What rounding may have added to a squared Ritz value."""
+        return self._gram.blur(self.W)
 
     def left(self, l: int) -> tuple[numpy.ndarray, numpy.ndarray]:
         """(U, T), U (m, l) and T (l, l): U T is orthonormal in double precision and spans the leading left singular

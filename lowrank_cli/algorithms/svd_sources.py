@@ -151,19 +151,15 @@ class Refined:
 
     def squares(self) -> numpy.ndarray:
         squares = self.grown.squares()
-        if self.detail > 16 * self._blur(squares):
+        if self.detail > 16 * self.grown.blur():
             return squares
         return np.square(self.resolved(self.grown.basis.size)[1].astype(np.float64))
-
-    def _blur(self, squares: numpy.ndarray) -> float:
-        """What rounding may add to an eigenvalue of the Gram matrix."""
-        return float(squares[0]) * len(squares) * float(np.finfo(np.float64).eps)
 
     def least(self) -> numpy.ndarray:
         """Ritz values never exceed singular values; those of the basis carry the rounding of its products."""
         squares = self.grown.squares()
         eps = float(np.finfo(self.grown.basis.W.dtype).eps)
-        values = np.sqrt(np.maximum(squares - self._blur(squares), 0.0)) - 4 * eps * self.norm
+        values = np.sqrt(np.maximum(squares - self.grown.blur(), 0.0)) - 4 * eps * self.norm
         return np.square(np.maximum(values, 0.0))
 
 

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from . import jit
+from .fetching import fetch_ahead
 
 _kernel = numba.njit(nogil=True, cache=jit.cache_path() is not None)
 
@@ -18,6 +19,7 @@ def csr_rows(indptr, indices, data, X, out):
         for c in range(width):
             out[i, c] = 0
         for t in range(indptr[i], indptr[i + 1]):
+            fetch_ahead(X, indices, t, indptr[rows])
             a, j = data[t], indices[t]
             for c in range(width):
                 out[i, c] += a * X[j, c]
@@ -53,6 +55,7 @@ def csr_tree_rows(indptr, indices, data, X, out, stretch, levels):
                 at = 1
                 while at < top and not used[at]:
                     at += 1
+            fetch_ahead(X, indices, t, indptr[rows])
             a, j = data[t], indices[t]
             if used[at]:
                 for c in range(width):
@@ -63,6 +66,7 @@ def csr_tree_rows(indptr, indices, data, X, out, stretch, levels):
                     part[at, c] = zero + a * X[j, c]
                 used[at] = True
             for s in range(t + 1, stop):
+                fetch_ahead(X, indices, s, indptr[rows])
                 a, j = data[s], indices[s]
                 for c in range(width):
                     part[at, c] += a * X[j, c]
