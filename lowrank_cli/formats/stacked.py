@@ -184,7 +184,7 @@ def _lines(parts: Sequence[Lines], shape: tuple[int, int], buffer: int) -> Lines
         index_type(starts[-1], shape),
         _Entries([part.entries for part in parts], starts),
         buffer,
-    )
+    ).settled()
 
 
 class _Entries:

@@ -245,7 +245,7 @@ def test_h5_arrays_that_share_their_bytes_are_refused_before_memory_is_taken(tmp
 
     path = tmp_path / "f.h5"
     flat = factor_meta.flatten(svd().arrays()) | {"U": np.ones((100, 100))}
-    path.write_bytes(b"".join(hdf5_factors.encode(factor_meta.describe("svd", "", {}, flat), flat)))
+    path.write_bytes(b"".join(hdf5_factors.encode(factor_meta.describe("svd", "", {}, digests(flat)), flat)))
     with h5py.File(path, "a") as file:
         file["W"] = file["U"]
     with pytest.raises(InputError, match="its arrays are larger than the file"):
