@@ -25,6 +25,8 @@ class Difference:
         self.engine: Engine = matrix.engine
         self.ledger = matrix.ledger
         self.home = None
+        #: A - F has no entries that are left out, whatever A is.
+        self.nnz = None
 
     def matmat(self, X: numpy.ndarray, keep: bool = False) -> numpy.ndarray:
         return self.matrix.matmat(X) - self.factor.matmat(X)
