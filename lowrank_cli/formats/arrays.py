@@ -7,15 +7,13 @@ attribute ``report``. The same arrays and reports give the same bytes.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ResourceError, UsageError
-from ..lazy import np
-from ..memory import available_memory
+from ..errors import UsageError
 from . import atomic, factor_meta, npz_factors
-from .hdf5_factors import LIBVER
+from .hdf5_writer import Layout, set_text
+from .npy_writer import stored
 
 if TYPE_CHECKING:
     import numpy
@@ -37,7 +35,7 @@ def check_suffix(target: str) -> None:
 def save(named: Named, target: str, *, no_clobber: bool = False) -> None:
     """Write arrays and their reports to a file whose suffix decides the container, atomically.
 
-    Raises UsageError (suffix, a name that .npz cannot hold), OutputError, ResourceError.
+    Raises UsageError (suffix, a name that .npz cannot hold), OutputError.
     """
     check_suffix(target)
     chunks = _hdf5(named) if target.lower().endswith(".h5") else _npz(named)
@@ -59,40 +57,14 @@ def _npz(named: Named) -> list[Any]:
 
 
 def _hdf5(named: Named) -> list[Any]:
-    """The file as one chunk, built in memory: the HDF5 library never touches a disk that may be full."""
-    import h5py
-
-    nbytes = sum(array.nbytes for array, _ in named.values())
-    if 2 * nbytes > available_memory():
-        raise ResourceError(
-            f"an HDF5 file of {nbytes:,} bytes is built in memory", hint="write .npz, which needs no copy"
-        )
-    # the library takes two open files of one name for the same, in memory too
-    name = f"arrays.{threading.get_ident()}.h5"
-    with h5py.File(name, "w", driver="core", backing_store=False, libver=LIBVER) as file:
-        file.attrs["schema"] = np.bytes_(SCHEMA.encode())
+    with Layout() as layout:
+        set_text(layout.file, "schema", SCHEMA.encode())
         for name, (array, report) in named.items():
-            dataset = _group(file, name.strip("/").split("/")[:-1]).create_dataset(
-                name.strip("/").split("/")[-1], data=np.ascontiguousarray(array), track_times=False
-            )
+            dataset = layout.dataset(name, stored(array))
             text = factor_meta.canonical(_stored(report))
             if len(text) <= _ATTRIBUTE:
-                dataset.attrs.create("report", np.bytes_(text), dtype=h5py.string_dtype("utf-8", len(text)))
-        file.flush()
-        return [file.id.get_file_image()]
-
-
-def _group(parent: Any, names: list[str]) -> Any:
-    """The group at this path, made where it is missing, without a time stamp."""
-    import h5py
-
-    for name in names:
-        if name not in parent:
-            plain = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
-            plain.set_obj_track_times(False)
-            h5py.h5g.create(parent.id, name.encode(), gcpl=plain)
-        parent = parent[name]
-    return parent
+                set_text(dataset, "report", text)
+    return layout.chunks()
 
 
 def _stored(report: dict[str, Any]) -> dict[str, Any]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ResourceError
 from ..lazy import np
-from ..memory import available_memory
 from . import mat5_writer, safetensors_factors, zip_writer
-from .hdf5_factors import LIBVER
+from .hdf5_writer import Layout, set_text
 from .matrix_file import NAME, MatrixFile
 from .npy_writer import npy_chunks, stored
 
@@ -19,28 +17,18 @@ def _npz(array: Any) -> list[Any]:
 
 
 def _hdf5(array: Any) -> list[Any]:
-    """A dataset, or a group as AnnData keeps sparse matrices; built in memory, so that a full disk ends nothing."""
-    import h5py
-
-    sparse = hasattr(array, "indptr")
-    parts = {"data": array.data, "indices": array.indices, "indptr": array.indptr} if sparse else {NAME: array}
-    nbytes = sum(part.nbytes for part in parts.values())
-    if 2 * nbytes > available_memory():
-        raise ResourceError(f"an HDF5 file of {nbytes:,} bytes is built in memory", hint="write .npy or .npz")
-    with h5py.File("matrix.h5", "w", driver="core", backing_store=False, libver=LIBVER) as file:
-        place = file
-        if sparse:
-            plain = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
-            plain.set_obj_track_times(False)
-            h5py.h5g.create(file.id, NAME.encode(), gcpl=plain)
-            place = file[NAME]
-            for name, text in (("encoding-type", b"csr_matrix"), ("encoding-version", b"0.1.0")):
-                place.attrs.create(name, np.bytes_(text), dtype=h5py.string_dtype("utf-8", len(text)))
-            place.attrs["shape"] = np.array(array.shape, np.int64)
-        for name, part in parts.items():
-            place.create_dataset(name, data=stored(part), track_times=False)
-        file.flush()
-        return [file.id.get_file_image()]
+    """A dataset, or a group as AnnData keeps sparse matrices."""
+    with Layout() as layout:
+        if not hasattr(array, "indptr"):
+            layout.dataset(NAME, stored(array))
+        else:
+            group = layout.group(NAME)
+            set_text(group, "encoding-type", b"csr_matrix")
+            set_text(group, "encoding-version", b"0.1.0")
+            group.attrs["shape"] = np.array(array.shape, np.int64)
+            for name in ("data", "indices", "indptr"):
+                layout.dataset(f"{NAME}/{name}", stored(getattr(array, name)))
+    return layout.chunks()
 
 
 def _mat(array: Any) -> list[Any]:

@@ -146,9 +146,14 @@ def _is_text(kind: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
+def _dtype(kind: Any) -> Any:
+    """NumPy's type for one of the numbers, by its name: the answer of pyarrow 16 needs pandas."""
+    return np.dtype({"halffloat": "f2", "float": "f4", "double": "f8"}.get(str(kind), str(kind)))
+
+
 def _item(table: _Table, path: str) -> Item:
     numbers, labels = _columns(table.schema, path)
-    stored = [np.dtype(table.schema.field(name).type.to_pandas_dtype()) for name in numbers]
+    stored = [_dtype(table.schema.field(name).type) for name in numbers]
     dtype = np.result_type(*stored) if stored else np.dtype("f8")
     size = table.rows * sum(one.itemsize for one in stored)
     detail = "by columns, names" + ("" if labels is None else ", labels")

@@ -1,14 +1,12 @@
 """Factors as contiguous datasets of an HDF5 file, metadata in attributes of its root.
 
-The library lays the file out in memory, without the values, and we write it: it never touches a disk that may be full,
-where it would end the process. Metadata carry checksums (format 1.8 and later), values our digests; there are no time
-stamps, so the same factors give the same bytes. Reading follows no link and no reference to another file.
+See ``hdf5_writer``: metadata carry checksums, values our digests, and the same factors give the same bytes. Reading
+follows no link and no reference to another file.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,15 +15,14 @@ from ..errors import DamagedError, InputError, LowrankError
 from ..lazy import np
 from . import factor_meta
 from .container import ArrayInfo, Container
-from .npy_writer import STORED, raw
+from .hdf5_writer import Layout, set_text
+from .npy_writer import STORED
 
 if TYPE_CHECKING:
     import h5py
     import numpy
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-#: Oldest and newest version of the format in a file: checksummed metadata, readable since HDF5 1.8.
-LIBVER = ("v108", "v110")
 DATASET_CAP = 1000
 #: Attributes that hold text as it is; the others hold JSON.
 TEXTS = ("schema", "kind", "product", "meta_digest")
@@ -35,89 +32,13 @@ _DAMAGED = "the file is damaged; write it again"
 
 def encode(meta: dict[str, Any], arrays: dict[str, Any]) -> list[Any]:
     """The file as chunks; the values of the arrays are not copied."""
-    import h5py
-
-    outline = _Outline()
-    # values can be mapped where they lie
-    with h5py.File(outline, "w", libver=LIBVER, alignment_threshold=1, alignment_interval=64) as file:
+    with Layout() as layout:
         for name in factor_meta.FIELDS:
             text = meta[name].encode() if name in TEXTS else factor_meta.canonical(meta[name])
-            # of fixed length: text of variable length lives in a heap without a checksum
-            file.attrs.create(name, np.bytes_(text), dtype=h5py.string_dtype("utf-8", max(len(text), 1)))
-        places = {name: _reserve(file, name, array) for name, array in arrays.items()}
-    chunks: list[Any] = []
-    done = 0
-    for offset, name in sorted((offset, name) for name, offset in places.items() if offset is not None):
-        chunks += [outline.part(done, offset), raw(arrays[name])]
-        done = offset + arrays[name].nbytes
-    return [*chunks, outline.part(done, outline.size)]
-
-
-class _Outline(io.RawIOBase):
-    """A file for the library that takes memory only for what is written in it: the places of values are not."""
-
-    PAGE = 4096
-
-    def __init__(self) -> None:
-        self._pages: dict[int, bytearray] = {}
-        self.size = self._at = 0
-
-    def part(self, start: int, stop: int) -> bytes:
-        self._at = start
-        return self.read(stop - start) or b""
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
-        return self._at
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")[: max(0, self.size - self._at)]
-        for page, inside, there in self._places(len(view)):
-            view[there] = self._pages.get(page, bytes(self.PAGE))[inside]
-        self._at += len(view)
-        return len(view)
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-        for page, inside, there in self._places(len(view)):
-            self._pages.setdefault(page, bytearray(self.PAGE))[inside] = view[there]
-        self._at += len(view)
-        self.size = max(self.size, self._at)
-        return len(view)
-
-    def truncate(self, size: int | None = None) -> int:
-        self.size = self._at if size is None else size
-        return self.size
-
-    def _places(self, length: int) -> Iterator[tuple[int, slice, slice]]:
-        """(page, its bytes, those of a buffer) that so many bytes from here on are."""
-        done = 0
-        while done < length:
-            page, start = divmod(self._at + done, self.PAGE)
-            step = min(self.PAGE - start, length - done)
-            yield page, slice(start, start + step), slice(done, done + step)
-            done += step
-
-
-def _reserve(file: h5py.File, name: str, array: Any) -> int | None:
-    """Where in the file the values of a contiguous dataset are going to be; None for no values."""
-    import h5py
-
-    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    plist.set_obj_track_times(False)
-    plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    kind, space = h5py.h5t.py_create(array.dtype, logical=True), h5py.h5s.create_simple(array.shape)
-    return h5py.h5d.create(file.id, name.encode("ascii"), kind, space, plist).get_offset()
+            set_text(layout.file, name, text)
+        for name, array in arrays.items():
+            layout.dataset(name, array)
+    return layout.chunks()
 
 
 def decode(path: str) -> tuple[Any, dict[str, numpy.ndarray]]:

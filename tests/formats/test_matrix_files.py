@@ -103,6 +103,13 @@ def test_other_programs_read_them(tmp_path):
     assert np.array_equal(np.loadtxt(gzip.open(tmp_path / "A.tsv.gz"), delimiter="\t"), A)
 
 
+def test_an_h5_file_is_laid_out_without_a_copy_of_the_values():
+    A = values("float64")
+    chunks = MATRICES[".h5"].load().encode(A)
+    assert sum(np.shares_memory(np.frombuffer(chunk, np.uint8), A) for chunk in chunks if len(chunk)) == 1
+    assert sum(memoryview(chunk).nbytes for chunk in chunks) < 2048
+
+
 @pytest.mark.parametrize("largest", [1, 255, 256, 65535])
 def test_whole_numbers_make_an_image(largest, tmp_path):
     A = np.array([[0.0, largest], [1, 0]])
