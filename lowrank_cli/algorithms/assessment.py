@@ -13,7 +13,7 @@ from ..factors.base import Approximation
 from ..lazy import np
 from ..matrices.facts import ldexp
 from ..streams import Streams
-from .scaling import Scaled
+from .scaling import Scaled, at_scale, bring_to_scale
 from .spectral_interval import interval
 from .tolerance import Assessment, Judge, Settled, bracket, rank_for, search, settle
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy
 
     from ..factors.base import Factorization
+    from ..matrices.metered import Metered
 
 
 class Assessor(Protocol):
@@ -44,6 +45,34 @@ class Assessor(Protocol):
     def find(self, guess: int, cap: int, target: float, gains: numpy.ndarray, judge: Judge, capped: bool) -> Settled:
         """The smallest rank that can be shown to meet the target."""
         ...
+
+
+def swept(matrix: Metered, budget: Budget, streams: Streams) -> tuple[Scaled, Assessor | None]:
+    """``bring_to_scale`` and ``assessor`` in one: probes, where the budget asks for them, are taken as the pass sweeps.
+
+    Where entries are so large or small that the matrix is scaled, they are taken in one pass more.
+    """
+    if budget.certify != "probes":
+        scaled = bring_to_scale(matrix)
+        return scaled, assessor(scaled, budget, streams)
+    # for a relative spectral error others: the factor depends on that norm, and must not have seen those that judge it
+    names = ["certificate", "norm"] if budget.norm == "spectral" else ["certificate"]
+    blocks = [probes.drawn(matrix, streams, name) for name in names]
+    facts = matrix.shared.get(("facts", False))
+    if facts is None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            facts, *products = matrix.together((matrix, "sweep", False), *((matrix, "matmat", G) for G in blocks))
+        matrix.shared["facts", False] = facts
+    else:
+        # another run has swept the matrix: charged as if this one had
+        matrix.ledger.passes += 1
+        products = [matrix.matmat_in_sweep(G) for G in blocks]
+    scaled = at_scale(matrix, facts)
+    if scaled.exponent:
+        products = matrix.together(*((scaled.matrix, "matmat", G) for G in blocks))
+    stored = [probes.StoredProbes(G, AG) for G, AG in zip(blocks, products, strict=True)]
+    leading = stored[1].spectral_lower(scaled.matrix) if len(stored) > 1 else None
+    return scaled, Probed(scaled, budget, streams, stored[0], leading)
 
 
 def assessor(scaled: Scaled, budget: Budget, streams: Streams) -> Assessor | None:

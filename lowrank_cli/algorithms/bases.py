@@ -34,6 +34,8 @@ FRESH = 16
 #: A basis for a rank is done when what more blocks would take off the squared error is below this share of it. Gains
 #: are trusted to go on when each is at most this share of the one before.
 _REMAINS, _FALLS = 8e-3, 0.5
+#: What a basis has captured is looked at from so many columns beyond the rank on.
+_MORE = 8
 #: Single precision serves down to this relative error, times the root of the rank: its rounding then adds less than
 #: 1e-4 of the error.
 _SINGLE_REACH = 2.4e-5
@@ -74,6 +76,11 @@ class Grown:
 def width(rank: int, block: int | None = None) -> int:
     """Columns of a block."""
     return block or multiple_of_32(rank / 2 + 10)
+
+
+def few_blocks(rank: int) -> bool:
+    """Whether the first block holds the rank and some more, so that three blocks may be seen to be enough."""
+    return width(rank) >= rank + _MORE
 
 
 def tall(matrix: Metered) -> Metered | Adjoint:
@@ -188,9 +195,10 @@ def _fixed_rank(
             basis.start(b, fused)
         else:
             basis.expand(b, fused)
-        if blocks is not None or basis.size < k + 8:
+        if blocks is not None or basis.size < k + _MORE:
             continue
-        last = count >= LEAST_BLOCKS - 1
+        # whoever says how wide blocks are asks for more than what is just enough
+        last = count >= (LEAST_BLOCKS - 1 if block is None else LEAST_BLOCKS)
         squares = basis.ritz()[0] if last else basis.ritz_squares()
         captured.append(float(np.sum(squares[:k])))
         if last and _settled(captured, squares, k, total, basis):

@@ -16,12 +16,12 @@ from ..matrices.metered import Metered
 from ..matrices.tiles import scale_exactly
 from ..options import check, opt
 from ..streams import Streams
-from .assessment import Assessor, assessor
+from .assessment import Assessor, swept
 from .completion import Ordered, complete
 from .cross import Cross, cross, cross_to_tolerance, interpolated
 from .method import Method
 from .outcome import Outcome
-from .scaling import Scaled, bring_to_scale, check_rank
+from .scaling import Scaled, check_rank
 from .selection import by_vectors, pivoted
 from .tolerance import check_tolerance, target_square
 
@@ -77,8 +77,7 @@ def run(matrix: Metered, budget: Budget, options: CUROptions, streams: Streams) 
     check_rank(budget.rank, min(m, n), f"a {m}x{n} matrix")
     _check(budget, options, matrix.shape)
     check_tolerance(budget, matrix.dtype)
-    scaled = bring_to_scale(matrix)
-    assess = assessor(scaled, budget, streams)
+    scaled, assess = swept(matrix, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
     if assess is None or target is None:
         c = budget.rank or 1

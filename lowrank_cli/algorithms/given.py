@@ -17,12 +17,12 @@ from ..matrices.sparse import SparseMatrix
 from ..matrices.tiles import scale_exactly
 from ..options import check, opt
 from ..streams import Streams
-from .assessment import assessor
+from .assessment import swept
 from .completion import Completed, Ordered, complete
 from .least_squares import Cut, Decomposed, Inverse, decompose, require_dense
 from .method import Method
 from .outcome import Outcome, Status
-from .scaling import Scaled, bring_to_scale, check_rank
+from .scaling import Scaled, check_rank
 from .svd_sources import Full
 from .tolerance import check_tolerance, target_square
 
@@ -79,8 +79,7 @@ def run(
     stored, work = _read(factor, matrix)
     found = decompose(work, rcond, None, streams, f"the {side} factor", hint)
     matrix.ledger.flops += work.ledger.flops
-    scaled = bring_to_scale(matrix)
-    assess = assessor(scaled, budget, streams)
+    scaled, assess = swept(matrix, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
     search = _Search(side, stored, found, scaled, options.ridge)
     if budget.rank is None and target is None:

@@ -16,7 +16,7 @@ from ..matrices.adjoint import Adjoint
 from ..matrices.metered import Metered
 from ..options import check, opt, real, whole
 from ..streams import Streams
-from .assessment import Assessor, Measured, assessor
+from .assessment import Assessor, Measured, swept
 from .completion import Completed, Ordered, complete
 from .id_bound import ROUNDING
 from .id_choice import Choice, anew, by_bound, by_pivots
@@ -25,7 +25,7 @@ from .id_limits import Limits, read_limits, require_independent
 from .id_selection import Wish
 from .method import Method
 from .outcome import Outcome, Status
-from .scaling import Scaled, bring_to_scale, check_rank
+from .scaling import Scaled, check_rank
 from .tolerance import Assessment, check_tolerance, target_square
 
 if TYPE_CHECKING:
@@ -118,8 +118,7 @@ def run(matrix: Metered, budget: Budget, options: IDOptions, streams: Streams) -
     check_tolerance(budget, matrix.dtype)
     length = m if options.axis == "rows" else n
     limits = read_limits(options.must_include, options.exclude, length, budget.rank, min(m, n))
-    scaled = bring_to_scale(matrix)
-    assess = assessor(scaled, budget, streams)
+    scaled, assess = swept(matrix, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
     wish = _wish(scaled, options, limits)
     if limits is not None and len(limits.included):

@@ -14,12 +14,12 @@ from ..matrices.metered import Metered
 from ..options import check, opt
 from ..streams import Streams
 from . import svd
-from .assessment import assessor
+from .assessment import swept
 from .completion import Ordered, complete
 from .method import Method
 from .outcome import Outcome
 from .rearrangement import Cut, as_matrix, given, search
-from .scaling import bring_to_scale, restored
+from .scaling import restored
 from .tolerance import check_tolerance, target_square
 
 
@@ -51,8 +51,7 @@ def run(matrix: Metered, budget: Budget, options: KronOptions, streams: Streams)
         words = f"{cut.m1}x{cut.n1} (x) {cut.m2}x{cut.n2}"
         raise UsageError(f"--rank {budget.rank} is too large: {words} has at most {cut.most} independent terms")
     check_tolerance(budget, matrix.dtype)
-    scaled = bring_to_scale(matrix)
-    assess = assessor(scaled, budget, streams)
+    scaled, assess = swept(matrix, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
     facts: dict[str, Any] = {}
     if cut is None:

@@ -17,7 +17,7 @@ from ..matrices.grid import FAN, TILE
 from ..matrices.tall import SHARE
 from ..memory import amount, available_memory, resident
 from . import few_passes
-from .bases import FRESH, LEAST_BLOCKS, by_gram, width
+from .bases import FRESH, LEAST_BLOCKS, by_gram, few_blocks, width
 from .svd import SVDOptions, wants_lapack
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ def usual_passes(method: Method, A: Matrix, budget: Budget, options: Any) -> int
     made = driver(A.shape, A.nnz is None, A.dtype.itemsize, budget, how)
     if made == "few passes":
         return budget.passes or few_passes.USUAL
-    return {"lapack": 3, "gram": 5}.get(made, LEAST_BLOCKS + 5)
+    krylov = LEAST_BLOCKS + (3 if few_blocks(budget.rank or 1) else 5)
+    return {"lapack": 3, "gram": 5}.get(made, krylov)
 
 
 def check(method: Method, A: Matrix, budget: Budget, options: Any, name: str | None) -> dict[str, int]:

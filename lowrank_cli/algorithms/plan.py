@@ -14,7 +14,7 @@ from ..matrices.metered import Metered
 from ..memory import require
 from ..streams import Streams
 from . import few_passes, needs
-from .bases import FRESH, FULL_SHARE, LAPACK_ENTRIES, LEAST_BLOCKS, Grown, tall, width
+from .bases import FRESH, FULL_SHARE, LAPACK_ENTRIES, LEAST_BLOCKS, Grown, few_blocks, tall, width
 from .krylov import BlockKrylov, multiple_of_32
 from .needs import driver, triplets
 from .probes import Probes
@@ -251,7 +251,7 @@ class Prediction:
     """What ``approx --method svd --rank k`` with its defaults will take.
 
     driver: "lapack", "few passes", "gram" or "block krylov". passes: least, usual and most; all three equal for LAPACK,
-    while a Krylov basis grows until it is good: usual is what four blocks take where singular values decay, least what
+    while a Krylov basis grows until it is good: usual is what three or four blocks take where values decay, least what
     a matrix of very low rank does. parts: bytes of arrays at the peak by component, for the usual passes. products:
     flops of products with the matrix; dense: flops of other products of dense blocks; the decomposition by LAPACK is
     in neither.
@@ -303,4 +303,7 @@ def predict(shape: tuple[int, int], entries: int, matrix_bytes: int, itemsize: i
         size += b + (blocks - LEAST_BLOCKS + 1) * fresh
         most += 3
     held = min(LEAST_BLOCKS * b + fresh, side)
+    if few_blocks(rank):
+        # the third block is good enough where values decay: no fresh columns, so one pass
+        usual, columns = usual - 2, columns - 2 * b - 2 * fresh
     return Prediction(made, 4, usual, most, parts, 2.0 * entries * columns, last + 6.0 * (m + n) * held**2)

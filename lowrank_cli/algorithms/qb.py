@@ -16,12 +16,12 @@ from ..matrices.tall import contiguous
 from ..matrices.tiles import scale_exactly
 from ..streams import Streams
 from . import few_passes, one_pass
-from .assessment import Assessor, assessor
+from .assessment import Assessor, swept
 from .bases import LAPACK_ENTRIES, Grown, tall, to_tolerance
 from .completion import Ordered, complete, seen
 from .method import Method
 from .outcome import Outcome, Status
-from .scaling import Scaled, bring_to_scale, check_rank
+from .scaling import Scaled, check_rank
 from .svd import SVDOptions, basis_for
 from .svd_sources import Full, Source
 from .tolerance import check_tolerance, target_square
@@ -59,8 +59,7 @@ def run(matrix: Metered, budget: Budget, options: QBOptions, streams: Streams) -
     if few_passes.counted(matrix, budget):
         reached, scaled, target, assess = few_passes.approach(matrix, budget, None, streams)
         return _finish(_Cut(reached, m < n), scaled, budget, target, assess)
-    scaled = bring_to_scale(matrix)
-    assess = assessor(scaled, budget, streams)
+    scaled, assess = swept(matrix, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
     grown = basis_for(scaled, budget, SVDOptions(), assess, target, streams)
     source = _whole(scaled) if grown is None else _Projected(scaled, grown, target)

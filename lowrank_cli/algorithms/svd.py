@@ -18,7 +18,7 @@ from ..matrices.metered import Metered
 from ..options import check, opt
 from ..streams import Streams
 from . import few_passes, one_pass
-from .assessment import Assessor, assessor
+from .assessment import Assessor, swept
 from .bases import (
     FULL_SHARE,
     LAPACK_ENTRIES,
@@ -35,7 +35,7 @@ from .method import Method
 from .optimum import enclose
 from .outcome import Outcome, Status
 from .resolved import measured, to_residual
-from .scaling import Scaled, bring_to_scale, check_rank
+from .scaling import Scaled, check_rank
 from .svd_sources import Full, Refined, Source, signed
 from .tolerance import check_tolerance, target_square
 
@@ -112,8 +112,7 @@ def truncated(
         return _finish(source, scaled, budget, target, assess, streams, form)
     if not wants_lapack(matrix, budget.rank, options):
         require_basis(matrix, LEAST_BLOCKS * (width(budget.rank, options.block) if budget.rank else 32))
-    scaled = bring_to_scale(matrix)
-    assess = assessor(scaled, budget, streams)
+    scaled, assess = swept(matrix, budget, streams)
     target = None if assess is None else target_square(budget, scaled, assess.norm)
     source = _source(scaled, budget, options, assess, target, streams)
     outcome = _finish(source, scaled, budget, target, assess, streams, form)

@@ -38,10 +38,15 @@ class StoredProbes:
         return float(np.linalg.norm(matrix.rmatmat(Q), 2))
 
 
+def drawn(matrix: Metered, streams: Streams, purpose: str = "certificate") -> numpy.ndarray:
+    """Probes for that matrix."""
+    return gaussian(streams, purpose, matrix.shape[1], COUNT, matrix.dtype)
+
+
 def store(matrix: Metered, streams: Streams, purpose: str = "certificate") -> StoredProbes:
-    """Take the probes in the pass that swept the matrix: charged as products, not as a pass of its own."""
-    G = gaussian(streams, purpose, matrix.shape[1], COUNT, matrix.dtype)
-    return StoredProbes(G, matrix.matmat_in_sweep(G))
+    """Take the probes in a pass of their own."""
+    G = drawn(matrix, streams, purpose)
+    return StoredProbes(G, matrix.matmat(G))
 
 
 def chi_square_quantile(delta: float, r: int, complex_: bool = False) -> float:

@@ -111,7 +111,7 @@ class Metered:
             return self.inner.matmat(X, keep)
 
     def matmat_in_sweep(self, X: np.ndarray) -> np.ndarray:
-        """A X on the pass that swept the matrix: one read serves both, so it is a product but not a pass."""
+        """A X for a pass that swept the matrix and that another run has made: a product but not a pass."""
         self._charge(1, X.shape[1])
         return self.inner.matmat(X)
 

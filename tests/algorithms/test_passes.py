@@ -157,6 +157,22 @@ def test_without_gram_matrices_least_squares_takes_one_product_with_each_factor(
     assert outcome.ledger.passes == 7
 
 
+@pytest.mark.parametrize("method", ["svd", "qb", "id", "cur"])
+@pytest.mark.parametrize("norm", ["fro", "spectral"])
+def test_probes_are_taken_as_the_matrix_is_swept(method, norm):
+    def passes(scale, **asked):
+        outcome, counted = run(method, SMALL * scale, rank=3, norm=norm, **asked)
+        assert len(counted.reads) == outcome.ledger.passes
+        return counted.reads
+
+    plain, probed = passes(1.0, certify="none"), passes(1.0, certify="probes")
+    assert probed[0] == "sweep and matmat" + (" and matmat" if norm == "spectral" else "")
+    # the norm that a spectral error is relative to takes a pass
+    assert len(probed) == len(plain) + (norm == "spectral")
+    # where sums may overflow they are taken of the scaled matrix
+    assert len(passes(2.0**900, certify="probes")) == len(probed) + 1
+
+
 @pytest.mark.parametrize("rank", [None, 3])
 @pytest.mark.parametrize(
     ("method", "name", "passes"),
