@@ -22,7 +22,6 @@ class Difference:
         self.matrix, self.factor = matrix, factor
         self.shape: tuple[int, int] = (matrix.shape[0], matrix.shape[1])
         self.dtype = np.result_type(matrix.dtype, factor.dtype)
-        self.nnz = matrix.nnz
         self.engine: Engine = matrix.engine
         self.ledger = matrix.ledger
         self.home = None
