@@ -171,7 +171,7 @@ def _kernels(environ: Mapping[str, str]) -> Iterator[Found]:
         return
     directory = cache_directory(environ)
     if directory is None:
-        why = "no directory that is ours, private and writable: set XDG_CACHE_HOME, or each run compiles anew"
+        why = "no directory that is ours, private and with room: set XDG_CACHE_HOME, or each run compiles anew"
         yield "kernel cache", "none", why, "warning"
     else:
         yield "kernel cache", directory
@@ -217,7 +217,7 @@ def _environment(environ: Mapping[str, str]) -> Iterator[Found]:
             yield name, environ[name], effect, "warning"
     given = environ.get("NUMBA_CACHE_DIR")
     if given and cache_directory(environ) != given:
-        yield "NUMBA_CACHE_DIR", given, "not used: it must be ours and closed to others (mode 0700)", "warning"
+        yield "NUMBA_CACHE_DIR", given, "not used: it must be ours, closed to others (mode 0700), with room", "warning"
     if sys.flags.optimize:
         yield "python -O", str(sys.flags.optimize), "has no effect: no check is an assert"
 

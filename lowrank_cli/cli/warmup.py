@@ -10,12 +10,14 @@ from .terminal import Terminal
 
 
 def _run(values: Values, terminal: Terminal) -> int:
-    from ..kernels.jit import warm_up
+    from ..kernels.jit import not_kept, warm_up
 
     with patience(terminal, "compiling kernels"):
         names = warm_up()
     if not names:
         terminal.note("numba cannot be used here; the NumPy twins of the kernels will run")
+    elif why := not_kept():
+        terminal.note(f"the kernels are not kept, and each run that needs them compiles them anew: {why}")
     terminal.show(shared.face(values), [{"schema": "lowrank.report/1", "command": "warmup", "kernels": names}])
     return Exit.DONE
 

@@ -31,18 +31,26 @@ def cache_directory(environ: Mapping[str, str]) -> str | None:
 
 
 def is_private(path: str) -> bool:
-    """Whether the directory is ours and writable, closed to all others, and not below a directory others may change."""
+    """Whether the directory is ours and has room, is closed to all others, and not below one that others may change."""
     try:
         status = os.stat(path)
         if not stat.S_ISDIR(status.st_mode) or not os.access(path, os.R_OK | os.W_OK | os.X_OK):
             return False
-        if not _has_owners():
-            return True
-        if status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        if _has_owners() and (status.st_uid != os.geteuid() or status.st_mode & 0o077 or _above_is_open(path)):
             return False
-        return not _above_is_open(path)
+        _take_room(path)
+        return True
     except OSError:
         return False
+
+
+def _take_room(path: str) -> None:
+    """Make and remove what numba makes before it compiles anything: where it cannot, it keeps kernels elsewhere,
+    unasked, or does not work at all."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(dir=path) as folder, tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def _prepared(base: str) -> str | None:

@@ -21,7 +21,7 @@ from .cache import cache_directory
 GATE_SECONDS = 0.6
 
 _lock = threading.Lock()
-_state: dict[str, Any] = {"tried": False, "module": None, "on_compile": None, "directory": None}
+_state: dict[str, Any] = {"tried": False, "module": None, "on_compile": None, "directory": None, "lost": None}
 
 
 def pays(seconds_saved: float) -> bool:
@@ -52,6 +52,14 @@ def cache_path() -> str | None:
     """Where compiled kernels are kept, once loaded; None when they are not kept."""
     path: str | None = _state["directory"]
     return path
+
+
+def not_kept() -> str | None:
+    """Why the next process compiles again what this one has compiled; None when it does not."""
+    path, lost = cache_path(), _state["lost"]
+    if path is None:
+        return "there is no directory that is ours, private and with room for them: set XDG_CACHE_HOME"
+    return None if lost is None else f"{path}: {lost.strerror or lost}"
 
 
 def set_on_compile(hook: Callable[[str], None] | None) -> None:
@@ -113,7 +121,7 @@ def _load() -> ModuleType | None:
 
 
 def _guard(name: str, kernel: Any) -> None:
-    """Make the kernel survive a damaged or full cache, and announce compilations."""
+    """Make the kernel survive a damaged or full cache, and announce compilations. What is lost, ``not_kept`` tells."""
     cache = getattr(kernel, "_cache", None)
     if cache is None:
         return
@@ -138,5 +146,5 @@ def _guard(name: str, kernel: Any) -> None:
 def _ignore_os_errors(call: Callable[..., Any], *values: Any) -> None:
     try:
         call(*values)
-    except OSError:  # a full or vanished cache costs the next process a compilation, never this one its answer
-        return
+    except OSError as error:  # a full or vanished cache costs the next process a compilation, never this one its answer
+        _state["lost"] = error

@@ -228,7 +228,16 @@ def test_only_a_matrix_can_be_sampled(lowrank, extra):
 
 def test_warmup_names_the_kernels(lowrank, monkeypatch):
     monkeypatch.setattr("lowrank_cli.kernels.jit.warm_up", lambda: ["sweep float64"])
-    assert json.loads(lowrank("warmup", "--json").out)["kernels"] == ["sweep float64"]
+    monkeypatch.setattr("lowrank_cli.kernels.jit.not_kept", lambda: None)
+    done = lowrank("warmup", "--json")
+    assert json.loads(done.out)["kernels"] == ["sweep float64"] and done.err == ""
+
+
+def test_warmup_says_that_kernels_are_not_kept_and_why(lowrank, monkeypatch):
+    monkeypatch.setattr("lowrank_cli.kernels.jit.warm_up", lambda: ["sweep float64"])
+    monkeypatch.setattr("lowrank_cli.kernels.jit.not_kept", lambda: "/cache: No space left on device")
+    said = lowrank("warmup").err
+    assert said.count("\n") == 1 and "not kept" in said and said.endswith("/cache: No space left on device\n")
 
 
 def test_public_names_resolve_lazily():

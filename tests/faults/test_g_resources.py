@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from .injection import mounted
+
 COMMAND = [sys.executable, "-m", "lowrank_cli"]
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 
@@ -214,6 +216,26 @@ def test_g11_a_damaged_cache_changes_nothing(tmp_path):
         for file in tmp_path.rglob("*.nb*"):
             file.write_bytes(b"damaged")
     assert said[0] == said[1]
+
+
+DRAW = """
+import numpy as np
+from lowrank_cli.kernels import jit, sampling
+print(sampling.with_replacement(np.array([0.0, 1.0, 1.0]), np.array([0.1, 0.9]), compiled=True), jit.flavour(True))
+print(jit.compiled().draw._cache.cache_path, jit.not_kept(), sep="\\n")
+"""
+
+
+@pytest.mark.parametrize(("room", "why"), [("bytes", "No space left on device"), ("files", "no directory")])
+def test_g11_a_full_cache_changes_no_kernel_and_no_other_place_is_taken_for_it(room, why):
+    limit, fill = ("", "head -c 4K /dev/zero > full") if room == "bytes" else (",nr_inodes=2", "true")
+    script = f"mkdir -m 700 cache; {fill}; NUMBA_CACHE_DIR=$PWD/cache HOME= XDG_CACHE_HOME= $PYTHON -c '{DRAW}'"
+    done = mounted(f"size=4k{limit}", script, PYTHON=sys.executable)
+    assert done.returncode == 0 and done.stderr == ""
+    drawn, place, said = done.stdout.splitlines()
+    assert drawn == "[1 2] numba"
+    # where nothing may be mounted, files of more than 4 KiB are refused, and kernels are larger
+    assert (why in said and ("/cache/" in place if room == "bytes" else place == "None")) or "File too large" in said
 
 
 def test_g12_nothing_needs_shared_memory():

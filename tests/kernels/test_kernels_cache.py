@@ -139,7 +139,10 @@ def test_a_second_process_compiles_nothing_and_a_damaged_cache_heals(tmp_path):
     assert compiled() == "[]"
 
 
-def test_a_full_disk_costs_the_cache_and_not_the_answer():
+def test_a_full_disk_costs_the_cache_and_not_the_answer(monkeypatch):
+    monkeypatch.setitem(jit._state, "lost", None)
+    monkeypatch.setitem(jit._state, "directory", "/cache")
+
     class Cache:
         flushed = 0
 
@@ -157,9 +160,21 @@ def test_a_full_disk_costs_the_cache_and_not_the_answer():
         _cache = Cache()
 
     jit._guard("kernel", Kernel)
+    assert jit.not_kept() is None
     assert Kernel._cache.load_overload("signature", None) is None
     Kernel._cache.save_overload("signature", object())
     assert Kernel._cache.flushed == 1
+    assert jit.not_kept() == "/cache: No space left on device"
+
+
+def test_a_directory_without_room_for_a_file_is_no_cache(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    ours = Path(cache_directory({"HOME": str(tmp_path)}))
+    assert not [*ours.iterdir()]
+    monkeypatch.setattr(os, "mkdir", full)
+    assert cache_directory({"HOME": str(tmp_path)}) is None
 
 
 @pytest.mark.parametrize("name", ["NUMBA_DISABLE_JIT"])
