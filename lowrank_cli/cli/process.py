@@ -78,6 +78,7 @@ class Signals:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._handle)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        self._report, sys.unraisablehook = sys.unraisablehook, self._ignored
         # where no thread may be started a signal is acted on when a call into a library returns
         with contextlib.suppress(RuntimeError):
             threading.Thread(target=self._watch, name="lowrank-signals", daemon=True).start()
@@ -87,6 +88,15 @@ class Signals:
             self._first = number
             if not self._holds:
                 raise Stopped(number)
+
+    def _ignored(self, what: Any) -> None:
+        """Stopped goes no further than the finalizer or callback of a weak reference that ran when it was raised, as
+        h5py's do when it has read: the thread then ends the process, and without one the next signal is a first one.
+        """
+        if what.exc_type is not Stopped:
+            self._report(what)
+        else:
+            self._first = None
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
