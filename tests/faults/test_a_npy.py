@@ -32,10 +32,10 @@ def test_a16_big_endian_gives_the_same_bits(tmp_path, plain):
 
 def test_a21_a_file_of_holes_is_zeros_within_the_plan(tmp_path, shell):
     path = tmp_path / "holes.npy"
-    np.save(path, np.zeros((0, 512)))
-    head = path.read_bytes().replace(b"(0, 512), }    ", b"(40960, 512), }")
+    np.save(path, np.zeros((0, 256)))
+    head = path.read_bytes().replace(b"(0, 256), }    ", b"(81920, 256), }")
     path.write_bytes(head)
     with path.open("r+b") as file:
-        file.truncate(len(head) + 8 * 40960 * 512)
-    done = shell("L approx holes.npy -k 1 --memory 80M --json")
+        file.truncate(len(head) + 8 * 81920 * 256)
+    done = shell("L approx holes.npy -k 1 --memory 156M --json")
     assert done.returncode == 0 and b'"absolute": 0' in done.stdout, done
