@@ -90,13 +90,19 @@ class Signals:
                 raise Stopped(number)
 
     def _ignored(self, what: Any) -> None:
-        """Stopped goes no further than the finalizer or callback of a weak reference that ran when it was raised, as
-        h5py's do when it has read: the thread then ends the process, and without one the next signal is a first one.
+        """Stopped goes no further than the finalizer or callback of a weak reference in which it was raised, and h5py
+        has one after each read: what was interrupted by that is made to raise it, at its next line, by a trace.
         """
+        frame = sys._getframe().f_back
         if what.exc_type is not Stopped:
             self._report(what)
-        else:
-            self._first = None
+        elif frame is not None:
+            frame.f_trace = self._again
+            sys.settrace(lambda *_: None)
+
+    def _again(self, *_: Any) -> None:
+        sys.settrace(None)
+        raise Stopped(self._first or 0)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
