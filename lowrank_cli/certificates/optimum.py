@@ -42,13 +42,18 @@ def cap(observed: float, bulk: float, degree: int, delta: float, complex_: bool 
     limit = observed / chi_square_quantile(delta, COUNT, complex_)
 
     def reached(square: float) -> float:
-        return square * chebyshev(degree, 2 * square / bulk - 1) ** 2
+        try:
+            value = chebyshev(degree, 2 * square / bulk - 1)
+        except OverflowError:
+            return math.inf
+        # in this order, so that it overflows only where it is larger than any limit
+        return square * value * value
 
     if reached(bulk) >= limit:
         return bulk
     low, high = bulk, max(limit, bulk)
-    for _ in range(60):
-        middle = 0.5 * (low + high)
+    # to the last bit: the limit may be larger than the solution by any power
+    while low < (middle := 0.5 * (low + high)) < high:
         low, high = (middle, high) if reached(middle) < limit else (low, middle)
     return high
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import gallery
 import measure
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 import lowrank_cli
+from lowrank_cli.certificates import optimum as certificates
+from lowrank_cli.certificates.probes import chi_square_quantile
 
 #: Tight: to 1 %, from the basis, or where much of the tail lies beyond it from probes. Loose: hardly any decay.
 TIGHT = {
@@ -132,3 +135,10 @@ def test_what_an_interpolative_decomposition_does_not_know_it_does_not_claim():
     A, _ = specimen("1/i")
     found = lowrank_cli.approx(A, method="id", rank=10).certificate
     assert found.optimal_lower is None and found.optimal_upper is None
+
+
+@pytest.mark.parametrize(("observed", "bulk", "degree"), [(3.0, 0.1, 8), (1e60, 1e-3, 8), (1e300, 1e-300, 64)])
+def test_the_bound_from_probes_solves_its_equation_however_large_they_came_out(observed, bulk, degree):
+    found = certificates.cap(observed, bulk, degree, 1e-6)
+    there = math.log(found) + 2 * math.log(certificates.chebyshev(degree, 2 * found / bulk - 1))
+    assert there == pytest.approx(math.log(observed / chi_square_quantile(1e-6, certificates.COUNT, False)), abs=1e-9)
