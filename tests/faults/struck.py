@@ -96,12 +96,12 @@ def whole(job: dict[str, Any], folder: Path) -> dict[str, bytes]:
     return dict(job["whole"])
 
 
-def shot(job: dict[str, Any], folder: Path, number: int, twice: bool, chance: random.Random) -> dict[str, Any]:
+def shot(job: dict[str, Any], folder: Path, number: int, twice: bool, delay: float) -> dict[str, Any]:
     """One command and its signal. seconds: from the signal, or the second one, to the end of the process."""
     before = {path.name: path.read_bytes() for path in (folder / "work").iterdir() if path.name.startswith("F")}
     child, pipe = start(job, folder)
     said = os.read(pipe, 1)
-    time.sleep(chance.uniform(0, DELAY))
+    time.sleep(delay)
     os.kill(child, number)
     begun = time.monotonic()
     if twice:
@@ -138,12 +138,13 @@ def main() -> None:
         job["inputs"] = [path.name for path in (folder / "work").iterdir()]
         target = next(word for word in job["argv"] if word.startswith("F."))
         (folder / "work" / target).write_bytes(b"old")
-        shots = []
-        # what came too late shows nothing, and is done again
+        shots, longest = [], DELAY
+        # what came too late shows nothing, and is done again, sooner
         while sum(one["met"] for one in shots) < times and len(shots) < 2 * times + 5:
             at = len(shots)
             number, twice = (signal.SIGINT, True) if at % 4 == 3 else (SIGNALS[at % 4], False)
-            shots.append(shot(job, folder, number, twice, chance))
+            shots.append(shot(job, folder, number, twice, chance.uniform(0, longest)))
+            longest *= 1 if shots[-1]["met"] else 0.8
         found[name] = shots
         for path in [*(folder / "work").iterdir()]:
             if path.name not in job["inputs"]:
