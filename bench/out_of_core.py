@@ -135,7 +135,7 @@ def relative_error(path: Path, factors: Path) -> float:
 
 
 def ours(path: Path, out: Path, allowed: int, threads: int) -> list[str]:
-    asked = [str(path), "-k", str(RANK), "--memory", str(allowed), "--threads", str(threads), "--passes", "3"]
+    asked = [str(path), "-k", str(RANK), "--memory", str(allowed), "--threads", str(threads)]
     return [sys.executable, "-m", "lowrank_cli", "approx", *asked, "-o", str(out), "--json"]
 
 

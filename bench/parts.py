@@ -17,17 +17,17 @@ import numpy as np
 from spectra import matrix
 
 import lowrank_cli
-from lowrank_cli.algorithms import assessment, krylov, svd, svd_sources
+from lowrank_cli.algorithms import assessment, basis_gram, krylov, svd, svd_sources
 from lowrank_cli.matrices.metered import Metered
 
 #: Part: the functions that make it up.
 PARTS: dict[str, list[tuple[Any, str]]] = {
     "products, basis": [(Metered, "matmat"), (Metered, "normal_matmat"), (krylov.BlockKrylov, "expand")],
     "products, last": [(svd_sources.Refined, "_refine")],
-    "sweep": [(svd, "bring_to_scale")],
+    "sweep": [(svd, "swept")],
     "projection, orthonormalisation": [(krylov.BlockKrylov, "_news")],
-    "Gram matrices, joining": [(krylov, "gram"), (krylov, "cross")],
-    "Ritz values": [(krylov.BlockKrylov, "ritz"), (krylov.BlockKrylov, "ritz_squares")],
+    "Gram matrices, joining": [(basis_gram.BasisGram, "joined")],
+    "Ritz values": [(basis_gram.BasisGram, "eigen")],
     "left directions": [(krylov.BlockKrylov, "left")],
     "random numbers": [(krylov, "gaussian")],
     "signs": [(svd, "signed")],
