@@ -43,9 +43,9 @@ def spec(text: str) -> str:
 
 
 def _dtype(text: str) -> numpy.dtype:
-    # NumPy evaluates what begins with a digit as Python
+    # NumPy evaluates what begins with a digit as Python, and warns of "a", which once were bytes
     try:
-        dtype = np.dtype(text) if re.fullmatch(r"[<>=|]?[a-zA-Z]\w*", text, re.ASCII) else None
+        dtype = np.dtype(text) if re.fullmatch(r"[<>=|]?(?!a\d*$)[a-zA-Z]\w*", text, re.ASCII) else None
     except (TypeError, ValueError):
         dtype = None
     if dtype is None or not supported(dtype):

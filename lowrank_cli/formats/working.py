@@ -37,8 +37,9 @@ class Conversion:
         if raw.dtype.kind == "b":
             out[...] = raw.view(np.uint8) != 0  # a byte of 2 is true, not two
             return
-        # MATLAB stores singles as doubles, which may be beyond them: an infinity is refused by whoever computes with it
-        with np.errstate(over="ignore"):
+        # MATLAB stores singles as doubles, which may be beyond them or NaN that signal: infinity and NaN are refused by
+        # whoever computes with them
+        with np.errstate(over="ignore", invalid="ignore"):
             out[...] = raw
         if raw.dtype.kind in "iu" and raw.dtype.itemsize == 8 and raw.size:
             self._count_inexact(raw, out)

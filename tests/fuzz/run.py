@@ -34,13 +34,15 @@ def fuzz(name: str, *options: str) -> None:
     atheris.Fuzz()
 
 
-def main(name: str, seconds: float, folder: str) -> int:
-    """Fuzz for that long, in one process after the other; the exit code of the one that found something."""
+def main(name: str, seconds: float, folder: str, kept: bool) -> int:
+    """Fuzz for that long, in one process after the other; the exit code of the one that found something. What keeps
+    nothing tries the same inputs each time, as far as it comes."""
     from fuzz.targets import CORPUS
 
     begun, runs, edges, code = time.monotonic(), 0, 0, 0
     while not code and (left := int(begun + seconds - time.monotonic())) > 0:
         options = [f"-max_total_time={left}", f"-runs={_RUNS}", "-max_len=4096", "-timeout=10", "-rss_limit_mb=2048"]
+        options += [] if kept else ["-seed=1"]
         command = [sys.executable, "-m", "fuzz.run", name, *options, folder, CORPUS / name]
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="backslashreplace", check=False)
         # libFuzzer's own alarm may ring while the process ends
@@ -58,4 +60,4 @@ if __name__ == "__main__":
     if not re.fullmatch(r"[\d.]+", sys.argv[2]):
         fuzz(*sys.argv[1:])
     with tempfile.TemporaryDirectory() as thrown_away:
-        sys.exit(main(sys.argv[1], float(sys.argv[2]), (*sys.argv[3:], thrown_away)[0]))
+        sys.exit(main(sys.argv[1], float(sys.argv[2]), (*sys.argv[3:], thrown_away)[0], len(sys.argv) > 3))
