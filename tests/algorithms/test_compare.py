@@ -144,16 +144,16 @@ def test_the_best_possible_error_lies_in_the_interval_of_every_row(name, asked):
     A, _ = gallery.GALLERY[name]()
     if "rank" in asked:
         asked = {"rank": min(asked["rank"], *A.shape)}
-    enclosed(A, compared(A, **asked))
+    assert_enclosed(A, compared(A, **asked))
 
 
 @pytest.mark.parametrize("asked", ASKED, ids=str)
 @pytest.mark.parametrize("name", ["1/i", "exp(-i/20)"])
 def test_the_best_possible_error_of_a_large_matrix_lies_in_the_interval_of_every_row(name, asked):
-    enclosed(large(name)[0], reported(name, **asked))
+    assert_enclosed(large(name)[0], reported(name, **asked))
 
 
-def enclosed(A, report):
+def assert_enclosed(A, report):
     best, slack = best_errors(A), 4 * max(A.shape) * measure.eps(A)
     for row in bounded(report):
         low, high = row["optimal"]["relative_lower"], row["optimal"]["relative_upper"]

@@ -30,7 +30,7 @@ def left(A, factor):
     return np.linalg.eigvalsh(A.conj().T @ A - (V * s**2) @ V.conj().T) / norm
 
 
-def holds(A, outcome, rounding=1e-12):
+def assert_guarantee(A, outcome, rounding=1e-12):
     """The bound that is printed, the theorem, and that nothing is above A^H A."""
     values, l = left(A, outcome.factor), outcome.factor.rank
     norm = np.linalg.norm(A, 2) ** 2
@@ -50,7 +50,7 @@ def test_the_guarantee_holds_on_every_matrix(name, rank):
     if not A.any():
         assert outcome.certificate.relative == 0 and not outcome.factor.s.any()
         return
-    values = holds(A, outcome, 1e-5 if A.real.itemsize == 4 else 1e-12)
+    values = assert_guarantee(A, outcome, 1e-5 if A.real.itemsize == 4 else 1e-12)
     found, norm = outcome.certificate, np.linalg.norm(A, 2) ** 2
     assert found.kind == "bound" and found.failure_probability is None and found.norm == "fro"
     assert found.absolute >= norm * np.linalg.norm(values) * (1 - 1e-12) - 1e-12 * norm
@@ -65,7 +65,7 @@ def test_the_guarantee_holds_for_any_shape_rank_and_order_of_rows(m, n, seed, da
     rank = data.draw(st.integers(1, min(m, n)))
     rng = np.random.default_rng(seed)
     A = rng.standard_normal((m, n)) * 10.0 ** rng.uniform(-3, 3, (m, 1))
-    holds(A, sketch(A, rank))
+    assert_guarantee(A, sketch(A, rank))
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ def test_the_guarantee_holds_for_any_shape_rank_and_order_of_rows(m, n, seed, da
 def test_the_guarantee_holds_for_many_more(m, n, seed, data):
     rank = data.draw(st.integers(1, min(m, n)))
     A = np.random.default_rng(seed).standard_normal((m, n)) @ np.diag(0.8 ** np.arange(n))
-    holds(A, sketch(A, rank))
+    assert_guarantee(A, sketch(A, rank))
 
 
 def test_what_fits_into_the_sketch_is_kept_exactly():

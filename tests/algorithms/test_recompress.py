@@ -51,7 +51,7 @@ def pair(m, n, r, dtype="float64", seed=0) -> QB:
     return QB(L.astype(dtype), R.astype(dtype))
 
 
-def check_best(outcome, F, k, eps):
+def assert_best(outcome, F, k, eps):
     """Eckart and Young: the singular values of F, orthonormal factors, and the error of the tail."""
     s = np.linalg.svd(F, compute_uv=False)
     factor = outcome.factor
@@ -71,7 +71,7 @@ def test_every_kind_is_truncated_to_the_svd_of_its_product(name, k):
     F, k = measure.product(CASES[name]), min(k, CASES[name].rank)
     outcome, report = truncated(CASES[name], rank=k)
     assert outcome.factor.dtype == CASES[name].dtype and report["inputs"][0]["kind"] == CASES[name].kind
-    check_best(outcome, F.astype("complex128" if np.iscomplexobj(F) else "float64"), k, measure.eps(outcome.factor.U))
+    assert_best(outcome, F.astype("complex128" if np.iscomplexobj(F) else "float64"), k, measure.eps(outcome.factor.U))
 
 
 @pytest.mark.parametrize("dtype", gallery.DTYPES)
@@ -80,7 +80,7 @@ def test_larger_factors_too_even_with_more_columns_than_the_matrix_has(shape, dt
     factor = pair(*shape, 15, dtype)
     wide = "complex128" if np.dtype(dtype).kind == "c" else "float64"
     outcome, _ = truncated(factor, rank=7)
-    check_best(outcome, factor.Q.astype(wide) @ factor.B.astype(wide), 7, measure.eps(factor.Q))
+    assert_best(outcome, factor.Q.astype(wide) @ factor.B.astype(wide), 7, measure.eps(factor.Q))
 
 
 @pytest.mark.parametrize("axis", ["cols", "rows"])
@@ -89,7 +89,7 @@ def test_factors_that_are_sparse_are_truncated_like_dense_ones(axis):
     C = csr_array(np.where(rng.random((60, 9)) < 0.8, 0.0, rng.standard_normal((60, 9))))
     Z, index = rng.standard_normal((9, 40)), np.arange(9)
     factor = ColumnID(index, C, Z) if axis == "cols" else RowID(index, csr_array(C.T), Z.T.copy())
-    check_best(truncated(factor, rank=4)[0], measure.dense(measure.product(factor)).astype(float), 4, 1e-16)
+    assert_best(truncated(factor, rank=4)[0], measure.dense(measure.product(factor)).astype(float), 4, 1e-16)
 
 
 @pytest.mark.parametrize("rtol", [0.5, 0.1, 0.03, 1e-3])
@@ -145,17 +145,17 @@ def test_a_sum_with_weights_is_truncated_to_the_svd_of_the_sum():
     one, two, three = pair(50, 40, 5), pair(50, 40, 4, seed=1), pair(50, 40, 3, seed=2)
     F = sum(w * measure.product(f) for w, f in zip((1.0, -0.5, 3.0), (one, two, three), strict=True)).astype(float)
     for k in (4, 12):
-        check_best(truncated(one, two, three, scale=[1.0, -0.5, 3.0], rank=k)[0], F, k, 1e-15)
+        assert_best(truncated(one, two, three, scale=[1.0, -0.5, 3.0], rank=k)[0], F, k, 1e-15)
 
 
 def test_a_lora_update_is_the_product_of_its_pair_and_several_are_their_sum():
     rng = np.random.default_rng(3)
     pairs = [(rng.standard_normal((64, 8)), rng.standard_normal((8, 48))) for _ in range(3)]
     one, _ = truncated(*pairs[0], product=True, rank=4)
-    check_best(one, pairs[0][0] @ pairs[0][1], 4, 1e-15)
+    assert_best(one, pairs[0][0] @ pairs[0][1], 4, 1e-15)
     whole = [matrix for one in pairs for matrix in one]
     merged, report = truncated(*whole, product=True, scale=[2.0, 1.0, -1.0], rank=10)
-    check_best(merged, sum(w * B @ A for w, (B, A) in zip((2.0, 1.0, -1.0), pairs, strict=True)), 10, 1e-15)
+    assert_best(merged, sum(w * B @ A for w, (B, A) in zip((2.0, 1.0, -1.0), pairs, strict=True)), 10, 1e-15)
     assert report["options"]["scale"] == [2.0, 1.0, -1.0] and len(report["inputs"]) == 6
     assert report["method_facts"]["input_rank"] == 24
 
@@ -164,14 +164,14 @@ def test_a_lora_update_is_the_product_of_its_pair_and_several_are_their_sum():
 def test_a_product_of_factors_is_truncated_to_the_svd_of_the_product(ranks):
     one, two = pair(50, 70, ranks[0]), pair(70, 40, ranks[1])
     outcome, report = truncated(one, two, product=True, rank=3)
-    check_best(outcome, (measure.product(one) @ measure.product(two)).astype(float), 3, 1e-15)
+    assert_best(outcome, (measure.product(one) @ measure.product(two)).astype(float), 3, 1e-15)
     assert report["method_facts"]["input_rank"] == min(ranks)
 
 
 def test_a_matrix_times_factors_is_truncated_like_their_product():
     factor, M = pair(50, 70, 5), np.random.default_rng(2).standard_normal((70, 30))
     outcome, _ = truncated(factor, M, product=True, rank=3)
-    check_best(outcome, measure.product(factor).astype(float) @ M, 3, 1e-15)
+    assert_best(outcome, measure.product(factor).astype(float) @ M, 3, 1e-15)
 
 
 def test_a_factorization_less_itself_says_that_only_rounding_is_left():

@@ -62,7 +62,7 @@ def best_rank(s: np.ndarray, rtol: float) -> int:
     return max(1, int(np.argmax(np.append(s, 0.0) <= rtol * s[0])))
 
 
-def holds(A, done, rtol: float) -> None:
+def assert_promise(A, done, rtol: float) -> None:
     """Met, and truly met: the error that is reported is no smaller than that of a dense decomposition."""
     true, found = true_relative(A, done.factor), done.certificate
     rounding = 50 * measure.eps(A)
@@ -86,7 +86,7 @@ def unaffordable(monkeypatch):
 def test_the_exact_spectral_error_meets_the_tolerance(method, spectrum, size, rtol):
     A, _ = specimen(spectrum, size)
     done = approx(A, method, rtol=rtol)
-    holds(A, done, rtol)
+    assert_promise(A, done, rtol)
     assert done.certificate.kind == "exact"
     assert done.certificate.relative == pytest.approx(true_relative(A, done.factor), rel=1e-9, abs=1e-14)
 
@@ -96,7 +96,7 @@ def test_the_exact_spectral_error_meets_the_tolerance(method, spectrum, size, rt
 def test_the_bound_of_a_matrix_too_large_to_decompose_meets_the_tolerance(method, spectrum, size, rtol, unaffordable):
     A, _ = specimen(spectrum, size)
     done = approx(A, method, rtol=rtol)
-    holds(A, done, rtol)
+    assert_promise(A, done, rtol)
     assert done.certificate.kind == "bound" and done.certificate.failure_probability == 1e-6
 
 
@@ -104,7 +104,7 @@ def test_the_bound_of_a_matrix_too_large_to_decompose_meets_the_tolerance(method
 @pytest.mark.parametrize("method", METHODS)
 def test_the_promise_holds_in_every_dtype_and_by_rows(method, dtype):
     A, _ = specimen("exp(-j/20)", "small", dtype)
-    holds(A, approx(A, method, rtol=1e-2), 1e-2)
+    assert_promise(A, approx(A, method, rtol=1e-2), 1e-2)
 
 
 @pytest.mark.slow
@@ -116,7 +116,7 @@ def test_the_promise_holds_for_many_seeds(method, spectrum, certify):
     for seed in range(10):
         for rtol in (2e-1, 2e-2):
             done = approx(A, method, rtol=rtol, seed=seed, certify=certify)
-            holds(A, done, rtol)
+            assert_promise(A, done, rtol)
             if method == "svd" and certify == "exact":
                 assert done.factor.rank <= best_rank(s, rtol) + 5
 
@@ -127,7 +127,7 @@ def test_sparse_storage_keeps_the_promise(certify):
 
     A, _ = specimen("j^-2", "large")
     S = csr_array(np.where(np.abs(A) < np.quantile(np.abs(A), 0.8), 0.0, A))
-    holds(S, approx(S, rtol=1e-1, certify=certify), 1e-1)
+    assert_promise(S, approx(S, rtol=1e-1, certify=certify), 1e-1)
 
 
 @pytest.mark.parametrize("method", ["svd", "id"])

@@ -28,7 +28,7 @@ def spectrum(path) -> np.ndarray:
     return np.linalg.svd(A, compute_uv=False)
 
 
-def close(found, wanted, units: float, A) -> None:
+def assert_close(found, wanted, units: float, A) -> None:
     """Singular values are known to a few eps of the largest, never of each."""
     np.testing.assert_allclose(found, wanted, rtol=0, atol=units * measure.eps(A) * wanted[0])
 
@@ -50,7 +50,7 @@ def close(found, wanted, units: float, A) -> None:
 )
 def test_a_full_decomposition_finds_the_known_spectrum(specimen):
     A, s = specimen
-    close(svd(A, rank=min(A.shape)).factor.s, s, 3 * max(A.shape), A)
+    assert_close(svd(A, rank=min(A.shape)).factor.s, s, 3 * max(A.shape), A)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_ties_of_eight_and_sixteen_in_a_real_matrix_are_found(data):
     s = np.linalg.svd(A.toarray(), compute_uv=False)
     k = int(np.sum(s > 1e-10 * s[0]))
     found = svd(A, rank=min(A.shape)).factor.s
-    close(found, s, 100, A)
+    assert_close(found, s, 100, A)
     counts = np.unique(np.round(found[:k], 9), return_counts=True)[1]
     assert 8 in counts and 16 in counts
 
@@ -113,7 +113,7 @@ def test_ties_of_eight_and_sixteen_in_a_real_matrix_are_found(data):
 def test_1138_bus_has_its_published_spectrum(data):
     published = scipy.io.loadmat(data("1138_bus_SVD.mat"))["S"]["s"][0, 0].ravel()
     outcome = svd(str(data("1138_bus.mtx")), rank=1138)
-    close(outcome.factor.s, published, 100, published)
+    assert_close(outcome.factor.s, published, 100, published)
 
 
 def test_the_leading_values_of_1138_bus_come_from_a_krylov_basis_too(data):
@@ -123,7 +123,7 @@ def test_the_leading_values_of_1138_bus_come_from_a_krylov_basis_too(data):
     np.testing.assert_allclose(outcome.factor.s, published[:20], rtol=1e-8)
     assert outcome.certificate.absolute == pytest.approx(measure.best(published, 20), rel=1e-9)
     wide = svd(str(data("1138_bus.mtx")), rank=20, options=SVDOptions(block=64))
-    close(wide.factor.s, published[:20], 1e4, published)
+    assert_close(wide.factor.s, published[:20], 1e4, published)
 
 
 @pytest.mark.parametrize(("name", "rank"), [("mhd1280b.mtx", 20), ("dwt_992.mtx", 20), ("young1c.mtx", 25)])
@@ -157,7 +157,7 @@ def test_the_flat_run_of_rect_costs_no_accuracy_of_the_error(data):
 def test_dwt_992_has_its_whole_spectrum_with_the_496_fold_zero(data):
     s = spectrum(data("dwt_992.mtx"))
     outcome = svd(str(data("dwt_992.mtx")), rank=600)
-    close(outcome.factor.s, s[:600], 100, s)
+    assert_close(outcome.factor.s, s[:600], 100, s)
     assert np.sum(outcome.factor.s > 1e-10) == 496
     assert outcome.certificate.relative <= 100 * measure.eps(s)
 
@@ -185,7 +185,7 @@ def test_young1c_is_complex_and_decomposed_as_such(data):
     s = spectrum(data("young1c.mtx"))
     outcome = svd(str(data("young1c.mtx")), rank=250)
     assert outcome.factor.U.dtype == "complex128"
-    close(outcome.factor.s, s[:250], 100, s)
+    assert_close(outcome.factor.s, s[:250], 100, s)
     assert outcome.certificate.absolute == pytest.approx(measure.best(s, 250), rel=1e-12)
 
 
@@ -196,7 +196,7 @@ def test_regularization_matrices_are_reproduced_at_their_numerical_rank(data, na
     A = _problem(data(f"{name}.mat"))
     s = np.linalg.svd(A, compute_uv=False)
     outcome = svd(A, rank=rank)
-    close(outcome.factor.s, s[:rank], 30, A)
+    assert_close(outcome.factor.s, s[:rank], 30, A)
     assert outcome.certificate.relative <= 200 * max(A.shape) * measure.eps(A)
     assert measure.from_orthonormal(outcome.factor.U) <= 10
 
@@ -233,7 +233,7 @@ def test_10x_counts_have_their_published_leading_values_in_either_file(data):
 def test_full_spectra_of_real_matrices_are_those_of_lapack(data, name):
     A = scipy.io.mmread(data(name)).toarray()
     k = min(A.shape)
-    close(svd(str(data(name)), rank=k).factor.s, np.linalg.svd(A, compute_uv=False), 100, A)
+    assert_close(svd(str(data(name)), rank=k).factor.s, np.linalg.svd(A, compute_uv=False), 100, A)
 
 
 def _problem(path):

@@ -9,7 +9,7 @@ from lowrank_cli.formats.clustered import open_on
 from lowrank_cli.formats.opening import open_matrix
 
 
-def compare(cluster, path, job, item=None):
+def assert_same_as_one_process(cluster, path, job, item=None):
     """The outcome on the cluster, once it is found to be that of this process."""
     there, report = api.run(job, open_on(cluster, path, item))
     here, expected = api.run(job, open_matrix(path, item))

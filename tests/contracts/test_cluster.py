@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
-from contracts.clusters import compare
+from contracts.clusters import assert_same_as_one_process
 
 from lowrank_cli import api
 from lowrank_cli.algorithms.cur import CUROptions
@@ -50,7 +50,7 @@ def tall(tmp_path_factory):
     ],
 )
 def test_methods_give_the_bits_of_one_process(cluster, tall, method, budget, options):
-    compare(cluster, tall, Job("approx", method, budget, options))
+    assert_same_as_one_process(cluster, tall, Job("approx", method, budget, options))
 
 
 def test_the_left_factor_of_an_svd_stays_with_the_workers(cluster, tall):
@@ -112,14 +112,14 @@ def test_files_of_every_kind_are_read_by_the_workers(cluster, tmp_path, kind):
         item = "4200x700:int16"
     else:
         np.save(path, matrix(9000, 80))
-    compare(cluster, path, Job("approx", "svd", Budget(rank=4)), item)
+    assert_same_as_one_process(cluster, path, Job("approx", "svd", Budget(rank=4)), item)
 
 
 def test_the_size_of_shards_changes_no_bit(cluster, tall, monkeypatch):
     monkeypatch.setattr(spread, "SHARE", cluster.task_memory // (600 * 512 * 8 * 4))
     loaded = open_on(cluster, tall, None)
     assert len(api.tiled(loaded, api.tiled(open_matrix(tall), None).engine).home.shards) == 10
-    compare(cluster, tall, Job("approx", "svd", Budget(rank=6)))
+    assert_same_as_one_process(cluster, tall, Job("approx", "svd", Budget(rank=6)))
 
 
 def test_entries_that_are_not_finite_are_found_with_their_place(cluster, tmp_path):

@@ -8,7 +8,7 @@ import gallery
 import h5py
 import numpy as np
 import pytest
-from contracts.clusters import compare
+from contracts.clusters import assert_same_as_one_process
 from scipy import io, sparse
 
 from lowrank_cli import api
@@ -97,7 +97,7 @@ def test_passes_over_files_of_every_kind_have_the_bits_of_one_process(cluster, t
 
 
 def test_an_svd_has_the_bits_of_one_process(cluster, path):
-    outcome = compare(cluster, path, Job("approx", "svd", Budget(rank=6)))
+    outcome = assert_same_as_one_process(cluster, path, Job("approx", "svd", Budget(rank=6)))
     assert outcome.facts["kernels"][0] == "block krylov" and isinstance(outcome.factor.U, Spread)
 
 
@@ -105,7 +105,7 @@ def test_an_svd_has_the_bits_of_one_process(cluster, path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_svd_of_files_of_every_kind_has_the_bits_of_one_process(cluster, tmp_path, kind):
     path, item = written(tmp_path, kind)
-    compare(cluster, path, Job("approx", "svd", Budget(rank=4)), item)
+    assert_same_as_one_process(cluster, path, Job("approx", "svd", Budget(rank=4)), item)
 
 
 @pytest.mark.slow
@@ -118,7 +118,7 @@ def test_an_svd_of_files_of_every_kind_has_the_bits_of_one_process(cluster, tmp_
     ],
 )
 def test_other_work_has_the_bits_of_one_process(cluster, path, method, budget):
-    compare(cluster, path, Job("approx", method, budget))
+    assert_same_as_one_process(cluster, path, Job("approx", method, budget))
 
 
 @pytest.mark.slow
@@ -126,7 +126,7 @@ def test_one_worker_and_smaller_shards_give_the_same_bits(path):
     from lowrank_cli.engines.cluster import local
 
     with local(1, 2 << 30) as own:
-        compare(own, path, Job("approx", "svd", Budget(rank=6)))
+        assert_same_as_one_process(own, path, Job("approx", "svd", Budget(rank=6)))
 
 
 @pytest.mark.slow
@@ -141,7 +141,7 @@ def test_a_network_has_the_bits_of_one_process_and_nothing_but_sums_leaves_the_w
     A = sparse.csr_array(io.mmread(gallery.real("p2p-Gnutella31.mtx"))).astype(float)
     path, (m, n) = saved(tmp_path / "A.npz", A), A.shape
     before = cluster.gathered
-    outcome = compare(cluster, path, Job("approx", "svd", Budget(rank=3)))
+    outcome = assert_same_as_one_process(cluster, path, Job("approx", "svd", Budget(rank=3)))
     assert len(outcome.factor.U.home.shards) == 15
     # compare took U; of the run a sum of 32 columns in single precision came for each product, a few in double
     came = cluster.gathered - before - m * 3 * 8

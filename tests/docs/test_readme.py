@@ -54,9 +54,10 @@ def test_a_shell_recipe_runs(number, workplace, path):
 
 
 @pytest.mark.parametrize("number", range(len(sessions.blocks(README, "python"))))
-def test_a_python_recipe_runs(number, workplace, monkeypatch):
+def test_a_python_recipe_runs(number, workplace, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
     exec(compile(sessions.blocks(README, "python")[number], "README.md", "exec"), {"__name__": "recipe"})
+    assert capsys.readouterr().err == ""
 
 
 def rows(heading: str) -> set[str]:

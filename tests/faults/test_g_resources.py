@@ -90,7 +90,7 @@ def peak(memory, *asked):
     return code, used, done.stderr
 
 
-def held(memory, *asked):
+def assert_held(memory, *asked):
     """The allowance is held; or it is refused before anything is worked out, and what was advised instead is enough."""
     code, used, said = peak(memory, *asked)
     if code:
@@ -127,7 +127,7 @@ def test_g03_the_peak_is_at_most_the_allowance_and_a_tenth_and_64_megabytes(shap
     file.flush()
     del file
     for memory in (90_000_000, 150_000_000):
-        held(memory, "approx", tmp_path / "A.npy", *asked)
+        assert_held(memory, "approx", tmp_path / "A.npy", *asked)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_g03_other_commands_hold_the_allowance_too(shape, asked, tmp_path, monke
     if asked[0] == "verify":
         assert run("approx", "A.npy", "-k", "20", "-q", "-o", "F.npz").returncode == 0
     for memory in (90_000_000, 150_000_000):
-        held(memory, *asked)
+        assert_held(memory, *asked)
 
 
 @pytest.mark.parametrize("megabytes", [150, 250])

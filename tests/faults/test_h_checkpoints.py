@@ -139,7 +139,7 @@ def damages(files: dict[str, bytes], flips: int, cuts: int):
             yield from (damaged(files, name, at, how) for at in range(0, len(data), step))
 
 
-def never_wrong(work, times: int, flips: int, cuts: int) -> int:
+def assert_never_wrong(work, times: int, flips: int, cuts: int) -> int:
     """How often a checkpoint was damaged; see ``damages``."""
     wanted = work.run()
     stopped(work.folder / "kept", times, work.run)
@@ -155,13 +155,13 @@ def never_wrong(work, times: int, flips: int, cuts: int) -> int:
 
 @pytest.mark.parametrize(("times", "step"), [(2, 1709), (8, 12007)])
 def test_h05_a_cut_or_flipped_checkpoint_never_gives_a_wrong_result(work, times, step):
-    never_wrong(work, times, step, step)
+    assert_never_wrong(work, times, step, step)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_h05_no_byte_of_a_checkpoint_can_be_changed_unseen(work):
-    assert never_wrong(work, 8, 1, 8) > 8000
+    assert assert_never_wrong(work, 8, 1, 8) > 8000
 
 
 def test_h05_of_two_states_the_older_is_used_when_the_newer_is_damaged(work):

@@ -69,7 +69,7 @@ def work(tmp_path_factory) -> Work:
     return made
 
 
-def kills(work: Work, times: int) -> None:
+def assert_kills_leave_the_result(work: Work, times: int) -> None:
     chance = random.Random(times)
     for _ in range(times):
         if work.ended(chance.uniform(0.3, 1.2) * work.seconds) == 0:
@@ -79,13 +79,13 @@ def kills(work: Work, times: int) -> None:
 
 
 def test_h07_killed_at_five_random_moments_the_file_is_the_same(work):
-    kills(work, 5)
+    assert_kills_leave_the_result(work, 5)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_h07_killed_at_a_hundred_random_moments_the_file_is_the_same(work):
-    kills(work, 100)
+    assert_kills_leave_the_result(work, 100)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])

@@ -218,7 +218,7 @@ def test_a_file_cut_in_its_header_is_refused(tmp_path):
     text = coordinate("1 1 5").encode()
     assert refusal(tmp_path, b"") == ": the file is empty"
     for end in range(1, text.index(b"\n3 3 1") + 1):
-        refusal(tmp_path, text[:end])
+        assert "line" in refusal(tmp_path, text[:end])
     assert ": line 2: the file ends before the size line" in refusal(tmp_path, text[: text.index(b"\n3 3 1") + 1])
 
 
@@ -227,10 +227,10 @@ def test_a_file_cut_anywhere_is_refused_or_loses_digits_of_its_last_number(tmp_p
     whole = text.rstrip("\n")
     last = whole.rindex("\n")
     for end in range(1, last + 1):
-        refusal(tmp_path, text[:end])
+        assert "line" in refusal(tmp_path, text[:end])
 
 
-def refused_by_size(tmp_path, text: str, need: str, pack) -> None:
+def assert_refused_by_size(tmp_path, text: str, need: str, pack) -> None:
     path = tmp_path / "m.mtx"
     path.write_bytes(pack(text.encode()))
     # a compressed file could hold ten entries: that it does not shows at its end
@@ -250,7 +250,7 @@ def refused_by_size(tmp_path, text: str, need: str, pack) -> None:
 )
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_b16_more_entries_than_the_file_can_hold_are_refused_before_anything_is_allocated(tmp_path, text, need, pack):
-    refused_by_size(tmp_path, text, need, pack)
+    assert_refused_by_size(tmp_path, text, need, pack)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_b16_more_entries_than_the_file_can_hold_are_refused_before_anything_is_
 )
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_b17_a_dense_array_larger_than_its_file_is_refused_before_anything_is_allocated(tmp_path, text, need, pack):
-    refused_by_size(tmp_path, text, need, pack)
+    assert_refused_by_size(tmp_path, text, need, pack)
 
 
 def test_b15_a_row_pointer_that_memory_cannot_hold_is_refused(tmp_path, monkeypatch):

@@ -40,7 +40,7 @@ def expected(text: bytes, kinds: tuple[str, ...]) -> tuple[int, int] | None:
     return entries, len(split)
 
 
-def agree(text: bytes, kinds: tuple[str, ...]) -> None:
+def assert_agreement(text: bytes, kinds: tuple[str, ...]) -> None:
     found = scan(text, kinds)
     assert (None if found is None else (found.entries, found.lines)) == expected(text, kinds), text
 
@@ -49,19 +49,19 @@ def agree(text: bytes, kinds: tuple[str, ...]) -> None:
 @example(["1" * 64, "1" * 63 + " 1 1", " " * 200 + "1"], ("real",))
 @example(["9" * 300 + "." + "9" * 300 + "e" + "9" * 300], ("real",))
 def test_the_fast_check_accepts_what_the_grammar_accepts(texts, kinds):
-    agree("".join(f"{text}\n" for text in texts).encode(), kinds)
+    assert_agreement("".join(f"{text}\n" for text in texts).encode(), kinds)
 
 
 @given(st.binary(max_size=80), st.sampled_from(KINDS))
 def test_the_fast_check_agrees_on_arbitrary_bytes(text, kinds):
-    agree(text + b"\n", kinds)
+    assert_agreement(text + b"\n", kinds)
 
 
 @pytest.mark.parametrize(("before", "kinds"), [(b"1 ", KINDS[3]), (b"", ("integer",)), (b"", ("real",))])
 def test_the_fast_check_agrees_on_every_short_token(before, kinds):
     for length in range(1, 6):
         for letters in itertools.product(b"1.-eD " if length < 5 else b"1.-e", repeat=length):
-            agree(before + bytes(letters) + b"\n", kinds)
+            assert_agreement(before + bytes(letters) + b"\n", kinds)
 
 
 @pytest.mark.parametrize("kinds", KINDS)

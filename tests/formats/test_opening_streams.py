@@ -106,7 +106,7 @@ def test_a_pipe_that_ends_early_is_refused_with_the_counts():
 def test_a_pipe_cut_in_its_header_is_refused():
     for size in (3, 9, 60):
         with stdin_gives(npy_bytes(A)[:size]):
-            refusal("-")
+            assert refusal("-").startswith("standard input: ")
 
 
 def test_a_byte_after_the_data_in_a_pipe_is_refused():

@@ -31,7 +31,7 @@ def eps(A):
     return float(np.finfo(A.dtype).eps)
 
 
-def holds(Y, found):
+def assert_promises(Y, found):
     """Every promise of PivotedQR."""
     r = len(found.pivots)
     Y = np.asarray(Y)
@@ -62,7 +62,7 @@ def test_the_factors_keep_their_promises(l, n, dtype, compiled):
     for k in (1, min(l, n) // 2, min(l, n)):
         found = pivoted_qr(Y, k, compiled=compiled)
         assert len(found.pivots) == k
-        holds(Y, found)
+        assert_promises(Y, found)
 
 
 @pytest.mark.parametrize(("dtype", "compiled"), ALL)
@@ -105,7 +105,7 @@ def test_a_matrix_of_exact_rank_stops_there(rank, dtype, compiled):
     assert np.linalg.matrix_rank(Y) == rank
     found = pivoted_qr(Y, 40, compiled=compiled)
     assert len(found.pivots) == rank
-    holds(Y, found)
+    assert_promises(Y, found)
 
 
 @pytest.mark.parametrize(("dtype", "compiled"), ALL)
@@ -139,7 +139,7 @@ def test_kahan_s_matrix_is_taken_in_order_with_the_exact_residual(compiled):
     K *= 1 - 1e-10 * np.arange(n)
     found = pivoted_qr(K, n, compiled=compiled)
     assert found.pivots.tolist() == list(range(n))
-    holds(K, found)
+    assert_promises(K, found)
     assert found.R.diagonal() == pytest.approx(K.diagonal(), rel=1e-9)
     for r in (10, 40, 59):
         assert found.trail[r] == pytest.approx(np.linalg.norm(K[r:, r:]), rel=1e-9)
@@ -204,4 +204,4 @@ def test_what_is_not_finite_or_not_floating_is_refused(compiled):
 @given(st.integers(1, 12), st.integers(1, 20), st.integers(0, 2**32 - 1), st.floats(0.05, 1.0), st.booleans())
 def test_any_shape_and_decay_keeps_the_promises(l, n, seed, decay, compiled):
     Y = graded(l, n, decay, seed=seed)
-    holds(Y, pivoted_qr(Y, min(l, n), compiled=compiled))
+    assert_promises(Y, pivoted_qr(Y, min(l, n), compiled=compiled))

@@ -24,7 +24,7 @@ def tile(shape, dtype, seed=0):
     return values.astype(dtype)
 
 
-def same(a, b):
+def assert_same(a, b):
     assert a.column_squares.tobytes() == b.column_squares.tobytes()
     assert (a.exponent, a.bad, a.first_bad) == (b.exponent, b.bad, b.first_bad)
     assert a.max_abs == b.max_abs or (math.isnan(a.max_abs) and math.isnan(b.max_abs))
@@ -50,7 +50,7 @@ def test_any_storage_of_the_same_values_gives_the_same_bits(shape, dtype, compil
     expected = tile_sweep(A)
     for stored in storages(A):
         assert np.array_equal(stored, A)
-        same(tile_sweep(stored, compiled), expected)
+        assert_same(tile_sweep(stored, compiled), expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -61,7 +61,7 @@ def test_the_kernel_equals_its_twin_bit_for_bit(dtype, scale):
         scale = 2.0**-100
     for shape in SHAPES:
         A = (tile(shape, dtype) * scale).astype(dtype)
-        same(tile_sweep(A, compiled=True), tile_sweep(A))
+        assert_same(tile_sweep(A, compiled=True), tile_sweep(A))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -148,16 +148,16 @@ def test_an_empty_tile_has_zero_facts(shape):
 @pytest.mark.parametrize("compiled", [False, True])
 def test_other_real_types_are_summed_as_float64(dtype, compiled):
     A = (np.arange(60).reshape(12, 5) % 7).astype(dtype)
-    same(tile_sweep(A, compiled), tile_sweep(A.astype(float)))
+    assert_same(tile_sweep(A, compiled), tile_sweep(A.astype(float)))
 
 
 def test_a_read_only_tile_is_accepted():
     A = tile((10, 4), np.float64)
     A.flags.writeable = False
-    same(tile_sweep(A, True), tile_sweep(A))
+    assert_same(tile_sweep(A, True), tile_sweep(A))
 
 
 @given(st.integers(1, 140), st.integers(1, 6), st.integers(0, 2**32 - 1), st.integers(-1000, 1000))
 def test_twin_and_kernel_agree_on_any_shape_and_scale(rows, cols, seed, power):
     A = np.ldexp(tile((rows, cols), np.float64, seed), power)
-    same(tile_sweep(A, True), tile_sweep(A))
+    assert_same(tile_sweep(A, True), tile_sweep(A))

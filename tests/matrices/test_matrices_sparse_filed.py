@@ -73,7 +73,7 @@ def passes(A):
     yield np.frombuffer(digest(A, "x").encode(), np.uint8)
 
 
-def same(one, other):
+def assert_same(one, other):
     for expected, found in zip(passes(one), passes(other), strict=True):
         assert expected.dtype == found.dtype and expected.shape == found.shape
         assert expected.tobytes() == found.tobytes()
@@ -99,12 +99,12 @@ def test_every_pass_gives_the_bits_of_the_matrix_in_memory(how, dtype, index, al
     reader, path = written(tmp_path, made(310, 170, dtype), how, index)
     left = reader.filed(path, None, allowed)
     one, other = SparseMatrix(reader.load(path).array), FiledSparseMatrix(left.array, engine_for(2))
-    same(one, other)
+    assert_same(one, other)
     if one.dtype in (np.float64, np.complex128):
-        same(one.scaled(450), other.scaled(450))
-        same(one.single(-3), other.single(-3))
+        assert_same(one.scaled(450), other.scaled(450))
+        assert_same(one.single(-3), other.single(-3))
     rows, cols = (np.flatnonzero(kept) for kept in one.occupied())
-    same(one.restricted(rows, cols), other.restricted(rows, cols))
+    assert_same(one.restricted(rows, cols), other.restricted(rows, cols))
     assert left.item.nnz == one.nnz and left.array.bytes_read > 0
 
 
@@ -115,7 +115,7 @@ def test_compiled_kernels_give_the_same_bits_as_well(how, dtype, tmp_path, monke
     for module in (in_memory, sparse_filed):
         monkeypatch.setattr(module, "compiled_for", lambda nnz, dtype: True)
     reader, path = written(tmp_path, made(310, 170, dtype), how)
-    same(
+    assert_same(
         SparseMatrix(reader.load(path).array), FiledSparseMatrix(reader.filed(path, None, 30_000).array, engine_for(3))
     )
 
@@ -133,7 +133,7 @@ def test_lines_that_are_not_sorted_or_repeat_entries_are_put_in_order(how, repea
         A.indices[A.indptr[:-1][np.diff(A.indptr) > 1] + 1] = A.indices[A.indptr[:-1][np.diff(A.indptr) > 1]]
     reader, path = written(tmp_path, A, how)
     loaded, left = reader.load(path), reader.filed(path, None, 40_000)
-    same(SparseMatrix(loaded.array), FiledSparseMatrix(left.array))
+    assert_same(SparseMatrix(loaded.array), FiledSparseMatrix(left.array))
     told = [[note for note in notes if "duplicate" in note] for notes in (loaded.notes, left.notes)]
     assert told[0] == told[1] and bool(told[0]) == repeats
 
@@ -143,7 +143,7 @@ def test_no_buffer_size_changes_a_bit(tmp_path_factory, m, n, entries, buffer, h
     reader, path = written(tmp_path_factory.mktemp("any"), made(m, n, entries=entries, seed=buffer), how)
     left = reader.filed(path, None, 0)
     left.array.room = buffer
-    same(SparseMatrix(reader.load(path).array), FiledSparseMatrix(left.array))
+    assert_same(SparseMatrix(reader.load(path).array), FiledSparseMatrix(left.array))
 
 
 @pytest.mark.parametrize("how", HOWS)
@@ -204,7 +204,7 @@ def test_packed_members_are_refused_with_what_stores_them_and_can_be_read_forwar
         npz.filed(path, None, 10_000)
     left = npz_filed.forwards(path, None, 10_000)
     assert left is not None
-    same(SparseMatrix(npz.load(path).array), FiledSparseMatrix(left.array))
+    assert_same(SparseMatrix(npz.load(path).array), FiledSparseMatrix(left.array))
 
 
 def test_whoever_wants_all_entries_is_told_why_not(tmp_path):

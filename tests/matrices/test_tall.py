@@ -45,7 +45,7 @@ def on_disk(array):
     return made
 
 
-def same(found, expected):
+def assert_same(found, expected):
     found = np.asarray(found)
     assert found.dtype == expected.dtype and np.array_equal(found, expected)
 
@@ -69,7 +69,7 @@ def test_every_function_gives_the_bits_it_gives_in_memory(dtype, threads):
         lambda W, Z: blocks.orthonormalize(W, engine)[0],
         lambda W, Z: blocks.householder(W, engine)[0],
     ):
-        same(call(on_disk(W), on_disk(Z)), np.ascontiguousarray(call(W, Z)))
+        assert_same(call(on_disk(W), on_disk(Z)), np.ascontiguousarray(call(W, Z)))
 
 
 def test_subtraction_in_place_reaches_the_file():
@@ -78,7 +78,7 @@ def test_subtraction_in_place_reaches_the_file():
     there = on_disk(Z)
     blocks.subtract_product(there, on_disk(V), H, engine)
     blocks.subtract_product(Z, V, H, engine)
-    same(there, Z)
+    assert_same(there, Z)
 
 
 @pytest.mark.parametrize("shape", [(3000, 700), (700, 3000)])
@@ -86,12 +86,12 @@ def test_products_that_are_kept_in_files_have_the_same_bits(shape, scratch):
     A = TiledMatrix(np.random.default_rng(1).standard_normal(shape), engine_for(2))
     X = np.random.default_rng(2).standard_normal((shape[1], 8))
     for kept, plain in zip(A.normal_matmat(X, keep=True), A.normal_matmat(X), strict=True):
-        same(kept, plain)
+        assert_same(kept, plain)
     assert isinstance(A.normal_matmat(X, keep=True)[0], tall.Tall)
     Y = A.matmat(X, keep=True)
-    same(A.rmatmat(Y), A.rmatmat(np.asarray(Y)))
+    assert_same(A.rmatmat(Y), A.rmatmat(np.asarray(Y)))
     for kept, plain in zip(A.adjoint_normal_matmat(Y, keep=True), A.adjoint_normal_matmat(np.asarray(Y)), strict=True):
-        same(kept, plain)
+        assert_same(kept, plain)
 
 
 @pytest.mark.parametrize("method", ["svd", "qb"])
@@ -107,7 +107,7 @@ def test_methods_give_the_same_bits_from_scratch_files(method, budget, shape, sc
     monkeypatch.undo()
     expected = api.run(job, from_array(A))[0]
     for name, array in expected.factor.arrays().items():
-        same(found.factor.arrays()[name], array)
+        assert_same(found.factor.arrays()[name], array)
     assert found.certificate == expected.certificate
 
 

@@ -65,7 +65,7 @@ def sparse(folder, rows, entries):
     return folder
 
 
-def sparse_in_parts(folder, memory, limit):
+def assert_read_in_parts(folder, memory, limit):
     """What is done with the three files in all memory and in some: the same bytes."""
     for name in ("A.mtx", "packed.npz"):
         free = run("convert", str(folder / name), str(folder / "free.npz"))
@@ -83,12 +83,12 @@ def sparse_in_parts(folder, memory, limit):
 
 
 def test_a_sparse_matrix_is_read_and_converted_in_parts(tmp_path):
-    sparse_in_parts(sparse(tmp_path, 1500, 1_400_000), "90M", 1.1 * 90e6 + 64e6)
+    assert_read_in_parts(sparse(tmp_path, 1500, 1_400_000), "90M", 1.1 * 90e6 + 64e6)
 
 
 @pytest.mark.slow
 def test_a_large_sparse_matrix_is_read_and_converted_in_parts(tmp_path):
-    sparse_in_parts(sparse(tmp_path, 20_000, 8_000_000), "240M", 1.1 * 240e6 + 64e6)
+    assert_read_in_parts(sparse(tmp_path, 20_000, 8_000_000), "240M", 1.1 * 240e6 + 64e6)
 
 
 def test_an_allowance_below_what_the_program_itself_takes_is_refused(tmp_path):

@@ -18,7 +18,7 @@ def write(path, m, n=80):
     file.flush()
 
 
-def compare(folder, m, memory, output, *more):
+def assert_same_file(folder, m, memory, output, *more):
     write(folder / "A.npy", m)
     asked = ["approx", str(folder / "A.npy"), "-k", "44", "-q", *more]
     free = run(*asked, "-o", f"{folder}/free{output}")
@@ -32,7 +32,7 @@ def compare(folder, m, memory, output, *more):
 
 
 def test_a_run_that_is_short_of_memory_writes_the_same_file(tmp_path):
-    compare(tmp_path, 60_000, 130 << 20, ".h5", "--passes", "2")
+    assert_same_file(tmp_path, 60_000, 130 << 20, ".h5", "--passes", "2")
 
 
 @pytest.mark.slow
@@ -40,5 +40,5 @@ def test_a_run_that_is_short_of_memory_writes_the_same_file(tmp_path):
 def test_a_left_factor_larger_than_the_allowance_is_written_part_by_part(tmp_path, output):
     m, memory = 900_000, 250 << 20
     assert m * 44 * 8 > memory
-    free, held = compare(tmp_path, m, memory, output)
+    free, held = assert_same_file(tmp_path, m, memory, output)
     assert held <= 1.1 * memory + (64 << 20) < free
