@@ -130,7 +130,7 @@ def _first(
         gaussian(streams, "first block", min(matrix.shape), wide, low.dtype, matrix.engine), matrix.engine
     )[0]
     asks: list[tuple[Any, ...]] = [(matrix, "sweep", False), (low, name, X, True)]
-    G = gaussian(streams, "certificate", matrix.shape[1], probes.COUNT, matrix.dtype) if probed else None
+    G = probes.drawn(matrix, streams) if probed else None
     if G is not None:
         asks.append((matrix, "matmat", G))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -153,33 +153,37 @@ def _first(
     own, T = np.linalg.eigh(gram(W, matrix.engine)) if facts.squares else (np.zeros(wide), np.eye(wide))
     captured, halfway = float(np.sum(np.maximum(own[::-1][: budget.rank or kept], 0.0))), None
     if passes is None and budget.rank is not None and not budget.has_tolerance and facts.squares:
-        halfway, C = _halfway(own, T, gram(Z, matrix.engine), budget.rank, len(X) / wide - 1, norm * norm)
+        squares, C = _half_step(own, T, gram(Z, matrix.engine))
+        halfway = _promised(squares, budget.rank, len(X) / wide - 1, norm * norm)
         if halfway is not None:
-            Z, floor = times(Z, C[:, : 2 * kept], matrix.engine), noise[: C[:, : 2 * kept].shape[1]]
+            C = C[:, : 2 * kept]
+            Z, floor = times(Z, C, matrix.engine), noise[: C.shape[1]]
     Q = news(np.empty((X.shape[0], 0), X.dtype), Z, floor, matrix.engine)
     # on the scale of the scaled matrix, where W is not
     share = scaled.squares / (norm * norm) if norm else 0.0
     return scaled, _Start(Q, captured * share, None if halfway is None else halfway * share), stored
 
 
-def _halfway(
-    own: numpy.ndarray, T: numpy.ndarray, G: numpy.ndarray, k: int, outside: float, total: float
-) -> tuple[float | None, numpy.ndarray]:
-    """(what U^H A captures in rank k, C) for U = W T own^-1/2, an orthonormal basis of W = A X, and G = Z^H Z for
-    Z = A^H W: Z C are s_i v_i of U^H A, largest first. None where another pass is not going to be enough.
+def _half_step(values: numpy.ndarray, T: numpy.ndarray, G: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """(squares, C): the squared singular values s_i of U^H A, non-increasing, and Z C its s_i v_i, for the orthonormal
+    basis U = W T values^-1/2 of W = A X, where Z = A^H W and G = Z^H Z. values and T: of W^H W."""
+    held = values > 1e-8 * values.max()
+    basis = T[:, held] / np.sqrt(values[held])
+    squares, P = np.linalg.eigh(basis.conj().T @ G @ basis)
+    return np.maximum(squares[::-1], 0.0), basis @ P[:, ::-1]
+
+
+def _promised(squares: numpy.ndarray, k: int, outside: float, total: float) -> float | None:
+    """What half a step after a random X captures in rank k, where another pass is going to be enough; else None.
 
     A random X of l columns out of n leaves out of each singular direction (n - l) / l = outside of what it holds of it,
     in the mean, and each half step the share t / s_i^2 of that, for t the largest square that finds no place.
     """
-    held = own > 1e-8 * own[-1]
-    basis = T[:, held] / np.sqrt(own[held])
-    squares, P = np.linalg.eigh(basis.conj().T @ G @ basis)
-    squares, C = np.maximum(squares[::-1], 0.0), basis @ P[:, ::-1]
     if len(squares) <= k or not squares[-1] < 0.5 * squares[k - 1]:
-        return None, C
+        return None
     found = float(np.sum(squares[:k]))
     lost = outside * float(np.sum(squares[-1] * np.square(squares[-1] / squares[:k])))
-    return (found if lost <= _NOTHING * (total - found) and total - found > 1e-6 * total else None), C
+    return found if lost <= _NOTHING * (total - found) and total - found > 1e-6 * total else None
 
 
 def _binade(matrix: Metered) -> int:
@@ -266,11 +270,9 @@ def _settled(captured: list[float], noise: float, total: float) -> bool:
 def _at_once(before: float, values: numpy.ndarray, T: numpy.ndarray, G: numpy.ndarray, k: int, total: float) -> bool:
     """Whether the captured energy has converged after two passes: from what the half steps before this one, X with its
     squared Ritz values and directions T, and the one after it, with G = H^H H, have captured."""
-    held = values > 1e-12 * values[0]
-    if np.count_nonzero(held) <= k:
+    squares = _half_step(values, T, G)[0]
+    if len(squares) <= k:
         return False
-    basis = T[:, held] / np.sqrt(values[held])
-    squares = np.linalg.eigvalsh(basis.conj().T @ G @ basis)[::-1]
     now, after = float(np.sum(values[:k])), float(np.sum(squares[:k]))
     # the one before is known in single precision only
     sure = now - before > 64 * float(np.finfo(np.float32).eps) * total

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from ..engines.cluster import Cluster
     from ..engines.threads import Engine
 
-#: What a worker sends of its rows is a block as long as A is wide, so there are no more shards than keep all at work.
-LEAST = 1
-
 
 class SpreadSparse:
     """An (m, n) sparse matrix that workers read, with the bits of one process.
@@ -124,9 +121,12 @@ class SpreadSparse:
 
 
 def sparse_home(cluster: Cluster, m: int) -> Home:
-    """The shards of m rows, each one stretch at least. No bit depends on their size."""
+    """The shards of m rows, each one stretch at least. No bit depends on their size.
+
+    What a worker sends of its rows is a block as long as A is wide, so there are no more shards than keep all at work.
+    """
     run, count = FAN, len(cuts(m)) - 1
-    while run * FAN * LEAST * cluster.threads <= count:
+    while run * FAN * cluster.threads <= count:
         run *= FAN
     return Home(cluster, m, run)
 

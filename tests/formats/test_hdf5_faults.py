@@ -105,13 +105,17 @@ def test_c10_a_flipped_byte_under_a_checksum_names_its_chunk(path):
     assert "checksum" in line and "chunk (2, 1)" in line
 
 
+def damage(path: str, chunk) -> None:
+    with open(path, "r+b") as raw:
+        raw.seek(chunk.byte_offset)
+        raw.write(b"\xff" * chunk.size)
+
+
 def test_a_damaged_compressed_chunk_is_one_line(path):
     with h5py.File(path, "w") as file:
         dataset = file.create_dataset("a", data=RNG.integers(0, 9, (64, 64)), chunks=(16, 16), compression="gzip")
         info = dataset.id.get_chunk_info_by_coord((0, 0))
-    with open(path, "r+b") as raw:
-        raw.seek(info.byte_offset)
-        raw.write(b"\xff" * info.size)
+    damage(path, info)
     assert "chunk (0, 0)" in refusal(path)
 
 
@@ -119,9 +123,7 @@ def test_of_many_chunks_some_are_tried_for_the_one_that_is_damaged(path, monkeyp
     with h5py.File(path, "w") as file:
         dataset = file.create_dataset("a", data=RNG.integers(0, 9, (64, 64)), chunks=(8, 8), compression="gzip")
         info = dataset.id.get_chunk_info_by_coord((16, 24))
-    with open(path, "r+b") as raw:
-        raw.seek(info.byte_offset)
-        raw.write(b"\xff" * info.size)
+    damage(path, info)
     assert "chunk (2, 3)" in refusal(path)
     monkeypatch.setattr(hdf5_read, "_CHUNKS_TRIED", 19)
     assert "in rows 0 to 63" in refusal(path)

@@ -157,14 +157,18 @@ def mat5_file(data: bytes) -> None:
     _any(lambda: read(data[:128] + kind + packed), lambda: read(data))
 
 
-def npz_archive(data: bytes) -> None:
+def _container(data: bytes, factors: Any, matrices: Any) -> None:
     """A matrix, or factors."""
     with _path(data) as path:
         _any(
-            lambda: npz_factors.headers(path),
-            lambda: npz_factors.decode(path),
-            lambda: [npz.load(path, item.path) for item in npz.items(path)],
+            lambda: factors.headers(path),
+            lambda: factors.decode(path),
+            lambda: [matrices.load(path, item.path) for item in matrices.items(path)],
         )
+
+
+def npz_archive(data: bytes) -> None:
+    _container(data, npz_factors, npz)
 
 
 def mat_factor_file(data: bytes) -> None:
@@ -173,13 +177,7 @@ def mat_factor_file(data: bytes) -> None:
 
 
 def safetensors_file(data: bytes) -> None:
-    """A matrix, or factors."""
-    with _path(data) as path:
-        _any(
-            lambda: safetensors_factors.headers(path),
-            lambda: safetensors_factors.decode(path),
-            lambda: [safetensors.load(path, item.path) for item in safetensors.items(path)],
-        )
+    _container(data, safetensors_factors, safetensors)
 
 
 def factor_description(data: bytes) -> None:
