@@ -77,18 +77,20 @@ def run(
             raise UsageError(
                 "what is seen once is not begun again", hint="drop --checkpoint, or keep a stream with --spool DIR"
             )
-        loaded = resumable(checkpoint, dataclasses.replace(job, budget=budget, options=options), loaded, engine)
+        asked = {**dataclasses.asdict(budget), **dataclasses.asdict(options)}
+        work = {"command": job.command, "method": job.method, "options": asked, "seed": job.seed}
+        loaded = resumable(checkpoint, work, loaded, engine)
     A = tiled(loaded["input"], engine) if budget.passes != 1 else passing(loaded["input"], engine, method.of_gram)
     given = {name: (one, tiled(one, engine)) for name, one in loaded.items() if name != "input"}
     kept = "" if matrix.kernel is not None else matrix.item.dtype
-    work = operands(method, A, {name: stored for name, (_, stored) in given.items()}, engine, shared, kept)
+    taken = operands(method, A, {name: stored for name, (_, stored) in given.items()}, engine, shared, kept)
     if budget.passes != 1:
-        one = work[0].inner
+        one = taken[0].inner
         needed = needs.check(method, one, budget, options, matrix.where)
         A.watch.expects(needed, needs.usual_passes(method, one, budget, options))
     with single_threaded(blas_pinned):
         try:
-            outcome = method.run(work[0], budget, options, Streams(job.seed), *work[1:])
+            outcome = method.run(taken[0], budget, options, Streams(job.seed), *taken[1:])
         except NumericalError as failure:
             raise failure.at(matrix.where) from failure.__cause__
         first = described(matrix, A, digests)
@@ -171,9 +173,11 @@ def _load(A: Any, item: str | None, once: bool = False) -> Loaded:
     return from_array(A)
 
 
-def resumable(checkpoint: Checkpoint, job: Job, inputs: Mapping[str, Loaded], engine: Engine) -> dict[str, Loaded]:
-    """The inputs of a job whose passes the checkpoint keeps. Raises UsageError or InputError when it keeps those of
-    other work."""
+def resumable(
+    checkpoint: Checkpoint, work: dict[str, Any], inputs: Mapping[str, Loaded], engine: Engine
+) -> dict[str, Loaded]:
+    """The inputs of work whose passes the checkpoint keeps. work: what decides every bit beside the inputs and the
+    software. Raises UsageError or InputError when it keeps those of other work."""
     import os
     import time
     from importlib.metadata import version
@@ -197,10 +201,7 @@ def resumable(checkpoint: Checkpoint, job: Job, inputs: Mapping[str, Loaded], en
             changed = os.stat(loaded.source).st_mtime_ns if os.path.isfile(loaded.source) else time.time_ns()
             about[name]["file"] = {"changed": changed}
     work = {
-        "command": job.command,
-        "method": job.method,
-        "options": {**dataclasses.asdict(job.budget), **dataclasses.asdict(job.options)},
-        "seed": job.seed,
+        **work,
         # another BLAS, or another kind of processor, rounds differently
         "versions": versions() | {"scipy": version("scipy"), "numba": version("numba")},
         "blas": [f"{one['internal_api']} {one['version']} {one.get('architecture')}" for one in libraries()[:1]],

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..algorithms.norms import Measured, NormOptions
     from ..algorithms.spectrum import Spectrum
     from ..factors.svd import SVD
+    from ..formats.checkpoint import Checkpoint
     from ..formats.loaded import Loaded
 
 #: Shares of the squared norm of which the report says how many singular values hold them.
@@ -32,6 +33,7 @@ def norm(
     threads: int = 1,
     blas_pinned: bool = False,
     digests: bool = True,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[SVD | None, dict[str, Any]]:
     """(gradient or None, report without its ``run`` block) of a matrix.
 
@@ -40,18 +42,22 @@ def norm(
     the two leading singular values, the gap between them that is certain but for ``failure_probability``, and
     ``uncertainty``, a bound of the relative error of the gradient; null where the gap is not certain.
     ``effective_ranks`` as in ``lowrank spectrum``, and ``energy_ranks``: how many values hold each share of the squared
-    norm. Raises any LowrankError.
+    norm. checkpoint: as ``api.run`` has it. Raises any LowrankError.
     """
     from ..algorithms.leading import gradient_factor, leading
     from ..algorithms.needs import within
     from ..algorithms.norms import measure, needs_of
-    from ..api import described, tiled
+    from ..api import described, resumable, tiled
     from ..engines.blas import single_threaded
     from ..engines.threads import engine_for
     from ..matrices.metered import Metered
     from ..reports.facts import plain, started
 
-    A = tiled(matrix, engine_for(threads))
+    engine, asked = engine_for(threads), dataclasses.asdict(options)
+    if checkpoint is not None:
+        work = {"command": "norm", "options": asked, "seed": seed}
+        matrix = resumable(checkpoint, work, {"input": matrix}, engine)["input"]
+    A = tiled(matrix, engine)
     if 0 in A.shape:
         raise InputError(f"the matrix is empty, {A.shape[0]}x{A.shape[1]}")
     A.watch.expects(within(lambda have: needs_of(A, options, have), [A], "the norm", matrix.where), None)
@@ -73,7 +79,7 @@ def norm(
     report |= {
         "method_facts": _facts(found),
         "ledger": dataclasses.asdict(metered.ledger),
-        "options": dataclasses.asdict(options),
+        "options": asked,
         "seed": seed,
         "versions": {"lowrank": __version__, "numpy": np.__version__, "stream": STREAM},
     }

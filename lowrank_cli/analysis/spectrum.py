@@ -14,6 +14,7 @@ from ..streams import STREAM, Streams
 if TYPE_CHECKING:
     from ..algorithms.spectrum import Spectrum
     from ..algorithms.spectrum_ranks import Interval, NumericRank
+    from ..formats.checkpoint import Checkpoint
     from ..formats.loaded import Loaded
 
 
@@ -26,6 +27,7 @@ def spectrum(
     threads: int = 1,
     blas_pinned: bool = False,
     digests: bool = True,
+    checkpoint: Checkpoint | None = None,
 ) -> dict[str, Any]:
     """The leading k singular values of a matrix, or all, and what they say of it; a report without its ``run`` block.
 
@@ -33,16 +35,21 @@ def spectrum(
     with ``radii`` (a true singular value lies within), ``energy`` (share of the squared norm up to here) and ``tail``
     (relative Frobenius error of the best approximation of this rank). ``effective_ranks``, ``numeric_rank``,
     ``norms`` and ``condition`` are numbers where they are known, null where not; ``intervals`` then encloses them,
-    except with ``failure_probability`` (null: they always hold). Raises any LowrankError.
+    except with ``failure_probability`` (null: they always hold). checkpoint: as ``api.run`` has it. Raises any
+    LowrankError.
     """
     from ..algorithms.needs import within
     from ..algorithms.spectrum import needs_of, spectrum_of
-    from ..api import described, tiled
+    from ..api import described, resumable, tiled
     from ..engines.blas import single_threaded
     from ..engines.threads import engine_for
     from ..matrices.metered import Metered
 
-    A = tiled(matrix, engine_for(threads))
+    engine, options = engine_for(threads), {"k": k, "all": all}
+    if checkpoint is not None:
+        work = {"command": "spectrum", "options": options, "seed": seed}
+        matrix = resumable(checkpoint, work, {"input": matrix}, engine)["input"]
+    A = tiled(matrix, engine)
     if 0 in A.shape:
         raise InputError(f"the matrix is empty, {A.shape[0]}x{A.shape[1]}")
     A.watch.expects(
@@ -53,7 +60,7 @@ def spectrum(
     with single_threaded(blas_pinned):
         found = spectrum_of(metered, k, all, Streams(seed))
         known = described(matrix, A, digests)
-    return _report(found, known, {"k": k, "all": all}, seed, metered.ledger)
+    return _report(found, known, options, seed, metered.ledger)
 
 
 def _report(found: Spectrum, known: dict[str, Any], options: dict[str, Any], seed: int, ledger: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from ..algorithms.norms import NormOptions
 from ..errors import Exit, UsageError
 from ..formats import NAMED, SINGLE
 from ..options import described
-from . import shared
+from . import checkpoint, shared
 from .command import Command, Param, Values
 from .params import field_param, read, whole
 from .progress import patience
@@ -17,6 +17,7 @@ from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..factors.svd import SVD
+    from ..formats.checkpoint import Checkpoint
 
 OUTPUT = Param(
     "output",
@@ -35,6 +36,7 @@ def _params() -> tuple[Param, ...]:
         *(field_param(NormOptions, name) for name in described(NormOptions)),
         shared.SEED,
         *shared.RESOURCES,
+        *checkpoint.PARAMS,
         OUTPUT,
         shared.NO_CLOBBER,
         *shared.REPORT,
@@ -53,15 +55,38 @@ def _run(values: Values, terminal: Terminal) -> int:
     shared.check_inputs([path])
     _check_output(output, options)
     shared.check_output(output, [path], values, terminal)
-    started = time.perf_counter()
+    checkpoint.check(values, 1)
+    with checkpoint.opened(values, terminal) as kept:
+        report = _measured(path, options, seed, threads, kept, values, terminal)
+        terminal.show(face, [report], data_on_stdout=shared.to_stdout(output))
+        if kept is not None:
+            kept.finish()
+    warning = (report.get("gradient") or {}).get("warning")
+    if warning:
+        terminal.warn(warning)
+    return Exit.DONE
+
+
+def _measured(
+    path: str,
+    options: NormOptions,
+    seed: int,
+    threads: int,
+    kept: Checkpoint | None,
+    values: Values,
+    terminal: Terminal,
+) -> dict[str, Any]:
+    """The report, when what is asked for is written."""
+    from ..reports.facts import with_run
+
+    started, output = time.perf_counter(), values.get("output")
     with patience(terminal, f"norm {path}"):
         from ..analysis.norm import norm
 
         loaded = shared.load(path, shared.item(values), terminal)
-        factor, report = norm(loaded, options, seed=seed, threads=threads, blas_pinned=terminal.blas_pinned)
+        how = {"threads": threads, "blas_pinned": terminal.blas_pinned, "checkpoint": kept}
+        factor, report = norm(loaded, options, seed=seed, **how)
         _write(output, factor, report, values, terminal)
-    from ..reports.facts import with_run
-
     facts = shared.run_facts(
         values,
         terminal,
@@ -71,12 +96,7 @@ def _run(values: Values, terminal: Terminal) -> int:
         engine="threads" if threads > 1 else "serial",
         seconds=shared.since(started),
     )
-    facts |= shared.output_bytes(output)
-    terminal.show(face, [with_run(report, **facts)], data_on_stdout=shared.to_stdout(output))
-    warning = (report.get("gradient") or {}).get("warning")
-    if warning:
-        terminal.warn(warning)
-    return Exit.DONE
+    return with_run(report, **facts, **shared.output_bytes(output))
 
 
 def _check_output(output: str | None, options: NormOptions) -> None:

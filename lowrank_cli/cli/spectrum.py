@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from . import batch, clusters, inputs, pictures, shared
+from . import batch, checkpoint, clusters, inputs, pictures, shared
 from .command import Command, Param, Values
 from .inputs import Input
 from .params import whole
@@ -15,6 +15,7 @@ from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..engines.cluster import Cluster
+    from ..formats.checkpoint import Checkpoint
 
 COUNT = Param(
     "rank",
@@ -36,6 +37,7 @@ def _params() -> tuple[Param, ...]:
         shared.SEED,
         *shared.RESOURCES,
         *clusters.PARAMS,
+        *checkpoint.PARAMS,
         *batch.PARAMS,
         PLOT,
         shared.NO_CLOBBER,
@@ -48,20 +50,31 @@ def _run(values: Values, terminal: Terminal) -> int:
     asked = _asked(values)
     how = batch.plan("spectrum", values, threads=shared.threads(values))
     given = inputs.read(list(values["matrix"]), shared.item(values), terminal)
+    checkpoint.check(values, len(given))
     placed = pictures.place(given, [], values, terminal)
 
-    clusters.check(values)
+    clusters.check(values, ["checkpoint"])
 
-    with clusters.opened(values) as cluster:
+    with clusters.opened(values) as cluster, checkpoint.opened(values, terminal) as kept:
 
         def one(matrix: Input, threads: int, terminal: Terminal) -> batch.Result:
-            return _one(matrix, asked, cluster, threads, values, terminal)
+            return _one(matrix, asked, cluster, kept, threads, values, terminal)
 
-        return batch.run(how, placed, one, terminal)
+        code = batch.run(how, placed, one, terminal)
+        if kept is not None:
+            # not before the values, which may be the only result, are printed
+            kept.finish()
+        return code
 
 
 def _one(
-    given: Input, asked: dict[str, Any], cluster: Cluster | None, threads: int, values: Values, terminal: Terminal
+    given: Input,
+    asked: dict[str, Any],
+    cluster: Cluster | None,
+    kept: Checkpoint | None,
+    threads: int,
+    values: Values,
+    terminal: Terminal,
 ) -> batch.Result:
     from ..reports.facts import with_run
 
@@ -70,7 +83,7 @@ def _one(
         from ..analysis.spectrum import spectrum
 
         loaded = shared.load(given.path, given.item, terminal, cluster)
-        report = spectrum(loaded, **asked, threads=threads, blas_pinned=terminal.blas_pinned)
+        report = spectrum(loaded, **asked, threads=threads, blas_pinned=terminal.blas_pinned, checkpoint=kept)
         facts = shared.run_facts(
             values,
             terminal,

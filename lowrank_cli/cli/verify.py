@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..budget import Budget
 from ..errors import DamagedError, Exit, UsageError
 from ..streams import Streams
-from . import batch, clusters, shared
+from . import batch, checkpoint, clusters, shared
 from .command import Command, Param, Values
 from .inputs import Input
 from .params import field_param, real, whole
@@ -19,7 +19,9 @@ from .terminal import Terminal
 
 if TYPE_CHECKING:
     from ..engines.cluster import Cluster
+    from ..formats.checkpoint import Checkpoint
     from ..formats.loaded import Loaded
+    from ..formats.saving import Saved
 
 
 def _params() -> tuple[Param, ...]:
@@ -41,6 +43,7 @@ def _params() -> tuple[Param, ...]:
         shared.SEED,
         *shared.RESOURCES,
         *clusters.PARAMS,
+        *checkpoint.PARAMS,
         *batch.PARAMS,
         *shared.REPORT,
         *shared.TALK,
@@ -57,25 +60,33 @@ def _run(values: Values, terminal: Terminal) -> int:
     if len(paths) > 1 and shared.STDIN in matrices:
         raise UsageError("standard input can be read only once, not for each input", hint="save it as a file first")
 
-    clusters.check(values, ["times"])
+    clusters.check(values, ["times", "checkpoint"])
+    checkpoint.check(values, len(paths))
     if values.get("engine") == "dask" and against is None:
         raise UsageError("without --against there is no matrix for --engine dask to read", hint="add --against A")
+    if values.get("checkpoint") is not None and against is None:
+        raise UsageError("without --against there are no passes for --checkpoint to keep", hint="add --against A")
 
-    with clusters.opened(values) as cluster:
+    with clusters.opened(values) as cluster, checkpoint.opened(values, terminal) as kept:
 
         def one(given: Input, threads: int, terminal: Terminal) -> batch.Result:
-            return _one(given.path, cluster, threads, values, terminal)
+            return _one(given.path, cluster, kept, threads, values, terminal)
 
-        return batch.run(how, [Input(path) for path in paths], one, terminal)
+        code = batch.run(how, [Input(path) for path in paths], one, terminal)
+        if kept is not None:
+            kept.finish()
+        return code
 
 
-def _one(path: str, cluster: Cluster | None, threads: int, values: Values, terminal: Terminal) -> batch.Result:
+def _one(
+    path: str, cluster: Cluster | None, kept: Checkpoint | None, threads: int, values: Values, terminal: Terminal
+) -> batch.Result:
     from ..reports.facts import started as head
     from ..reports.facts import with_run
 
     started = time.perf_counter()
     with patience(terminal, f"verify {path}"):
-        held, reading = _held(path, cluster, values, threads, terminal)
+        held, reading = _held(path, cluster, kept, values, threads, terminal)
         report = {**head("verify"), **held}
     facts = shared.run_facts(
         values,
@@ -91,7 +102,7 @@ def _one(path: str, cluster: Cluster | None, threads: int, values: Values, termi
 
 
 def _held(
-    path: str, cluster: Cluster | None, values: Values, threads: int, terminal: Terminal
+    path: str, cluster: Cluster | None, kept: Checkpoint | None, values: Values, threads: int, terminal: Terminal
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The verdict, and what was read for it. Arrays that are not those the file's own digests name do not hold,
     whatever the matrix."""
@@ -106,24 +117,32 @@ def _held(
     except DamagedError as error:
         # a file that is none of ours, or of a later layout, is unreadable; one of ours that is damaged is a false claim
         return {"claimed": None, "measured": None, "holds": False, "kind": None, "reason": error.line()}, {}
+    asked = {name: bool(values.get(name)) for name in ("sample", "orthogonality")}
+    asked |= {"failure_probability": budget.failure_probability}
     loaded = []
     if against is not None:
         _check_kind(saved.report, times)
         loaded = [_as_approximated(shared.load(against, shared.item(values), terminal, cluster), saved.report)]
         if times is not None:
             loaded.append(shared.load(times, None, terminal))
+    if kept is not None:
+        loaded = _resumable(kept, saved, asked | {"seed": seed}, loaded, threads)
     found = verify(
-        saved.factor,
-        saved.report,
-        *loaded,
-        sample=bool(values.get("sample")),
-        orthogonality=bool(values.get("orthogonality")),
-        failure_probability=budget.failure_probability,
-        seed=seed,
-        threads=threads,
-        blas_pinned=terminal.blas_pinned,
+        saved.factor, saved.report, *loaded, **asked, seed=seed, threads=threads, blas_pinned=terminal.blas_pinned
     )
     return found, shared.reading(loaded, found.get("passes", 0)) if loaded else {}
+
+
+def _resumable(
+    kept: Checkpoint, saved: Saved, asked: dict[str, Any], loaded: list[Loaded], threads: int
+) -> list[Loaded]:
+    """The matrices, when what the checkpoint keeps is the comparison of these factors with them."""
+    from ..api import resumable
+    from ..engines.threads import engine_for
+
+    work = {"command": "verify", "factors": saved.digests, "options": asked}
+    named = dict(zip(("input", "times"), loaded, strict=False))
+    return list(resumable(kept, work, named, engine_for(threads)).values())
 
 
 def _as_approximated(loaded: Loaded, report: dict[str, Any]) -> Loaded:

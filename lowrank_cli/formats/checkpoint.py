@@ -63,8 +63,8 @@ class Checkpoint:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.folder.about is None and not self.folder.damaged:
-            # refused before anything was begun
+        if self.folder.empty and not self.folder.damaged:
+            # refused, or ended by an error, before anything was worth keeping
             self.folder.remove()
         self.folder.close()
 
@@ -87,7 +87,7 @@ class Checkpoint:
         same = {"work": work, "inputs": {name: _without_file(one) for name, one in inputs.items()}}
         self._work = json.dumps(same, sort_keys=True)
         kept = self.folder.about
-        if kept is None:
+        if kept is None or self.folder.empty:
             if self.folder.damaged:
                 self.warn(f"{self.path}: the checkpoint is damaged; the run starts from the beginning")
             self.folder.begin(about)

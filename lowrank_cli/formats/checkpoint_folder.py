@@ -82,6 +82,11 @@ class Folder:
         text = _canonical({**self.about, "digest": _digest(self.about)})
         self._commit(_ABOUT, iter([text]), len(text))
 
+    @property
+    def empty(self) -> bool:
+        """Whether no pass is kept, and no part of one."""
+        return not self._done and not self._generation
+
     def find(self, key: str) -> Record | None:
         """The finished pass of that key."""
         return self._done.get(key)

@@ -12,6 +12,9 @@ from contracts.stopping import stopped_everywhere
 from scipy.sparse import csr_array, save_npz
 
 from lowrank_cli import api
+from lowrank_cli.algorithms.norms import NormOptions
+from lowrank_cli.analysis.norm import norm
+from lowrank_cli.analysis.spectrum import spectrum
 from lowrank_cli.budget import Budget
 from lowrank_cli.formats import npy, npz
 from lowrank_cli.formats.memory import from_array
@@ -46,6 +49,15 @@ def interrupted(case, asked, load, tmp_path):
     wanted = run()
     found, stops = stopped_everywhere(tmp_path / "kept", run)
     return wanted, found, stops
+
+
+#: Questions that are answered by passes.
+ANALYSES = {
+    "spectrum": lambda loaded, **how: spectrum(loaded, k=4, **how),
+    "all of the spectrum": lambda loaded, **how: spectrum(loaded, all=True, **how),
+    "norm": lambda loaded, **how: norm(loaded, NormOptions("fro,spectral,max", gradient="decay"), **how)[1],
+    "ranks": lambda loaded, **how: norm(loaded, NormOptions("nuclear,1", effective_ranks=True), **how)[1],
+}
 
 
 def in_a_file(tmp_path):
@@ -126,3 +138,24 @@ def test_another_number_of_threads_and_other_slabs_take_up_what_is_kept(tmp_path
 
     found, stops = stopped_everywhere(tmp_path / "kept", run)
     assert cases.bits(found.factor) == cases.bits(wanted.factor) and stops > 5
+
+
+@pytest.mark.parametrize("what", ANALYSES)
+@pytest.mark.parametrize("where", ["memory", "file"])
+def test_an_analysis_resumes_after_every_pass_and_inside_of_those_over_a_file(what, where, tmp_path):
+    A, load = cases.large(), from_array if where == "memory" else in_a_file(tmp_path)
+    wanted = ANALYSES[what](load(A))
+    found, stops = stopped_everywhere(tmp_path / "kept", lambda kept: ANALYSES[what](load(A), checkpoint=kept))
+    assert found == wanted and stops > (0 if where == "memory" else 1)
+
+
+def test_an_analysis_of_a_sparse_matrix_in_its_file_resumes(tmp_path):
+    path = str(tmp_path / "A.npz")
+    A = cases.large()
+    save_npz(path, csr_array(np.where(np.abs(A) > np.quantile(np.abs(A), 0.8), A, 0)), compressed=False)
+
+    def run(kept=None):
+        return spectrum(npz.filed(path, None, ALLOWED // 4), k=4, checkpoint=kept)
+
+    found, stops = stopped_everywhere(tmp_path / "kept", run)
+    assert found == run() and stops > 5
