@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..certificates.residual import CANCELLED, EXPANDED, residual
 from ..certificates.spectral import slack
 from ..errors import NumericalError, ResourceError, UsageError
 from ..factors.svd import SVD
 from ..lazy import np
+from ..matrices import triangle
 from ..matrices.adjoint import Adjoint
 from ..matrices.metered import Metered
 from ..memory import require
@@ -91,8 +92,9 @@ def spectrum_of(matrix: Metered, k: int | None, everything: bool, streams: Strea
 
     With neither k nor everything: all when a full decomposition is cheap, else 50. LAPACK computes all values, in
     double precision, and the first k are listed. Otherwise a block Krylov basis grows until |A^H u_i - s_i v_i| is
-    below 1e-10 s_1 for each of the k. Cost: one sweep; LAPACK 8/3 m n^2 flops; Krylov with q blocks of b > k columns
-    4 q m n b flops in 2 q + 4 passes, memory (m + n) q b.
+    below 1e-10 s_1 for each of the k, or gives way to LAPACK. Cost: one sweep; LAPACK 8/3 m n^2 flops, of a tall matrix
+    in one pass and the memory of 8 to 12 squares of its width; Krylov with q blocks of b > k columns 4 q m n b flops in
+    2 q + 4 passes, memory (m + n) q b.
 
     Raises UsageError (k too large, or k together with everything), InputError (NaN, Inf), NumericalError,
     ResourceError (all values of a matrix too large for LAPACK; a basis that memory cannot hold).
@@ -110,17 +112,34 @@ def spectrum_of(matrix: Metered, k: int | None, everything: bool, streams: Strea
     if everything or sought is None or wants_lapack(matrix, sought, SVDOptions()):
         # all are there: nobody who named no number is shown fewer
         return _by_lapack(scaled, p if k is None else k)
-    return _by_krylov(scaled, sought, listed, streams)
+    found = _by_krylov(scaled, sought, listed, streams)
+    # by now the basis is gone from memory
+    return _by_lapack(scaled, listed) if found is None else found
 
 
 def needs_of(matrix: Matrix, k: int | None, everything: bool, have: int) -> dict[str, int]:
     """Bytes of memory by component that ``spectrum_of`` takes at least. Raises as it does for what makes no sense."""
-    _check(k, everything, *matrix.shape)
-    p, lapack = min(matrix.shape), everything
-    if k is None and not everything:
-        lapack = wants_lapack(matrix, None, SVDOptions())
-        k = None if lapack else min(DEFAULT_COUNT, p)
-    return needs.spectrum(matrix, None if lapack else k, min(multiple_of_32((k or 0) + _SPARE), p), have)
+    m, n = matrix.shape
+    _check(k, everything, m, n)
+    seen: Any = matrix
+    lapack = {"read buffers": needs.read_buffers(matrix), "LAPACK": _lapack_needs(matrix)}
+    k, p = k or min(DEFAULT_COUNT, m, n), min(m, n)
+    if everything or wants_lapack(seen, k, SVDOptions()):
+        return lapack
+    krylov = needs.spectrum(matrix, k, _block(k, p), have)
+    # whoever begins with a basis must be able to give it up
+    gives_way = m * n <= LAPACK_ENTRIES and _MOST_BLOCKS * _block(k, p) > FULL_SHARE * p
+    return max(krylov, lapack, key=lambda parts: sum(parts.values())) if gives_way else krylov
+
+
+def _lapack_needs(matrix: Matrix) -> int:
+    (m, n), size = matrix.shape, np.result_type(matrix.dtype, np.float64).itemsize
+    return triangle.needs(min(m, n), size) if triangle.pays(m, n) else (2 * m * n + 4 * min(m, n) ** 2) * size
+
+
+def _block(k: int, n: int) -> int:
+    """Columns of a block for k values of a matrix whose smaller side is n."""
+    return min(multiple_of_32(k + _SPARE), n)
 
 
 def _check(k: int | None, everything: bool, m: int, n: int) -> None:
@@ -158,17 +177,20 @@ def _settled(values: numpy.ndarray, listed: int, scaled: Scaled, method: str, ke
 def _by_lapack(scaled: Scaled, listed: int) -> Spectrum:
     """All values by gesdd, in double precision whatever the dtype; by gesvd when gesdd fails or fails its check."""
     m, n = scaled.matrix.shape
-    wide = np.result_type(scaled.matrix.dtype, np.float64)
-    require(2 * m * n * wide.itemsize, f"a dense copy of a {m}x{n} matrix for LAPACK", "ask for fewer values with -k")
-    A = scaled.matrix.whole().astype(wide, copy=False)
+    wide, kernels = np.result_type(scaled.matrix.dtype, np.float64), []
+    if triangle.pays(m, n):
+        A, kernels = scaled.matrix.triangle(transposed=m < n), ["lapack geqrf"]
+        scaled.matrix.ledger.flops += triangle.flops(max(m, n), min(m, n))
+    else:
+        A = scaled.matrix.whole().astype(wide, copy=False)
     # that of the bidiagonal form: values alone take little more
-    scaled.matrix.ledger.flops += 4 * max(m, n) * min(m, n) ** 2 - 4 * min(m, n) ** 3 // 3
+    scaled.matrix.ledger.flops += 4 * max(A.shape) * min(A.shape) ** 2 - 4 * min(A.shape) ** 3 // 3
     values, kernel = _gesdd(A), "lapack gesdd"
     if values is None or not _plausible(values, scaled):
         values, kernel = _gesvd(A), "lapack gesvd"
         if not _plausible(values, scaled):
             raise NumericalError("the singular values LAPACK returned do not add up to the norm of the matrix")
-    return _settled(values, listed, scaled, "lapack", [kernel])
+    return _settled(values, listed, scaled, "lapack", [*kernels, kernel])
 
 
 def _gesdd(A: numpy.ndarray) -> numpy.ndarray | None:
@@ -201,13 +223,13 @@ def _plausible(values: numpy.ndarray, scaled: Scaled) -> bool:
 # Block Krylov
 
 
-def _by_krylov(scaled: Scaled, k: int, listed: int, streams: Streams) -> Spectrum:
-    """Grow a basis until the leading k triplets have small residuals; LAPACK when that takes most of the columns."""
+def _by_krylov(scaled: Scaled, k: int, listed: int, streams: Streams) -> Spectrum | None:
+    """Grow a basis until the leading k triplets have small residuals; None when that takes most of the columns."""
     m, n = scaled.matrix.shape
     tall: Metered | Adjoint = scaled.matrix if m >= n else Adjoint(scaled.matrix)
     eps = float(np.finfo(tall.dtype).eps)
     accuracy = max(ACCURACY, 64 * eps)
-    b = min(multiple_of_32(k + _SPARE), tall.shape[1])
+    b = _block(k, tall.shape[1])
     basis = BlockKrylov(tall, streams)
     _require_basis(tall, 2 * b)
     basis.start(b, fused=True)
@@ -215,7 +237,7 @@ def _by_krylov(scaled: Scaled, k: int, listed: int, streams: Streams) -> Spectru
     for blocks in range(1, _MOST_BLOCKS + 1):
         if blocks > 1:
             if not basis.exhausted and basis.size + b > FULL_SHARE * tall.shape[1] and m * n <= LAPACK_ENTRIES:
-                return _by_lapack(scaled, listed)
+                return None
             _require_basis(tall, basis.size + b)
             basis.expand(b, fused=True)
         if basis.exhausted:

@@ -11,6 +11,7 @@ from ..memory import require
 from . import blocks
 from .protocols import Matrix
 from .tall import Read
+from .triangle import triangle
 
 if TYPE_CHECKING:
     import numpy as np
@@ -172,6 +173,14 @@ class Metered:
     def pair_gram(self, transposed: bool = False) -> np.ndarray:
         """A^H A, or transposed A A^H, in double precision, from rows (columns) of A that are dense one piece at a
         time. One pass; no bit depends on where the matrix is."""
+        return self._of_lines("gram of {} in pairs", blocks.gram, transposed)
+
+    def triangle(self, transposed: bool = False) -> np.ndarray:
+        """R of a QR decomposition of A, or transposed of A^H, whose rows are many; see ``triangle``. One pass."""
+        return self._of_lines("triangle of {}", triangle, transposed)
+
+    def _of_lines(self, what: str, make: Callable[[Any, Engine], np.ndarray], transposed: bool) -> np.ndarray:
+        """What is made of all rows of A, or transposed of A^H, that are asked for a few at a time."""
         (m, n), size = self.shape, self.dtype.itemsize
 
         def read(lines: slice) -> np.ndarray:
@@ -179,12 +188,12 @@ class Metered:
             self.watch.came(piece.size * size)
             return piece
 
-        def make() -> np.ndarray:
+        def made() -> np.ndarray:
             self.watch.reads(m * n * size)
-            return blocks.gram(Read((n, m) if transposed else (m, n), self.dtype, read), self.engine)
+            return make(Read((n, m) if transposed else (m, n), self.dtype, read), self.engine)
 
         with self._passing():
-            return self.watch.result(self.inner, f"gram of {'columns' if transposed else 'rows'} in pairs", (), make)
+            return self.watch.result(self.inner, what.format("columns" if transposed else "rows"), (), made)
 
     def scaled(self, exponent: int) -> Metered:
         """The scaled matrix, counted on the same ledger."""

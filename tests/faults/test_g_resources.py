@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -57,6 +58,33 @@ def test_g01_a_plan_beyond_the_allowance_is_refused_with_a_breakdown_before_read
     assert done.returncode == 7 and one_line(done)
     assert "MiB more of memory (" in done.stderr and "--memory " in done.stderr
     assert not (tmp_path / "F.npz").exists()
+
+
+@pytest.mark.parametrize("asked", [("spectrum",), ("norm", "--kind", "nuclear")], ids=["spectrum", "norm"])
+def test_g01_values_that_lapack_may_have_to_find_are_refused_before_reading_and_what_was_advised_is_enough(
+    asked, tmp_path
+):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "A.npy", rng.standard_normal((2600, 12)) @ rng.standard_normal((12, 2000)))
+    argv = (*asked, tmp_path / "A.npy", "-v", "--memory")
+    done = run(*argv, "110M")
+    assert done.returncode == 7 and one_line(done) and "info: pass 1" not in done.stderr
+    assert " MiB more of memory (" in done.stderr and "LAPACK " in done.stderr
+    advised = done.stderr.partition("--memory ")[2].partition(" ")[0]
+    assert run(*argv, advised).returncode == 0
+
+
+def values(done):
+    assert done.returncode == 0, done.stderr
+    return {name: one for name, one in json.loads(done.stdout).items() if name != "run"}
+
+
+def test_g01_a_tall_matrix_that_stays_in_its_file_needs_no_copy_for_lapack(tmp_path):
+    np.save(tmp_path / "A.npy", np.random.default_rng(0).standard_normal((30_000, 300)))
+    argv = ("spectrum", tmp_path / "A.npy", "-k", "5", "--json")
+    free, held = run(*argv), run(*argv, "--memory", "150M")
+    assert "left in its file" in held.stderr and "left in its file" not in free.stderr
+    assert values(held) == values(free) and values(held)["method"] == "lapack"
 
 
 def test_g01_a_packed_archive_that_must_fit_is_refused_by_what_it_unpacks_to(tmp_path):
@@ -159,6 +187,15 @@ def test_g03_other_commands_hold_the_allowance_too(shape, asked, tmp_path, monke
         assert run("approx", "A.npy", "-k", "20", "-q", "-o", "F.npz").returncode == 0
     for memory in (90_000_000, 150_000_000):
         assert_held(memory, *asked)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", [("spectrum",), ("spectrum", "--all"), ("norm", "--kind", "nuclear")])
+@pytest.mark.parametrize("shape", [(20_000, 800), (600, 20_000)])
+def test_g03_values_that_lapack_finds_of_a_triangle_hold_the_allowance(asked, shape, tmp_path):
+    np.save(tmp_path / "A.npy", np.random.default_rng(0).standard_normal(shape))
+    for memory in (90_000_000, 150_000_000):
+        assert_held(memory, *asked, tmp_path / "A.npy")
 
 
 @pytest.mark.parametrize("megabytes", [150, 250])
