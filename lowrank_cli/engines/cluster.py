@@ -155,7 +155,8 @@ def _library() -> tuple[Any, Any]:
         {
             "distributed.admin.large-graph-warning-threshold": "1 TiB",
             "distributed.comm.timeouts.connect": f"{PATIENCE}s",
-            "logging.distributed": "critical",
+            # workers that are started here look for it in their environment
+            "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
         }
     )
     return Client, LocalCluster

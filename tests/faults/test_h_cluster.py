@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import itertools
+import logging
 import os
 import signal
 import socket
@@ -259,6 +260,11 @@ def test_h13_workers_with_threads_in_their_blas_are_refused(cluster, monkeypatch
     theirs = {"w1": engine.traits() | {"threads": 4}}
     monkeypatch.setattr(cluster, "everywhere", lambda work: theirs)
     with pytest.raises(ClusterError, match="BLAS uses 4 threads; start workers with OPENBLAS_NUM_THREADS=1"):
+def test_local_workers_say_nothing_of_how_they_manage_their_memory(cluster):
+    levels = cluster.everywhere(lambda: logging.getLogger("distributed.worker.memory").getEffectiveLevel())
+    assert set(levels.values()) == {logging.CRITICAL}
+
+
         cluster._compare()
 
 
