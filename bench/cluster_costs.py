@@ -16,6 +16,7 @@ import numpy as np
 from lowrank_cli.matrices.grid import FAN, cuts
 from lowrank_cli.matrices.spread import SpreadMatrix, spread_over
 from lowrank_cli.matrices.spread_sparse import sparse_home
+from lowrank_cli.matrices.spread_turned import Turned, plan
 
 
 class Counting:
@@ -103,6 +104,22 @@ def simulated_sparse(
     return cluster, dataclasses.replace(costs, read=m * entries * 12 // min(shards, workers), shard=0)
 
 
+def turning(parts: int, shards: int) -> int:
+    """Tasks that turn a matrix by columns, before its first pass. Two a part: one reads it; a piece for each of its
+    shards; two a shard."""
+    return 2 * parts + parts * shards + 2 * shards
+
+
+def simulated_turning(m: int, n: int, entries: int, workers: int, memory: int) -> tuple[Counting, int]:
+    """The same of a sparse matrix by columns with so many entries in each row, from the code that submits them."""
+    cluster = Counting(workers, memory)
+    stored = np.arange(n + 1) * (m * entries) // n
+    lines = SimpleNamespace(shape=(m, n), stored=stored, dtype=np.dtype("f8"), index=np.dtype("i4"))
+    home, parts = plan(cluster, lines)
+    Turned(cluster, home, lambda columns: None, parts, n)
+    return cluster, turning(len(parts), len(home.shards))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=float, default=1e9)
@@ -122,6 +139,9 @@ def main() -> None:
     for name, value in dataclasses.asdict(costs).items():
         print(f"{name:8} {value:,}")
     print(f"counted  {cluster.tasks:,} tasks, {cluster.gathered:,} bytes to the driver")
+    if asked.entries is not None:
+        turned, _ = simulated_turning(m, n, int(asked.entries), asked.workers, int(asked.memory))
+        print(f"turned   {turned.tasks:,} tasks, once, where the matrix is stored by columns")
     print(f"this process took {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 

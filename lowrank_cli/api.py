@@ -235,9 +235,12 @@ def tiled(loaded: Loaded, engine: Engine) -> Matrix:
             return tiled(dataclasses.replace(loaded, array=filed), engine)
 
         if isinstance(on.filed, Lines):
-            from .matrices.spread_sparse import sparse_over
+            if on.filed.by_rows:
+                from .matrices.spread_sparse import sparse_over as over
+            else:
+                from .matrices.spread_turned import turned_over as over
 
-            return sparse_over(on.cluster, on.filed, on.reader, local)
+            return over(on.cluster, on.filed, on.reader, local)
         from .matrices.spread import spread_over
 
         return spread_over(on.cluster, local(on.filed), on.reader)

@@ -42,18 +42,19 @@ class Rows:
 
 
 @dataclasses.dataclass(frozen=True)
-class SparseRows:
-    """The same for a sparse matrix: its rows as lines, not settled, which read the file as they are asked for."""
+class SparseLines:
+    """The same for a sparse matrix: its rows, or the columns of one by columns, as lines, not settled, which read the
+    file as they are asked for."""
 
     path: str
     item: str | None
     mark: tuple[int, ...]
     buffer: int
 
-    def __call__(self, rows: slice) -> Lines:
+    def __call__(self, lines: slice) -> Lines:
         if (found := mark(self.path)) != self.mark:
             raise _other(self.path, found)
-        return _lines(self.path, self.item, self.buffer)[1].part(rows)
+        return _lines(self.path, self.item, self.buffer)[1].part(lines)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ class OnWorkers:
     """Stands for the array of a ``Loaded``: filed as this process sees it, and how workers read it."""
 
     filed: Filed | Lines
-    reader: Rows | SparseRows
+    reader: Rows | SparseLines
     cluster: Cluster
 
     @property
@@ -75,8 +76,7 @@ class OnWorkers:
 
 def open_on(cluster: Cluster, path: str, item: str | None) -> Loaded:
     """The matrix of a file, for workers to read. Raises ClusterError for a worker that sees no such file, or another;
-    UsageError for what is not read in parts: standard input, formats that are text or packed, sparse matrices by
-    columns."""
+    UsageError for what is not read in parts: standard input, formats that are text or packed."""
     if path == STDIN:
         raise UsageError("--engine dask reads files, not standard input", hint="save the matrix where workers see it")
     buffer = min(_BUFFER, cluster.task_memory // _BUFFERS)
@@ -84,7 +84,7 @@ def open_on(cluster: Cluster, path: str, item: str | None) -> Loaded:
     where, inside = split_item(path)
     where, item = os.path.abspath(where), inside if item is None else item
     seen = mark(where)
-    reader = Rows(where, item, seen) if isinstance(filed, Filed) else SparseRows(where, item, seen, buffer)
+    reader = Rows(where, item, seen) if isinstance(filed, Filed) else SparseLines(where, item, seen, buffer)
     for worker, found in cluster.everywhere(mark, where).items():
         if found != reader.mark:
             raise _other(where, found, worker)
@@ -98,8 +98,8 @@ def _found(path: str, item: str | None, buffer: int) -> tuple[Loaded, Filed | Li
         with contextlib.suppress(ResourceError, _NotThis):
             return read()
     raise UsageError(
-        "--engine dask reads, in parts, dense matrices of .npy, raw and HDF5 files and sparse ones by rows (csr) of "
-        ".npz, not packed, and HDF5 files",
+        "--engine dask reads, in parts, dense matrices of .npy, raw and HDF5 files and sparse ones of HDF5 files and "
+        ".npz, not packed",
         where=path,
         hint="write it as .npy, or a sparse one as .npz, with lowrank convert",
     )

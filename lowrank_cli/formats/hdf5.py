@@ -113,7 +113,7 @@ def filed(path: str, item: str | None, most: int) -> Loaded | None:
 
 
 def unsettled(path: str, item: str | None, buffer: int) -> Loaded | None:
-    """A sparse group by rows left in its file, however small, whose indices nobody has looked at; else None. Raises as
+    """A sparse group left in its file, however small, whose indices nobody has looked at; else None. Raises as
     ``load``."""
     with contextlib.ExitStack() as open_file:
         file = open_file.enter_context(opened(path))
@@ -139,7 +139,7 @@ def _group_filed(
     full = "/" + "/".join(part for part in item.split("/") if part not in ("", "."))
     where = f"{path}:{full}"
     about = describe(found, where)
-    if fits(room(about.nnz, about.shape), 2 * most) if settle else about.layout != "csr":
+    if settle and fits(room(about.nnz, about.shape), 2 * most):
         return None
     names = names_of(file, full, about.shape, path) if settle else Names()
     lines, said = leave_group(found, open_file.pop_all(), path, where, most // 8, settle)

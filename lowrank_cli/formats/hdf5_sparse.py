@@ -145,7 +145,8 @@ def leave_group(
 
     about = describe(group, where)
     with guarded(where, "the sparse group cannot be read"):
-        parts = _parts(group)
+        # MATLAB leaves out what would be empty
+        parts = {"data": np.empty(0), "indices": np.empty(0, np.int64)} | _parts(group)
         for name in ("indices", "indptr"):
             _require_integers(parts[name], name, where)
         require_memory(2 * 8 * parts["indptr"].shape[0], where, "the pointer of the sparse matrix")

@@ -77,7 +77,7 @@ class Format:
     name; items(path) reads headers only; load(path, item) reads one matrix. filed(path, item, most), if there is one:
     the same matrix left in its file where its values would take more than ``most`` bytes, else None. rows(path, item,
     most, target): a sparse matrix that neither fits nor can be left in its file, by rows, for converting it to target.
-    unsettled(path, item, buffer): a sparse matrix by rows left in its file, whose indices nobody has looked at, see
+    unsettled(path, item, buffer): a sparse matrix left in its file, whose indices nobody has looked at, see
     ``Lines.settled``; else None. guessed: no magic number tells it from all others, so formats of other packages are
     asked before it unless the name is its own.
 

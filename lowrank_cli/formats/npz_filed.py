@@ -35,7 +35,7 @@ def forwards(path: str, item: str | None, most: int) -> Loaded | None:
 
 
 def unsettled(path: str, item: str | None, buffer: int) -> Loaded | None:
-    """A csr matrix left in its file, however small, whose indices nobody has looked at; else None. Raises as
+    """A csr or csc matrix left in its file, however small, whose indices nobody has looked at; else None. Raises as
     ``filed``."""
     return _filed(path, item, 8 * buffer, forwards=False, settle=False)
 
@@ -56,7 +56,7 @@ def _filed(path: str, item: str | None, most: int, forwards: bool, settle: bool 
             return None
         about = describe(archive.sparse[name], name, archive)
         small = settle and fits(room(about.item.nnz or 0, about.shape), 2 * most)
-        if small or about.layout not in ("csr", "csc")[: 2 if settle else 1]:
+        if small or about.layout not in ("csr", "csc"):
             return None
         where = path if name is None else f"{path}:{name}"
         if archive.packed(name) and not forwards:

@@ -108,7 +108,7 @@ def open_filed(path: str, item: str | None = None) -> Loaded:
 
 
 def open_unsettled(path: str, item: str | None, buffer: int) -> Loaded | None:
-    """The sparse matrix by rows in a file, which stays there unread but for its pointer; None for any other. buffer:
+    """The sparse matrix in a file, which stays there unread but for its pointer; None for any other. buffer:
     bytes of each of the two that it is read into. Raises errors like ``open_matrix``."""
     path, item = _named(path, item)
     if path == STDIN or is_pattern(path) or zarr_store.is_store(path):

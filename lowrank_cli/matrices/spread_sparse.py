@@ -18,7 +18,7 @@ from .grid import FAN, cuts, one_by_one
 from .lines import Canonical, Lines
 from .sparse_filed import FiledSparseMatrix, Whole
 from .sparse_squares import Squares, facts_of
-from .spread import Home, Reader, SpreadMatrix
+from .spread import SHARE, Home, Reader, SpreadMatrix
 from .spread_tasks import Shard, once
 
 if TYPE_CHECKING:
@@ -120,20 +120,30 @@ class SpreadSparse:
         return self.local.restricted(rows, cols)
 
 
-def sparse_home(cluster: Cluster, m: int) -> Home:
-    """The shards of m rows, each one stretch at least. No bit depends on their size.
+def sparse_home(cluster: Cluster, m: int, piece: int = 0) -> Home:
+    """The shards of m rows, each one stretch at least. No bit depends on their size. piece: bytes of a piece of rows,
+    where workers hold them.
 
     What a worker sends of its rows is a block as long as A is wide, so there are no more shards than keep all at work.
     """
-    run, count = FAN, len(cuts(m)) - 1
-    while run * FAN * cluster.threads <= count:
+    run, count, room = FAN, len(cuts(m)) - 1, cluster.task_memory // SHARE
+    while run * FAN * cluster.threads <= count and run * FAN * piece <= room:
         run *= FAN
     return Home(cluster, m, run)
 
 
+def shard_of(rows: Lines, found: tuple[Any, bool], whole: tuple[int, int], exponent: int, dtype: Any) -> Any:
+    """Rows as a part of a matrix of so many rows and entries; found: their pointer, and whether they are in order."""
+    rows.settled(Canonical(found[0], None, found[1]))
+    rows.sums = None
+    return FiledSparseMatrix(rows, None, None, exponent, dtype, whole=Whole(*whole))
+
+
 def sparse_over(cluster: Cluster, lines: Lines, read: Reader, local: Callable[[Lines], Any]) -> SpreadSparse:
-    """The matrix of lines that are not settled: workers look at all indices, each at those of its shard. read: rows as
-    lines; local: the matrix of settled lines."""
+    """The matrix of lines that are rows and not settled: workers look at all indices, each at those of its shard.
+
+    read: rows as lines; local: the matrix of settled lines.
+    """
     home = sparse_home(cluster, lines.shape[0])
 
     def survey(shard: Shard) -> tuple[tuple[numpy.ndarray, bool], numpy.ndarray]:
@@ -148,9 +158,7 @@ def sparse_over(cluster: Cluster, lines: Lines, read: Reader, local: Callable[[L
     whole = local(lines.settled(Canonical(pointer, across, all(tidy for _, tidy in found))))
     entries = int(pointer[-1])
 
-    def make(part: Lines, own: Any, among: tuple[int, int], exponent: int, dtype: Any) -> FiledSparseMatrix:
-        part.settled(Canonical(own[0], None, own[1]))
-        part.sums = None
-        return FiledSparseMatrix(part, None, None, exponent, dtype, whole=Whole(among[1], entries))
+    def make(part: Lines, own: Any, among: tuple[int, int], exponent: int, dtype: Any) -> Any:
+        return shard_of(part, own, (among[1], entries), exponent, dtype)
 
     return SpreadSparse(SpreadMatrix(whole, home, read, make=make, known=known))

@@ -22,5 +22,5 @@ def assert_same_as_one_process(cluster, path, job, item=None):
         for mine, theirs in pairs:
             same = mine.dtype == theirs.dtype and mine.tobytes() == np.ascontiguousarray(theirs).tobytes()
             assert same, name
-    assert report == expected
+    assert report == expected and there.ledger == here.ledger
     return there

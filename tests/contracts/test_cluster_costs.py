@@ -69,19 +69,40 @@ def test_real_workers_take_the_tasks_and_bytes_of_the_model_for_a_sparse_matrix(
     assert (cluster.tasks - tasks, cluster.gathered - gathered) == (model.tasks, model.driver)
 
 
+def test_real_workers_take_the_tasks_of_the_model_to_turn_a_matrix_by_columns_and_then_those_of_one_by_rows(
+    costs, cluster, tmp_path
+):
+    A = sparse.random_array((14_000, 150), density=0.01, rng=np.random.default_rng(0)).tocsc()
+    sparse.save_npz(tmp_path / "A.npz", A, compressed=False)
+    tasks, gathered = cluster.tasks, cluster.gathered
+    matrix = api.tiled(open_on(cluster, str(tmp_path / "A.npz"), None), SerialEngine())
+    shards = len(matrix.home.shards)
+    assert cluster.tasks - tasks == costs.turning(cluster.threads, shards)
+    # a pointer of each shard: this process knows how many entries a row has
+    assert cluster.gathered - gathered == 8 * (14_000 + shards)
+    tasks, gathered = cluster.tasks, cluster.gathered
+    matrix.normal_matmat(np.ones((150, 16)), keep=True)
+    _, model = costs.simulated_sparse(*A.shape, 2, 16, "float64", cluster.threads, 1 << 30)
+    assert model.shards == shards > 2
+    assert (cluster.tasks - tasks, cluster.gathered - gathered) == (model.tasks, model.driver)
+
+
 @pytest.mark.slow
 def test_the_page_has_the_numbers_of_the_simulation_for_sparse_matrices(costs, repository):
     page = (repository / "docs" / "scaling.md").read_text()
     number = r"\| ([\d,]+) "
-    rows = re.findall(rf"^{number * 4}\| ([\d.]+) GB \| ([\d.]+) GB \| (\d+) MB \|$", page, re.M)
+    rows = re.findall(rf"^{number * 4}\| ([\d.]+) GB \| ([\d.]+) GB \| (\d+) MB {number}\|$", page, re.M)
     assert len(rows) == 3
-    for *counts, read, moved, driver in rows:
-        workers, entries, shards, tasks = (int(count.replace(",", "")) for count in counts)
+    for row in rows:
+        workers, entries, shards, tasks, turned = (int(row[i].replace(",", "")) for i in (0, 1, 2, 3, 7))
+        read, moved, driver = row[4:7]
         cluster, model = costs.simulated_sparse(10**6, 10**6, entries, 192, "float32", workers, 32 << 30)
         assert (model.shards, cluster.tasks, model.tasks) == (shards, tasks, tasks)
         assert model.read / 1e9 == pytest.approx(float(read), abs=0.005)
         assert model.moved / 1e9 == pytest.approx(float(moved), abs=0.05)
         assert model.driver / 1e6 == cluster.gathered / 1e6 == float(driver)
+        cluster, model = costs.simulated_turning(10**6, 10**6, entries, workers, 32 << 30)
+        assert cluster.tasks == model == turned
 
 
 @pytest.mark.slow

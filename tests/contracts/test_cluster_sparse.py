@@ -1,7 +1,8 @@
-"""Workers of a cluster read sparse matrices by rows, and give the bits of one process."""
+"""Workers of a cluster read sparse matrices, by rows and by columns, and give the bits of one process."""
 
 from __future__ import annotations
 
+import types
 import zlib
 
 import gallery
@@ -17,11 +18,13 @@ from lowrank_cli.analysis.verify import verify
 from lowrank_cli.api import Job
 from lowrank_cli.budget import Budget
 from lowrank_cli.engines.threads import SerialEngine
-from lowrank_cli.errors import InputError, UsageError
+from lowrank_cli.errors import ClusterError, InputError, UsageError
 from lowrank_cli.formats.clustered import open_on
 from lowrank_cli.formats.opening import open_matrix
 from lowrank_cli.matrices.digest import crc32_joined, digest
+from lowrank_cli.matrices.lines import Lines
 from lowrank_cli.matrices.spread import Spread
+from lowrank_cli.matrices.spread_turned import plan
 
 
 def matrix(m=13_000, n=600, dtype="f8", each=12, seed=0):
@@ -49,9 +52,9 @@ def grouped(path, A, **more):
     return str(path)
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return saved(tmp_path_factory.mktemp("sparse") / "A.npz", matrix())
+@pytest.fixture(scope="module", params=["csr", "csc"])
+def path(tmp_path_factory, request):
+    return saved(tmp_path_factory.mktemp("sparse") / "A.npz", matrix().asformat(request.param))
 
 
 def both(cluster, path, item=None):
@@ -63,22 +66,28 @@ def same(one, other):
     assert one.dtype == other.dtype and np.asarray(one).tobytes() == np.asarray(other).tobytes()
 
 
-KINDS = ["f4", "c16", "i2", "wide", "unsorted", "h5", "h5 gzip"]
+ROWS = ["f4", "c16", "i2", "wide", "unsorted", "h5", "h5 gzip"]
+KINDS = [*ROWS, *(f"{kind} csc" for kind in ("c16", "i2", "wide", "unsorted", "h5 gzip", "square", "narrow"))]
 
 
 def written(folder, kind):
-    A = matrix(9000, 300, kind if kind in ("f4", "c16", "i2") else "f8", each=5)
-    if kind == "wide":
+    first = kind.split()[0]
+    A = matrix(9000, 5 if first == "narrow" else 300, first if first in ("f4", "c16", "i2") else "f8", each=5)
+    if first == "square":
+        A = matrix(9000, 9000, each=3)
+    if first == "wide":
         A = sparse.csr_array(A.T)
-    if kind == "unsorted":
+    if "csc" in kind:
+        A = sparse.csc_array(A)
+    if first == "unsorted":
         # and the last entry of each longer line named as often as the first
         A.indices, A.data = A.indices.copy(), A.data.copy()
         for first, last in zip(A.indptr[:-1], A.indptr[1:], strict=True):
             A.indices[first:last] = A.indices[first:last][::-1]
             if last - first > 2:
                 A.indices[last - 1] = A.indices[first]
-    if kind.startswith("h5"):
-        more = {"chunks": (1000,), "compression": "gzip"} if "gzip" in kind else {}
+    if first == "h5":
+        more = {"chunks": (300,), "compression": "gzip"} if "gzip" in kind else {}
         return grouped(folder / "A.h5", A, **more), "X"
     return saved(folder / "A.npz", A), None
 
@@ -165,8 +174,9 @@ def test_facts_at_every_scale_are_those_of_one_process(cluster, tmp_path, transp
     same(there.column_squares, here.column_squares)
 
 
-def test_entries_that_are_not_finite_are_found_with_their_place(cluster, tmp_path):
-    A = matrix(9000, 60)
+@pytest.mark.parametrize("layout", ["csr", "csc"])
+def test_entries_that_are_not_finite_are_found_with_their_place(cluster, tmp_path, layout):
+    A = matrix(9000, 60).asformat(layout)
     A.data[[30_000, 40_001]] = np.nan, np.inf
     path = saved(tmp_path / "A.npz", A)
     said = []
@@ -177,21 +187,62 @@ def test_entries_that_are_not_finite_are_found_with_their_place(cluster, tmp_pat
     assert said[0] == said[1]
 
 
-def test_an_index_out_of_range_is_found_by_the_worker_that_reads_it(cluster, tmp_path):
-    A = matrix(9000, 60)
-    A.indices[70_000] = 60
-    with pytest.raises(InputError, match="outside 0 to 59"):
+@pytest.mark.parametrize(("layout", "limit"), [("csr", 60), ("csc", 9000)])
+def test_an_index_out_of_range_is_found_by_the_worker_that_reads_it(cluster, tmp_path, layout, limit):
+    A = matrix(9000, 60).asformat(layout)
+    A.indices[70_000] = limit
+    with pytest.raises(InputError, match=f"outside 0 to {limit - 1}"):
         api.tiled(open_on(cluster, saved(tmp_path / "A.npz", A), None), SerialEngine())
 
 
-def test_what_workers_cannot_read_by_rows_is_refused_with_what_makes_it_so(cluster, tmp_path):
+def test_what_workers_cannot_read_in_parts_is_refused_with_what_makes_it_so(cluster, tmp_path):
     A = matrix(300, 60)
     sparse.save_npz(tmp_path / "packed.npz", A)
-    saved(tmp_path / "columns.npz", sparse.csc_array(A))
-    grouped(tmp_path / "columns.h5", sparse.csc_array(A))
-    for name in ("packed.npz", "columns.npz", "columns.h5"):
-        with pytest.raises(UsageError, match=r"sparse ones by rows .*lowrank convert"):
+    io.mmwrite(tmp_path / "A.mtx", A)
+    for name in ("packed.npz", "A.mtx"):
+        with pytest.raises(UsageError, match=r"sparse ones of HDF5 files and \.npz, not packed.*lowrank convert"):
             open_on(cluster, str(tmp_path / name), None)
+
+
+def test_a_matrix_by_columns_without_any_entries_has_the_bits_of_one_process(cluster, tmp_path):
+    with h5py.File(tmp_path / "A.h5", "w") as file:
+        group = file.create_group("X")
+        # as MATLAB writes it: neither data nor ir
+        group.attrs["MATLAB_sparse"], group.attrs["MATLAB_class"] = np.uint64(9000), np.bytes_("double")
+        group.create_dataset("jc", data=np.zeros(51, np.uint64))
+    assert_same_as_one_process(cluster, str(tmp_path / "A.h5"), Job("approx", "svd", Budget(rank=2)))
+
+
+def columns(lengths, m):
+    """Lines that are columns of so many entries."""
+    pointer = np.concatenate([[0], np.cumsum(lengths)])
+    return Lines((m, len(lengths)), np.dtype("f8"), False, pointer, np.int32, None, 1 << 20)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "threads", "memory", "parts"),
+    [
+        ([10] * 100, 4, 1 << 30, 4),
+        ([10] * 3, 4, 1 << 30, 3),
+        ([0] * 5, 4, 1 << 30, 1),
+        ([10] * 10_000, 1000, 1 << 30, 64),
+        # twelve bytes an entry, an eighth of the memory a part
+        ([1000] * 1000, 2, 16 << 20, 6),
+        ([1, 1, 1, 9000, 1, 1], 2, 1 << 30, 2),
+    ],
+)
+def test_columns_are_parted_by_their_entries_and_the_memory_of_a_worker(lengths, threads, memory, parts):
+    home, found = plan(types.SimpleNamespace(threads=threads, task_memory=memory), columns(lengths, 40_000))
+    assert [a.stop for a in found[:-1]] == [b.start for b in found[1:]]
+    assert (found[0].start, found[-1].stop, len(found)) == (0, len(lengths), parts)
+    assert len(home.shards) == 10
+
+
+@pytest.mark.parametrize(("lengths", "m"), [([1, 100_000, 1], 40_000_000), ([50_000] * 2, 4000)])
+def test_a_column_or_a_stretch_of_rows_that_no_worker_has_memory_for_is_refused(lengths, m):
+    small = types.SimpleNamespace(threads=2, task_memory=8 << 20)
+    with pytest.raises(ClusterError, match=r"parts of 1,200,000 bytes do not fit the 8,388,608 bytes .*convert"):
+        plan(small, columns(lengths, m))
 
 
 def test_a_method_that_needs_all_entries_says_so(cluster, tmp_path):

@@ -62,8 +62,9 @@ def test_h10_what_a_killed_worker_held_is_computed_again_with_the_same_bits(clus
     assert np.array_equal(gram(kept, A.engine), first)
 
 
-def test_h10_a_killed_worker_changes_no_bit_of_a_sparse_product_that_goes_on(cluster, tmp_path):
-    made = scipy.sparse.random_array((9000, 200), density=0.02, rng=np.random.default_rng(0)).tocsr()
+@pytest.mark.parametrize("layout", ["csr", "csc"])
+def test_h10_a_killed_worker_changes_no_bit_of_a_sparse_product_that_goes_on(cluster, tmp_path, layout):
+    made = scipy.sparse.random_array((9000, 200), density=0.02, rng=np.random.default_rng(0)).asformat(layout)
     scipy.sparse.save_npz(tmp_path / "A.npz", made, compressed=False)
     path = str(tmp_path / "A.npz")
     A = api.tiled(open_on(cluster, path, None), SerialEngine())
@@ -71,12 +72,17 @@ def test_h10_a_killed_worker_changes_no_bit_of_a_sparse_product_that_goes_on(clu
     X = np.random.default_rng(1).standard_normal((200, 4))
     kept = A.matmat(X, keep=True)
     kill_one(cluster)
-    # what the dead one knew of its rows, and held of A X, is found out again
+    # what the dead one knew or held of its rows, and held of A X, is found out again
     assert np.array_equal(A.rmatmat(kept), expected.normal_matmat(X)[1])
 
 
 @pytest.mark.slow
-def test_h10_workers_killed_at_any_moment_change_no_bit(path):
+@pytest.mark.parametrize("sparse", [False, True])
+def test_h10_workers_killed_at_any_moment_change_no_bit(path, sparse, tmp_path):
+    if sparse:
+        # by columns: workers read each once, and hold the matrix from then on
+        made = scipy.sparse.random_array((40_000, 1000), density=0.01, rng=np.random.default_rng(0)).tocsc()
+        scipy.sparse.save_npz(path := str(tmp_path / "A.npz"), made, compressed=False)
     expected = api.run(JOB, open_matrix(path))[0].factor
     with local(3, 6 << 30) as own:
         loaded = open_on(own, path, None)
@@ -234,11 +240,29 @@ def test_h12_a_sparse_file_that_changes_under_the_run_is_noticed_by_the_workers(
         A.rmatmat(np.ones((9000, 1)))
 
 
+def test_h12_a_file_by_columns_may_change_once_the_workers_hold_it_and_not_before(cluster, tmp_path):
+    made = scipy.sparse.random_array((9000, 50), density=0.02, rng=np.random.default_rng(0)).tocsc()
+    scipy.sparse.save_npz(tmp_path / "A.npz", made, compressed=False)
+    loaded = open_on(cluster, str(tmp_path / "A.npz"), None)
+    A, Y = api.tiled(loaded, SerialEngine()), np.ones((9000, 1))
+    before = A.rmatmat(Y)
+    made.data[17] += 1
+    scipy.sparse.save_npz(tmp_path / "A.npz", made, compressed=False)
+    assert np.array_equal(A.rmatmat(Y), before)
+    with pytest.raises(InputError, match="changed while it was being read"):
+        api.tiled(loaded, SerialEngine())
+
+
 @pytest.mark.parametrize("write", [scipy.sparse.save_npz, lambda name, A: np.savez_compressed(name, A.toarray())])
 def test_h12_what_workers_cannot_read_in_parts_is_refused_as_such_and_not_for_memory(cluster, tmp_path, write):
     write(tmp_path / "A.npz", scipy.sparse.random_array((60, 50), density=0.1, rng=np.random.default_rng(0)).tocsr())
     with pytest.raises(UsageError, match="reads, in parts, dense matrices"):
         open_on(cluster, str(tmp_path / "A.npz"), None)
+
+
+def test_local_workers_say_nothing_of_how_they_manage_their_memory(cluster):
+    levels = cluster.everywhere(lambda: logging.getLogger("distributed.worker.memory").getEffectiveLevel())
+    assert set(levels.values()) == {logging.CRITICAL}
 
 
 def test_h11_local_workers_leave_nothing_in_the_temporary_folder(tmp_path, monkeypatch):
@@ -260,11 +284,6 @@ def test_h13_workers_with_threads_in_their_blas_are_refused(cluster, monkeypatch
     theirs = {"w1": engine.traits() | {"threads": 4}}
     monkeypatch.setattr(cluster, "everywhere", lambda work: theirs)
     with pytest.raises(ClusterError, match="BLAS uses 4 threads; start workers with OPENBLAS_NUM_THREADS=1"):
-def test_local_workers_say_nothing_of_how_they_manage_their_memory(cluster):
-    levels = cluster.everywhere(lambda: logging.getLogger("distributed.worker.memory").getEffectiveLevel())
-    assert set(levels.values()) == {logging.CRITICAL}
-
-
         cluster._compare()
 
 
