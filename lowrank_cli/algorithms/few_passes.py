@@ -1,17 +1,17 @@
 """The truncated SVD in as few passes over the matrix as are allowed: each is worth two products, and none is lost.
 
-The first pass sweeps the matrix, multiplies it by a wide random block, A^H (A X), and takes probes. Every further one
-multiplies it by an orthonormal X: the Ritz vectors found so far and what the last product adds to each of them (a block
-Lanczos method that restarts with every pass: Knyazev 2001; Wu and Simon 2000). The last one is in the precision of the
-matrix and gives U = A X T and A^H U = A^H (A X) T, so the triplets follow without another. We differ in the wide blocks
-in single precision, which cost no more time than reading does, in the error that comes for nothing from
-|A|^2 - |A^H U|^2 where rounding allows it, and in two passes in place of three where the first one promises that they
-are enough, and the second one, in the precision of the matrix, confirms it.
+The first pass sweeps the matrix, multiplies it by a wide block, A^H (A X), and takes probes; the block is random but
+for what a sample of the rows tells. Every further one multiplies it by an orthonormal X: the Ritz vectors found so far
+and what the last product adds to each of them (a block Lanczos method that restarts with every pass: Knyazev 2001; Wu
+and Simon 2000). The last one is in the precision of the matrix and gives U = A X T and A^H U = A^H (A X) T, so the
+triplets follow without another. We differ in the wide blocks in single precision, which cost no more time than reading
+does, in the error that comes for nothing from |A|^2 - |A^H U|^2 where rounding allows it, and in one pass or two in
+place of three where a sample, or the first pass, promises that they are enough, and what the last one computes, in the
+precision of the matrix, confirms it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +20,16 @@ from ..certificates import probes
 from ..certificates.residual import CANCELLED
 from ..errors import UsageError
 from ..lazy import np
-from ..matrices.blocks import columns_of, gram, householder, lengths, orthonormalize, times
-from ..matrices.dense import SINGLE
+from ..matrices.blocks import columns_of, gram, householder, orthonormalize, times
 from ..matrices.metered import Metered
-from ..matrices.tiles import scale_exactly
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
 from .assessment import Assessor, ByNorms, Measured, Probed
 from .bases import tall
+from .first_pass import NOISE, Start, begin, half_step
 from .krylov import news
-from .scaling import Scaled, at_scale, lowered
+from .row_sample import NOTHING
+from .scaling import Scaled, lowered
 from .tolerance import rank_for, target_square
 
 if TYPE_CHECKING:
@@ -51,12 +51,6 @@ WIDE, SPARE = 192, 28
 REACH = 128
 #: Further passes that would take less than this share off the squared error are left out.
 _REMAINS = 8e-3
-#: The same where two passes are to be enough: what three leave where they are good.
-_NOTHING = 2e-5
-#: Entries and their squares stay within single precision between 2^-W and 2^W.
-_WINDOW = 40
-#: Rounding of a product A^H w, in units of eps |A| |w|.
-_NOISE = 8.0
 #: Below this ratio s_k / s_1 A^H (A X) no longer has the digits of A^H U.
 _RATIO = 1e-5
 
@@ -97,120 +91,27 @@ def approach(
     wanted = budget.passes or MOST
     wide, kept = widths(matrix.shape, budget.rank, block)
     probed = budget.certify == "probes" or (budget.certify == "exact" and budget.passes is not None)
-    scaled, start, stored = _first(matrix, (wide, kept), streams, probed, budget)
+    begun = begin(matrix, (wide, kept), streams, probed, budget)
+    scaled = begun.scaled
     target = target_square(budget, scaled, math.sqrt(scaled.squares))
-    last = USUAL if budget.passes is None else wanted
-    done = _iterate(scaled, start, budget, target, kept, (last, wanted), streams)
-    return done, scaled, target, _assessor(done, scaled, budget, target, stored, streams)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Start:
-    """What the first pass found: X, an orthonormal basis of A^H (A X) for a random X, and what that X had captured of
-    the squared norm. halfway: what U^H A captures for U, a basis of A X, where another pass is going to be enough; X is
-    then the most of it that a pass in double precision multiplies. None elsewhere."""
-
-    X: numpy.ndarray
-    captured: float
-    halfway: float | None
-
-
-def _first(
-    matrix: Metered, widths: tuple[int, int], streams: Streams, probed: bool, budget: Budget
-) -> tuple[Scaled, _Start, probes.StoredProbes | None]:
-    """The pass that sweeps: the scaled matrix, where the next one starts, and probes."""
-    (wide, kept), passes = widths, budget.passes
-    upright = matrix.shape[0] >= matrix.shape[1]
-    name = "normal_matmat" if upright else "adjoint_normal_matmat"
-    guess = _binade(matrix)
-    precise = str(matrix.dtype) not in SINGLE
-    first = matrix.inner.scaled(-guess) if precise else matrix.inner.single(-guess)
-    low = Metered(first, matrix.ledger, matrix.shared)
-    X = orthonormalize(
-        gaussian(streams, "first block", min(matrix.shape), wide, low.dtype, matrix.engine), matrix.engine
-    )[0]
-    asks: list[tuple[Any, ...]] = [(matrix, "sweep", False), (low, name, X, True)]
-    G = probes.drawn(matrix, streams) if probed else None
-    if G is not None:
-        asks.append((matrix, "matmat", G))
-    with np.errstate(over="ignore", invalid="ignore"):
-        facts, (W, Z), *AG = matrix.together(*asks)
-    matrix.shared["facts", False] = facts
-    scaled = at_scale(matrix, facts)
-    norm = math.sqrt(facts.squares) * math.ldexp(1.0, max(-1000, min(1000, facts.exponent - guess)))
-    if abs(facts.binade - guess) > _WINDOW:
-        # what was seen of it says little of its size: once more, at a scale that suits
-        if passes is not None and passes <= LEAST:
-            raise UsageError(
-                f"entries differ so much in size that --passes {passes} is too few", hint=f"--passes {LEAST + 1}"
-            )
-        again, guess = lowered(scaled) or (scaled.matrix, 0)
-        W, Z = tall(again).normal_matmat(X, keep=True)
-        norm = math.ldexp(math.sqrt(scaled.squares), -guess)
-    noise = np.full(wide, _NOISE * float(np.finfo(Z.dtype).eps) * norm)
-    stored = None if G is None else probes.StoredProbes(G, scale_exactly(AG[0], -scaled.exponent))
-    floor = noise * np.maximum(lengths(W, matrix.engine), 1e-9 * norm)
-    own, T = np.linalg.eigh(gram(W, matrix.engine)) if facts.squares else (np.zeros(wide), np.eye(wide))
-    captured, halfway = float(np.sum(np.maximum(own[::-1][: budget.rank or kept], 0.0))), None
-    if passes is None and budget.rank is not None and not budget.has_tolerance and facts.squares:
-        squares, C = _half_step(own, T, gram(Z, matrix.engine))
-        halfway = _promised(squares, budget.rank, len(X) / wide - 1, norm * norm)
-        if halfway is not None:
-            C = C[:, : 2 * kept]
-            Z, floor = times(Z, C, matrix.engine), noise[: C.shape[1]]
-    Q = news(np.empty((X.shape[0], 0), X.dtype), Z, floor, matrix.engine)
-    # on the scale of the scaled matrix, where W is not
-    share = scaled.squares / (norm * norm) if norm else 0.0
-    return scaled, _Start(Q, captured * share, None if halfway is None else halfway * share), stored
-
-
-def _half_step(values: numpy.ndarray, T: numpy.ndarray, G: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """(squares, C): the squared singular values s_i of U^H A, non-increasing, and Z C its s_i v_i, for the orthonormal
-    basis U = W T values^-1/2 of W = A X, where Z = A^H W and G = Z^H Z. values and T: of W^H W."""
-    held = values > 1e-8 * values.max()
-    basis = T[:, held] / np.sqrt(values[held])
-    squares, P = np.linalg.eigh(basis.conj().T @ G @ basis)
-    return np.maximum(squares[::-1], 0.0), basis @ P[:, ::-1]
-
-
-def _promised(squares: numpy.ndarray, k: int, outside: float, total: float) -> float | None:
-    """What half a step after a random X captures in rank k, where another pass is going to be enough; else None.
-
-    A random X of l columns out of n leaves out of each singular direction (n - l) / l = outside of what it holds of it,
-    in the mean, and each half step the share t / s_i^2 of that, for t the largest square that finds no place.
-    """
-    if len(squares) <= k or not squares[-1] < 0.5 * squares[k - 1]:
-        return None
-    found = float(np.sum(squares[:k]))
-    lost = outside * float(np.sum(squares[-1] * np.square(squares[-1] / squares[:k])))
-    return found if lost <= _NOTHING * (total - found) and total - found > 1e-6 * total else None
-
-
-def _binade(matrix: Metered) -> int:
-    """About how large the entries are, as a power of two, by a few of the rows; 0 when those are near 1, or zero."""
-    m = matrix.shape[0]
-    rows = matrix.rows(np.unique(np.linspace(0, m - 1, min(m, 16)).astype(np.int64)))
-    largest = float(abs(rows).max())
-    exponent = math.frexp(largest)[1] if 0 < largest < math.inf else 0
-    return exponent if abs(exponent) > _WINDOW // 2 else 0
+    if begun.done is not None and budget.rank is not None:
+        done = Reached(tall(scaled.matrix), *begun.done, budget.rank, scaled, spent=False)
+    else:
+        last = USUAL if budget.passes is None else wanted
+        done = _iterate(begun, budget, target, kept, (last, wanted), streams)
+    return done, scaled, target, _assessor(done, scaled, budget, target, begun.stored, streams)
 
 
 def _iterate(
-    scaled: Scaled,
-    start: _Start,
-    budget: Budget,
-    target: float | None,
-    kept: int,
-    passes: tuple[int, int],
-    streams: Streams,
+    begun: Start, budget: Budget, target: float | None, kept: int, passes: tuple[int, int], streams: Streams
 ) -> Reached:
     """Pass after pass: the one that is going to be the last, and all after it, in the precision of the matrix."""
-    last, most = passes
+    scaled, (last, most) = begun.scaled, passes
     ledger, total = scaled.matrix.ledger, scaled.squares
     low = lowered(scaled)
     engine = scaled.matrix.engine
     rank = budget.rank or kept
-    captured, X, halfway = [start.captured], start.X, start.halfway
+    captured, X, halfway = [begun.captured], begun.X, begun.halfway
     if target is not None and target < CANCELLED * total:
         # judged by probes, whose bound is above the error
         target *= probes.chi_square_quantile(budget.failure_probability / 16, probes.COUNT) / probes.COUNT
@@ -227,7 +128,7 @@ def _iterate(
         captured.append(float(np.sum(values[:rank])))
         wanted = rank if target is None else rank_for(target, max(0.0, total - float(values.sum())), values)
         if halfway is not None:
-            enough = _at_once(halfway, values, T, np.ldexp(gram(H, engine), 4 * exponent), rank, total)
+            enough = _at_once(halfway, values, half_step(values, T, H, engine)[0], rank, total)
             halfway = None
         elif target is None:
             enough = _settled(captured, 64 * float(np.finfo(X.dtype).eps) * total, total)
@@ -241,7 +142,7 @@ def _iterate(
         Y, Z = times(X, T, engine), times(H, T, engine)
         norm = math.ldexp(math.sqrt(total), -exponent)
         lines = np.sqrt(np.ldexp(values[: Y.shape[1]], -2 * exponent))
-        fresh = news(Y, Z, _NOISE * eps * norm * np.maximum(lines, eps * norm), engine)
+        fresh = news(Y, Z, NOISE * eps * norm * np.maximum(lines, eps * norm), engine)
         X = np.hstack([Y, fresh])[:, : high.shape[1]]
 
 
@@ -267,17 +168,16 @@ def _settled(captured: list[float], noise: float, total: float) -> bool:
     return ratio < 0.5 and gain * ratio**1.5 / (1 - ratio) <= _REMAINS * (total - captured[-1])
 
 
-def _at_once(before: float, values: numpy.ndarray, T: numpy.ndarray, G: numpy.ndarray, k: int, total: float) -> bool:
-    """Whether the captured energy has converged after two passes: from what the half steps before this one, X with its
-    squared Ritz values and directions T, and the one after it, with G = H^H H, have captured."""
-    squares = _half_step(values, T, G)[0]
+def _at_once(before: float, values: numpy.ndarray, squares: numpy.ndarray, k: int, total: float) -> bool:
+    """Whether the captured energy has converged after two passes: from what the half steps before this one, with its
+    squared Ritz values, and after it, with these squares, have captured."""
     if len(squares) <= k:
         return False
     now, after = float(np.sum(values[:k])), float(np.sum(squares[:k]))
     # the one before is known in single precision only
     sure = now - before > 64 * float(np.finfo(np.float32).eps) * total
     ratio = max(float(squares[-1] / squares[k - 1]), (after - now) / (now - before) if sure else 0.0)
-    return ratio < 0.5 and (after - now) * ratio / (1 - ratio) <= _NOTHING * (total - after)
+    return ratio < 0.5 and (after - now) * ratio / (1 - ratio) <= NOTHING * (total - after)
 
 
 class Reached:

@@ -16,7 +16,7 @@ from ..errors import ResourceError
 from ..matrices.grid import FAN, TILE
 from ..matrices.tall import SHARE
 from ..memory import amount, available_memory, resident
-from . import few_passes
+from . import few_passes, row_sample
 from .bases import FRESH, LEAST_BLOCKS, by_gram, few_blocks, width
 from .svd import SVDOptions, wants_lapack
 
@@ -72,6 +72,12 @@ def triplets(
         "products": max(4, 2 * threads) * n * block * itemsize,
         # strips of the matrix as they are read and as they are multiplied, and their sum
         **({"Gram matrix": 2 * threads * FAN * TILE * n * itemsize + 5 * n * n * 8} if made == "gram" else {}),
+        # rows looked at beforehand, twice in single precision and once in the square of it; gone when blocks come
+        **(
+            {"sample of rows": max(0, 4 * min(row_sample.BYTES, m // row_sample.SHARE * n * itemsize) - blocks)}
+            if made == "few passes"
+            else {}
+        ),
         "factors": k * (m + n) * itemsize if have is None else min(k * (m + n) * itemsize, have // SHARE),
     }
 

@@ -286,7 +286,7 @@ def predict(shape: tuple[int, int], entries: int, matrix_bytes: int, itemsize: i
         block, kept = few_passes.widths(shape, rank)
         products = 4.0 * entries * (2 * block + 2 * kept)
         done = 6.0 * (m + n) * (2 * kept) ** 2
-        return Prediction(made, few_passes.LEAST, few_passes.USUAL, few_passes.MOST + 1, parts, products, done)
+        return Prediction(made, 1, few_passes.USUAL, few_passes.MOST + 1, parts, products, done)
     if made == "gram":
         # the sweep, the Gram matrix, the basis and the last product; double once more where single shows
         held = rank + 64

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from counted import Counted
 
-from lowrank_cli.algorithms import TABLE, few_passes
+from lowrank_cli.algorithms import TABLE, few_passes, first_pass
 from lowrank_cli.algorithms.outcome import Status
 from lowrank_cli.algorithms.svd import SVDOptions
 from lowrank_cli.budget import Budget
@@ -169,7 +169,7 @@ def test_a_large_matrix_is_read_twice_where_that_leaves_nothing_to_a_third_pass(
 
 def test_a_promise_of_two_passes_that_does_not_hold_costs_one_more_and_no_accuracy(monkeypatch):
     monkeypatch.setattr(few_passes, "LARGE", A.nbytes)
-    monkeypatch.setattr(few_passes, "_promised", lambda squares, k, outside, total: float(np.sum(squares[:k])))
+    monkeypatch.setattr(first_pass, "_promised", lambda squares, k, outside, total: float(np.sum(squares[:k])))
     outcome, _ = run(A, rank=20)
     assert 3 <= outcome.ledger.passes <= 4
     assert measure.residual(A, outcome.factor) <= measure.best(SINGULAR, 20) * (1 + 1e-5)

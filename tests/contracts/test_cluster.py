@@ -8,6 +8,7 @@ import pytest
 from contracts.clusters import assert_same_as_one_process
 
 from lowrank_cli import api
+from lowrank_cli.algorithms import few_passes, row_sample
 from lowrank_cli.algorithms.cur import CUROptions
 from lowrank_cli.algorithms.interpolative import IDOptions
 from lowrank_cli.algorithms.svd import SVDOptions
@@ -51,6 +52,14 @@ def tall(tmp_path_factory):
 )
 def test_methods_give_the_bits_of_one_process(cluster, tall, method, budget, options):
     assert_same_as_one_process(cluster, tall, Job("approx", method, budget, options))
+
+
+def test_one_pass_after_a_sample_of_the_rows_gives_the_bits_of_one_process(cluster, tall, monkeypatch):
+    monkeypatch.setattr(few_passes, "LARGE", 1)
+    monkeypatch.setattr(row_sample, "SHARE", 8)
+    job = Job("approx", "svd", Budget(rank=6))
+    assert_same_as_one_process(cluster, tall, job)
+    assert api.run(job, open_on(cluster, tall, None))[0].ledger.passes == 1
 
 
 def test_the_left_factor_of_an_svd_stays_with_the_workers(cluster, tall):
