@@ -70,12 +70,7 @@ def begin(matrix: Metered, widths: tuple[int, int], streams: Streams, probed: bo
     at_once = plain and sample.enough and guess == 0
     lower = str(matrix.dtype) in SINGLE and not at_once
     low = Metered(matrix.inner.single(-guess) if lower else matrix.inner.scaled(-guess), matrix.ledger, matrix.shared)
-    drawn = min(min(matrix.shape), 2 * kept) if at_once else wide
-    X = gaussian(streams, "first block", min(matrix.shape), drawn, low.dtype, matrix.engine)
-    seen = 0 if sample.V is None else min(sample.V.shape[1], drawn // 2)
-    if sample.V is not None:
-        X[:, :seen] = sample.V[:, :seen]
-    X = orthonormalize(X, matrix.engine)[0]
+    X, fresh = _block(low, min(min(matrix.shape), 2 * kept) if at_once else wide, sample, streams)
     asks: list[tuple[Any, ...]] = [(matrix, "sweep", False), (low, name, X, True)]
     G = probes.drawn(matrix, streams) if probed else None
     if G is not None:
@@ -87,23 +82,19 @@ def begin(matrix: Metered, widths: tuple[int, int], streams: Streams, probed: bo
     norm = math.sqrt(facts.squares) * math.ldexp(1.0, max(-1000, min(1000, facts.exponent - guess)))
     if abs(facts.binade - guess) > _WINDOW:
         # what was seen of it says little of its size: once more, at a scale that suits
-        if budget.passes is not None and budget.passes < matrix.ledger.passes + 2:
-            raise UsageError(
-                f"entries differ so much in size that --passes {budget.passes} is too few",
-                hint=f"--passes {matrix.ledger.passes + 2}",
-            )
+        _require(matrix.ledger.passes + 2, budget)
         again, guess = lowered(scaled) or (scaled.matrix, 0)
         X = X.astype(again.dtype, copy=False)
         W, Z = tall(again).normal_matmat(X, keep=True)
         norm, at_once = math.ldexp(math.sqrt(scaled.squares), -guess), False
     stored = None if G is None else probes.StoredProbes(G, scale_exactly(AG[0], -scaled.exponent))
-    own, T = np.linalg.eigh(gram(W, matrix.engine)) if facts.squares else (np.zeros(drawn), np.eye(drawn))
+    own, T = np.linalg.eigh(gram(W, matrix.engine)) if facts.squares else (np.zeros(X.shape[1]), np.eye(X.shape[1]))
     own, T = np.maximum(own[::-1], 0.0), T[:, ::-1]
     captured, halfway = float(np.sum(own[: budget.rank or kept])), None
-    noise = np.full(drawn, NOISE * float(np.finfo(Z.dtype).eps) * norm)
+    noise = np.full(X.shape[1], NOISE * float(np.finfo(Z.dtype).eps) * norm)
     floor = noise * np.maximum(lengths(W, matrix.engine), 1e-9 * norm)
     if plain and facts.squares:
-        k, share = budget.rank or 0, (drawn - seen) / len(X)
+        k, share = budget.rank or 0, fresh / len(X)
         squares, B = half_step(own, T, Z, matrix.engine)
         if at_once and scaled.exponent == 0 and _settled(own, squares, k, kept, share, norm * norm):
             return Start(scaled, X, captured, None, (X, (W, Z), (own, T)), stored)
@@ -115,6 +106,21 @@ def begin(matrix: Metered, widths: tuple[int, int], streams: Streams, probed: bo
     # on the scale of the scaled matrix, where W is not
     share = scaled.squares / (norm * norm) if norm else 0.0
     return Start(scaled, Q, captured * share, None if halfway is None else halfway * share, None, stored)
+
+
+def _block(matrix: Metered, columns: int, sample: Sample, streams: Streams) -> tuple[numpy.ndarray, int]:
+    """An orthonormal first block: what the sample holds, and at least as many random columns, which are counted."""
+    X = gaussian(streams, "first block", min(matrix.shape), columns, matrix.dtype, matrix.engine)
+    held = 0 if sample.V is None else min(sample.V.shape[1], columns // 2)
+    if sample.V is not None:
+        X[:, :held] = sample.V[:, :held]
+    return orthonormalize(X, matrix.engine)[0], columns - held
+
+
+def _require(passes: int, budget: Budget) -> None:
+    if budget.passes is not None and budget.passes < passes:
+        what = f"entries differ so much in size that --passes {budget.passes} is too few"
+        raise UsageError(what, hint=f"--passes {passes}")
 
 
 def _sampled(matrix: Metered, rank: int, kept: int, streams: Streams) -> Sample:
