@@ -1,5 +1,6 @@
-"""A matrix in a file that is larger than the memory allowed: ours against those that work on a memory map.
+"""A matrix in a file that is larger than the memory allowed: ours against what its user could do otherwise.
 
+Once as .npy, for those that work on a memory map, and once in compressed chunks of .h5, for those that read blocks.
 Each contender is a process of its own under a limit that is set from outside: a cgroup where one can be made, else
 RLIMIT_DATA, which counts what a process allocates and not the pages of a map. The cache of the file is dropped before
 every run where the system allows it. The error of each is measured afterwards, in the same way, by blocks of rows.
@@ -8,6 +9,7 @@ every run where the system allows it. The error of each is measured afterwards, 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import resource
@@ -17,68 +19,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
+from layouts import CHUNKS, FRAME, LEVEL, PEERS, RANK, ROWS, N, drop_cache, make, raw_read, relative_error
 
-M, N, RANK, ALLOWED = 300_000, 2500, 20, 2_500_000_000
-ROWS = 4096
-#: Prints a line of JSON: seconds of the call, without imports; leaves U, s, Vh beside the output.
-PEERS = {
-    "scikit-learn randomized_svd": """
-from sklearn.utils.extmath import randomized_svd
-A = np.load(path, mmap_mode="r")
-started = time.perf_counter()
-U, s, Vh = randomized_svd(A, k, random_state=0)
-""",
-    "torch.svd_lowrank": """
-import torch
-A = torch.from_numpy(np.load(path, mmap_mode="c"))
-torch.manual_seed(0)
-started = time.perf_counter()
-U, s, V = torch.svd_lowrank(A, q=k + 10, niter=2)
-U, s, Vh = U.numpy()[:, :k], s.numpy()[:k], V.numpy().T[:k]
-""",
-}
-FRAME = """
-import json, sys, time
-import numpy as np
-path, k, out = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-{body}
-seconds = time.perf_counter() - started
-np.savez(out, U=U, s=s, Vh=Vh)
-print(json.dumps({{"seconds": seconds}}))
-"""
-
-
-def make(path: Path, m: int) -> None:
-    """Rank 20 and noise, row block by row block."""
-    rng = np.random.default_rng(0)
-    V = np.linalg.qr(rng.standard_normal((N, RANK)))[0] * np.linspace(10, 1, RANK)
-    file = np.lib.format.open_memmap(path, mode="w+", dtype=np.float64, shape=(m, N))
-    for start in range(0, m, ROWS):
-        rows = min(ROWS, m - start)
-        file[start : start + rows] = rng.standard_normal((rows, RANK)) @ V.T + 0.1 * rng.standard_normal((rows, N))
-    file.flush()
-
-
-def drop_cache(path: Path) -> bool:
-    """Whether the file is out of the cache now, as far as the system says."""
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
-        try:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        except (AttributeError, OSError):
-            return False
-    return True
-
-
-def raw_read(path: Path) -> float:
-    """Seconds to read the file once, 64 MiB at a time into one buffer."""
-    buffer = bytearray(64 << 20)
-    started = time.perf_counter()
-    with open(path, "rb", buffering=0) as file:
-        while file.readinto(buffer):
-            pass
-    return time.perf_counter() - started
+M, ALLOWED = 300_000, 2_500_000_000
+LAYOUTS = {".npy": "by rows", ".h5": f"chunks of {CHUNKS[0]} x {CHUNKS[1]}, gzip {LEVEL}"}
+HEAD = f"{'':30}{'s':>8}{'/ raw':>8}{'passes':>8}{'/ passes raw':>14}{'GB read':>9}{'a pass':>8}{'peak GB':>9}  error"
 
 
 def confined(allowed: int) -> Path | None:
@@ -121,67 +66,75 @@ def limited(argv: list[str], allowed: int) -> tuple[int, str, float, int]:
     return os.waitstatus_to_exitcode(status), said, seconds, used.ru_maxrss * 1024
 
 
-def relative_error(path: Path, factors: Path) -> float:
-    """|A - U s Vh| / |A|, by blocks of rows."""
-    A = np.load(path, mmap_mode="r")
-    with np.load(factors) as kept:
-        U, s, Vh = (kept[name] for name in ("U", "s", "Vh"))
-    left = total = 0.0
-    for start in range(0, len(A), ROWS):
-        block = np.asarray(A[start : start + ROWS])
-        left += float(np.sum(np.square(block - (U[start : start + ROWS] * s) @ Vh)))
-        total += float(np.sum(np.square(block)))
-    return (left / total) ** 0.5
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A file, where factors go, what a contender may take, and how often each is timed."""
+
+    path: Path
+    out: Path
+    allowed: int
+    rounds: int
+
+    def raw(self) -> float:
+        return min(raw_read(self.path) for _ in range(self.rounds) if drop_cache(self.path) or True)
+
+    def ours(self, threads: int) -> list[str]:
+        asked = ["-k", str(RANK), "--memory", str(self.allowed), "--threads", str(threads), "-o", str(self.out)]
+        return [sys.executable, "-m", "lowrank_cli", "approx", str(self.path), *asked, "--json"]
+
+    def peer(self, body: str) -> list[str]:
+        return [sys.executable, "-c", FRAME.format(body=body), str(self.path), str(RANK), str(self.out), str(ROWS)]
+
+    def line(self, name: str, argv: list[str], raw: float) -> float | None:
+        """Run it, print what came of it, and return its seconds; None where it failed."""
+        runs = []
+        for _ in range(self.rounds):
+            drop_cache(self.path)
+            code, said, seconds, peak = limited(argv, self.allowed)
+            if code:
+                last = said.strip().splitlines()[-1:] or ["killed, without a word"]
+                print(f"{name:30}  ended with {code}: {last[0][:70]}", flush=True)
+                return None
+            runs.append((seconds, peak))
+        seconds, peak = min(runs)[0], max(peak for _, peak in runs)
+        report = json.loads(said[said.index("{") :])
+        cells = [f"{'-':>8}", f"{'-':>14}", f"{'-':>9}", f"{'-':>8}"]
+        if "ledger" in report:
+            passes, run = report["ledger"]["passes"], report["run"]
+            cells = [f"{passes:8}", f"{seconds / raw / passes:14.2f}", f"{run['bytes_read'] / 1e9:9.2f}"]
+            # how many times the matrix is read in a pass, chunks that are unpacked again counted again
+            cells += [f"{run['read_amplification']:8.2f}"]
+        cells = [f"{seconds:8.2f}", f"{seconds / raw:8.2f}", *cells, f"{peak / 1e9:9.2f}"]
+        print(f"{name:30}" + "".join(cells) + f"  {relative_error(self.path, self.out):.10f}", flush=True)
+        return seconds
 
 
-def ours(path: Path, out: Path, allowed: int, threads: int) -> list[str]:
-    asked = [str(path), "-k", str(RANK), "--memory", str(allowed), "--threads", str(threads)]
-    return [sys.executable, "-m", "lowrank_cli", "approx", *asked, "-o", str(out), "--json"]
+def compare(suffix: str, m: int, allowed: int, rounds: int, folder: Path) -> None:
+    """Print the table of one layout."""
+    trial = Trial(folder / f"A{suffix}", folder / "F.npz", allowed, rounds)
+    make(trial.path, m)
+    dropped, raw = drop_cache(trial.path), trial.raw()
+    values, stored = 8 * m * N, trial.path.stat().st_size
+    print(f"{suffix}, {LAYOUTS[suffix]}: {m} x {N}, {values / 1e9:.2f} GB in a file of {stored / 1e9:.2f} GB")
+    print(f"allowed {allowed / 1e9:.2f} GB; cache dropped: {dropped}")
+    print(f"raw read {raw:.2f} s, {values / raw / 1e9:.2f} GB/s of values\n\n{HEAD}", flush=True)
+    ours = [trial.line(f"lowrank, {threads} threads", trial.ours(threads), raw) for threads in (1, 2)]
+    for name, body in PEERS[suffix].items():
+        trial.line(name, trial.peer(body), raw)
+    if None not in ours:
+        print(f"\nparallel efficiency of 2 workers: {ours[0] / ours[1] / 2:.2f}\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--layout", choices=[suffix[1:] for suffix in LAYOUTS], help="only this one")
     parser.add_argument("--scale", type=int, default=1, help="divides rows and allowance: a trial")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="on the disk to be measured")
     how = parser.parse_args()
-    m, allowed = M // how.scale, max(ALLOWED // how.scale, 400_000_000)
-    with tempfile.TemporaryDirectory(dir=how.folder) as folder:
-        path, out = Path(folder) / "A.npy", Path(folder) / "F.npz"
-        make(path, m)
-        dropped = drop_cache(path)
-        raw = min(raw_read(path) for _ in range(how.rounds) if drop_cache(path) or True)
-        size = path.stat().st_size
-        print(f"{m} x {N}, {size / 1e9:.2f} GB; allowed {allowed / 1e9:.2f} GB; cache dropped: {dropped}")
-        print(f"raw read {raw:.2f} s, {size / raw / 1e9:.2f} GB/s\n")
-        print(f"{'':30}{'s':>8}{'/ raw':>8}{'passes':>8}{'/ passes raw':>14}{'GB read':>9}{'peak GB':>9}  error")
-        whole: dict[int, float] = {}
-        contenders = {f"lowrank, {t} threads": ours(path, out, allowed, t) for t in (1, 2)}
-        for name, body in PEERS.items():
-            contenders[name] = [sys.executable, "-c", FRAME.format(body=body), str(path), str(RANK), str(out)]
-        for number, (name, argv) in enumerate(contenders.items()):
-            runs = []
-            for _ in range(how.rounds):
-                drop_cache(path)
-                code, said, seconds, peak = limited(argv, allowed)
-                runs.append((seconds, peak))
-                if code:
-                    break
-            if code:
-                print(f"{name:30}  ended with {code}: {said.strip().splitlines()[-1][:70] if said.strip() else ''}")
-                continue
-            seconds, peak = min(runs)[0], max(peak for _, peak in runs)
-            passes = read = None
-            if number < 2:
-                report = json.loads(said[said.index("{") :])
-                passes, read = report["ledger"]["passes"], report["run"]["bytes_read"]
-                whole[number + 1] = seconds
-            cells = [f"{seconds:8.2f}", f"{seconds / raw:8.2f}", f"{passes or '-':>8}"]
-            cells += [f"{seconds / raw / passes:14.2f}" if passes else f"{'-':>14}"]
-            cells += [f"{read / 1e9:9.2f}" if read else f"{'-':>9}", f"{peak / 1e9:9.2f}"]
-            print(f"{name:30}" + "".join(cells) + f"  {relative_error(path, out):.10f}")
-        if len(whole) == 2:
-            print(f"\nparallel efficiency of 2 workers: {whole[1] / whole[2] / 2:.2f}")
+    for suffix in [f".{how.layout}"] if how.layout else LAYOUTS:
+        with tempfile.TemporaryDirectory(dir=how.folder) as folder:
+            compare(suffix, M // how.scale, max(ALLOWED // how.scale, 400_000_000), how.rounds, Path(folder))
 
 
 if __name__ == "__main__":
