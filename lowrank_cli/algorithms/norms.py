@@ -17,7 +17,7 @@ from .needs import read_buffers
 from .scaling import Scaled, bring_to_scale
 from .spectral_interval import interval as spectral_interval
 from .spectrum import DEFAULT_COUNT, FAILURE_PROBABILITY, Spectrum, spectrum_of
-from .spectrum import needs_of as needs_of_values
+from .spectrum_needs import needs_of as needs_of_values
 from .spectrum_ranks import Interval, exactly
 
 if TYPE_CHECKING:

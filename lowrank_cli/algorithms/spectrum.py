@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..certificates.residual import CANCELLED, EXPANDED, residual
 from ..certificates.spectral import slack
@@ -16,7 +16,6 @@ from ..matrices.adjoint import Adjoint
 from ..matrices.metered import Metered
 from ..memory import require
 from ..streams import Streams
-from . import needs
 from .krylov import BlockKrylov, multiple_of_32
 from .outcome import Status
 from .scaling import Scaled, bring_to_scale
@@ -25,7 +24,6 @@ from .svd import SVDOptions, wants_lapack
 if TYPE_CHECKING:
     import numpy
 
-    from ..matrices.protocols import Matrix
 
 #: Values that are sought when nobody says how many and a full decomposition is dear.
 DEFAULT_COUNT = 50
@@ -39,7 +37,7 @@ FAILURE_PROBABILITY = 1e-6
 _SPARE = 8
 #: A basis beyond this share of the smaller side costs more than LAPACK.
 FULL_SHARE = 0.75
-_MOST_BLOCKS = 60
+MOST_BLOCKS = 60
 #: Ritz values that still move by more than this share, squared, cannot have residuals as small as asked for.
 _SETTLED = 1e-12
 
@@ -101,7 +99,7 @@ def spectrum_of(matrix: Metered, k: int | None, everything: bool, streams: Strea
     """
     m, n = matrix.shape
     p = min(m, n)
-    _check(k, everything, m, n)
+    check_count(k, everything, m, n)
     sought = p if everything else k
     if sought is None and not wants_lapack(matrix, None, SVDOptions()):
         sought = min(DEFAULT_COUNT, p)
@@ -117,32 +115,12 @@ def spectrum_of(matrix: Metered, k: int | None, everything: bool, streams: Strea
     return _by_lapack(scaled, listed) if found is None else found
 
 
-def needs_of(matrix: Matrix, k: int | None, everything: bool, have: int) -> dict[str, int]:
-    """Bytes of memory by component that ``spectrum_of`` takes at least. Raises as it does for what makes no sense."""
-    m, n = matrix.shape
-    _check(k, everything, m, n)
-    seen: Any = matrix
-    lapack = {"read buffers": needs.read_buffers(matrix), "LAPACK": _lapack_needs(matrix)}
-    k, p = k or min(DEFAULT_COUNT, m, n), min(m, n)
-    if everything or wants_lapack(seen, k, SVDOptions()):
-        return lapack
-    krylov = needs.spectrum(matrix, k, _block(k, p), have)
-    # whoever begins with a basis must be able to give it up
-    gives_way = m * n <= LAPACK_ENTRIES and _MOST_BLOCKS * _block(k, p) > FULL_SHARE * p
-    return max(krylov, lapack, key=lambda parts: sum(parts.values())) if gives_way else krylov
-
-
-def _lapack_needs(matrix: Matrix) -> int:
-    (m, n), size = matrix.shape, np.result_type(matrix.dtype, np.float64).itemsize
-    return triangle.needs(min(m, n), size) if triangle.pays(m, n) else (2 * m * n + 4 * min(m, n) ** 2) * size
-
-
-def _block(k: int, n: int) -> int:
+def block_for(k: int, n: int) -> int:
     """Columns of a block for k values of a matrix whose smaller side is n."""
     return min(multiple_of_32(k + _SPARE), n)
 
 
-def _check(k: int | None, everything: bool, m: int, n: int) -> None:
+def check_count(k: int | None, everything: bool, m: int, n: int) -> None:
     if everything and k is not None:
         raise UsageError("-k and --all contradict each other", hint="give one of them")
     if k is not None and (isinstance(k, bool) or not isinstance(k, int) or k < 1):
@@ -229,16 +207,16 @@ def _by_krylov(scaled: Scaled, k: int, listed: int, streams: Streams) -> Spectru
     tall: Metered | Adjoint = scaled.matrix if m >= n else Adjoint(scaled.matrix)
     eps = float(np.finfo(tall.dtype).eps)
     accuracy = max(ACCURACY, 64 * eps)
-    b = _block(k, tall.shape[1])
+    b = block_for(k, tall.shape[1])
     basis = BlockKrylov(tall, streams)
-    _require_basis(tall, 2 * b)
+    _require_basis(tall, 2 * b, 0)
     basis.start(b, fused=True)
     before, worst, status = np.zeros(k), math.inf, Status.PASSES_SPENT
-    for blocks in range(1, _MOST_BLOCKS + 1):
+    for blocks in range(1, MOST_BLOCKS + 1):
         if blocks > 1:
             if not basis.exhausted and basis.size + b > FULL_SHARE * tall.shape[1] and m * n <= LAPACK_ENTRIES:
                 return None
-            _require_basis(tall, basis.size + b)
+            _require_basis(tall, basis.size + b, basis.size)
             basis.expand(b, fused=True)
         if basis.exhausted:
             basis.pad(k)
@@ -247,7 +225,7 @@ def _by_krylov(scaled: Scaled, k: int, listed: int, streams: Streams) -> Spectru
         squares = basis.ritz_squares()
         moved = float(np.max(np.abs(squares[:k] - before)))
         before = squares[:k]
-        if basis.exhausted or moved <= _SETTLED * squares[0] or blocks == _MOST_BLOCKS:
+        if basis.exhausted or moved <= _SETTLED * squares[0] or blocks == MOST_BLOCKS:
             found = _Triplets(tall, *basis.triplets(k))
             last, worst = worst, float(found.residuals.max() / max(found.s[0], np.finfo(float).tiny))
             if worst <= accuracy:
@@ -341,8 +319,8 @@ def _cap(basis: BlockKrylov, k: int, steps: int, b: int, n: int) -> float:
     return math.sqrt(next_square / (1 - missed)) if missed < 1 else math.inf
 
 
-def _require_basis(tall: Metered | Adjoint, columns: int) -> None:
+def _require_basis(tall: Metered | Adjoint, columns: int, held: int) -> None:
     m, n = tall.shape
     # the long side of a dense matrix may go to scratch files
-    need = 2 * columns * (n if tall.nnz is None else m + n) * np.dtype(tall.dtype).itemsize
+    need = (2 * columns - held) * (n if tall.nnz is None else m + n) * np.dtype(tall.dtype).itemsize
     require(need, f"a Krylov basis of {columns} columns for a {m}x{n} matrix", "ask for fewer values with -k")

@@ -39,7 +39,8 @@ def spectrum(
     LowrankError.
     """
     from ..algorithms.needs import within
-    from ..algorithms.spectrum import needs_of, spectrum_of
+    from ..algorithms.spectrum import spectrum_of
+    from ..algorithms.spectrum_needs import needs_of
     from ..api import described, resumable, tiled
     from ..engines.blas import single_threaded
     from ..engines.threads import engine_for

@@ -364,7 +364,7 @@ def test_a_matrix_with_fewer_directions_than_values_sought_has_zeros_for_the_res
 
 
 def test_values_of_a_basis_cut_short_say_how_uncertain_they_are(too_large_for_lapack, monkeypatch):
-    monkeypatch.setattr(algorithm, "_MOST_BLOCKS", 2)
+    monkeypatch.setattr(algorithm, "MOST_BLOCKS", 2)
     A, s = large("inverse_sqrt")
     report = of(A, k=10)
     values, radii = np.array(report["values"]), np.array(report["radii"])
