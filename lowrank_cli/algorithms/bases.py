@@ -187,14 +187,18 @@ def _fixed_rank(
     for count in range(1, (blocks or most) + 1):
         if basis.exhausted:
             break
+        needed = None
         if count >= LEAST_BLOCKS:
             b += FRESH
+            # whoever says how wide blocks are gets all of them
+            needed = basis.needed(k) if block is None else None
+            b -= 0 if needed is None else len(needed) - needed.shape[1]
         # the products of a widened block are made together, so the one before it plans no further
         fused = count < LEAST_BLOCKS - 1 and count != blocks
         if count == 1:
             basis.start(b, fused)
         else:
-            basis.expand(b, fused)
+            basis.expand(b, fused, needed)
         if blocks is not None or basis.size < k + _MORE:
             continue
         # whoever says how wide blocks are asks for more than what is just enough

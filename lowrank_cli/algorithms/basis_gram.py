@@ -50,8 +50,8 @@ class BasisGram:
         return self._matrix.diagonal().real
 
     def goes_back(self, Z: numpy.ndarray) -> None:
-        """A^H W of the last block is known."""
-        if self.short:
+        """A^H W of the last block is known, or of some directions of it."""
+        if self.short and self._back.shape[1] + Z.shape[1] == len(self):
             self._back = self._back.joined(np.ascontiguousarray(Z))
 
     def joined(self, before: Columns, V: numpy.ndarray, W: numpy.ndarray, back: numpy.ndarray | None) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ..budget import Budget
 from ..factors.diag_lowrank import DiagonalPlusLowRank
 from ..lazy import np
-from ..matrices.blocks import orthonormalize, times
+from ..matrices.blocks import times
 from ..matrices.metered import Metered
+from ..matrices.orthonormal import orthonormalize
 from ..options import check, opt
 from ..sketches.gaussian import gaussian
 from ..streams import Streams

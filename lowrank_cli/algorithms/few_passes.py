@@ -20,14 +20,14 @@ from ..certificates import probes
 from ..certificates.residual import CANCELLED
 from ..errors import UsageError
 from ..lazy import np
-from ..matrices.blocks import columns_of, gram, householder, orthonormalize, times
+from ..matrices.blocks import columns_of, gram, times
 from ..matrices.metered import Metered
+from ..matrices.orthonormal import householder, news, orthonormalize
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
 from .assessment import Assessor, ByNorms, Measured, Probed
 from .bases import tall
 from .first_pass import NOISE, Start, begin, half_step
-from .krylov import news
 from .row_sample import NOTHING
 from .scaling import Scaled, lowered
 from .tolerance import rank_for, target_square

@@ -15,15 +15,15 @@ from ..certificates import probes
 from ..certificates.residual import CANCELLED
 from ..errors import UsageError
 from ..lazy import np
-from ..matrices.blocks import gram, lengths, orthonormalize, times
+from ..matrices.blocks import gram, lengths, times
 from ..matrices.dense import SINGLE
 from ..matrices.metered import Metered
+from ..matrices.orthonormal import news, orthonormalize
 from ..matrices.tiles import scale_exactly
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
 from . import row_sample
 from .bases import tall
-from .krylov import news
 from .row_sample import NOTHING, Sample
 from .scaling import Scaled, at_scale, lowered
 

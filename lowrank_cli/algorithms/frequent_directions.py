@@ -12,7 +12,7 @@ from ..certificates.certificate import Certificate
 from ..errors import NumericalError, UsageError
 from ..factors.directions import Directions
 from ..lazy import np
-from ..matrices.blocks import gram, orthonormalize, peaks, times, weighted
+from ..matrices.blocks import gram, peaks, times, weighted
 from ..matrices.dense import scale_exactly
 from ..matrices.facts import MatrixFacts, ldexp
 from ..matrices.forwards import Stored, blocks, height
@@ -20,6 +20,7 @@ from ..matrices.grid import cuts, ranges
 from ..matrices.kernel import KernelMatrix
 from ..matrices.metered import Metered
 from ..matrices.once import Once
+from ..matrices.orthonormal import orthonormalize
 from ..matrices.product import gram_of
 from ..memory import require
 from ..streams import Streams

@@ -10,9 +10,10 @@ from ..factors.base import dense
 from ..kernels import jit, pivoting
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
-from ..matrices.blocks import orthonormalize, times
+from ..matrices.blocks import times
 from ..matrices.dense import SINGLE, TiledMatrix
 from ..matrices.metered import Metered
+from ..matrices.orthonormal import orthonormalize
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
 from .assessment import Assessor

@@ -15,20 +15,8 @@ import math
 from typing import TYPE_CHECKING
 
 from ..lazy import np
-from ..matrices.blocks import (
-    Columns,
-    beside,
-    columns_of,
-    cross,
-    drawn,
-    gram,
-    householder,
-    lengths,
-    orthonormalize,
-    subtract_product,
-    times,
-    weighted,
-)
+from ..matrices.blocks import Columns, beside, columns_of, cross, drawn, gram, lengths, subtract_product, times
+from ..matrices.orthonormal import householder, news, orthonormalize
 from ..sketches.gaussian import gaussian
 from ..streams import Streams
 from .basis_gram import BasisGram
@@ -36,7 +24,6 @@ from .basis_gram import BasisGram
 if TYPE_CHECKING:
     import numpy
 
-    from ..engines.threads import Engine
     from ..matrices.adjoint import Adjoint
     from ..matrices.metered import Ledger, Metered
 
@@ -44,6 +31,8 @@ if TYPE_CHECKING:
 _GRAM_REACH = {4: 3e-2, 8: 1e-6}
 #: Columns of the sketch drawn before they are asked for.
 _AHEAD = 16
+#: Share of what the next block adds that may be left out for a narrower one.
+_LEFT_OUT = 0.01
 #: Rounding of a product A^H w, in units of eps |A| |w|.
 _NOISE = 8.0
 
@@ -126,15 +115,41 @@ class BlockKrylov:
         made.marks = self.marks[:blocks]
         return made
 
-    def expand(self, b: int, fused: bool) -> None:
-        """The next block: A^H W_last, widened by sketch columns when b is more than that has. Cost: two products."""
+    def needed(self, k: int) -> numpy.ndarray | None:
+        """Orthonormal combinations C of the columns of the last block, a multiple of 16 of them, for ``expand``; None
+        where all of them are needed.
+
+        A^H (A v) - s^2 v for a Ritz vector v = V t is what A^H W_last t_last adds to the basis, and the next block adds
+        at least its square over s^2 to s^2. What C leaves out makes up less than 1 % of the squares of t_last / s, for
+        the k leading t.
+        """
+        if self._fused is not None:
+            return None
+        values, T = self.ritz()
+        k, last = min(k, self.size), self.last
+        floor = np.maximum(values[:k], float(np.finfo(self.V.dtype).eps) * values[0])
+        if not values[0] > 0:
+            return None
+        weighed = T[-last:, :k] / np.sqrt(floor)
+        squares, C = np.linalg.eigh(weighed @ weighed.conj().T)
+        left_out = np.count_nonzero(np.cumsum(squares) < _LEFT_OUT * squares.sum())
+        kept = -(-(last - left_out) // 16) * 16
+        return np.ascontiguousarray(C[:, -kept:]) if kept < last else None
+
+    def expand(self, b: int, fused: bool, needed: numpy.ndarray | None = None) -> None:
+        """The next block: A^H W_last, widened by sketch columns when b is more than that has. needed: those
+        combinations of W_last alone. Cost: two products."""
         if self.exhausted:
             return
         room = self.matrix.shape[1] - self.size
         last = self.W.blocks[-1]
+        long = np.sqrt(self._gram.diagonal()[-last.shape[1] :])
+        if needed is not None:
+            last = times(last, needed.astype(last.dtype, copy=False), self.matrix.engine)
+            long = lengths(last, self.matrix.engine)
         sketched = max(0, min(b - last.shape[1], room))
         noise = self._noise()
-        floor = np.append(noise * np.sqrt(self._gram.diagonal()[-last.shape[1] :]), np.full(sketched, noise))
+        floor = np.append(noise * long, np.full(sketched, noise))
         if self._fused is None:
             Z = self.matrix.rmatmat(beside([last, self._sketch(sketched)], self.matrix.engine) if sketched else last)
         elif sketched:
@@ -250,44 +265,3 @@ class BlockKrylov:
         U = times(Q, P[:, :k], engine)
         V = times(self.V, T @ Th.conj().T[:, :k], engine)
         return U, s.astype(np.finfo(self.W.dtype).dtype), V
-
-
-def news(V: Columns | numpy.ndarray, Z: numpy.ndarray, floor: numpy.ndarray, engine: Engine) -> numpy.ndarray:
-    """An orthonormal basis, orthogonal to V, of what the columns of Z add to V.
-
-    Columns are weighed so that their rounding noise, of length floor, has length 1; directions that do not stand
-    out of it are dropped. Then project and orthonormalise until V^H Q is noise.
-    """
-    long = lengths(Z, engine)
-    seen = long > floor
-    # unit columns first: a column may lie in V but for the last digits, which the projection needs exactly
-    Q = weighted(Z if np.all(seen) else Z[:, seen], 1 / long[seen], engine)
-    subtract_product(Q, V, cross(V, Q, engine), engine)
-    Q = _above_noise(Q, long[seen] / floor[seen], engine)
-    for _ in range(5):
-        if not Q.shape[1]:
-            break
-        H = cross(V, Q, engine)
-        subtract_product(Q, V, H, engine)
-        Q = orthonormalize(Q, engine)[0]
-        if float(np.abs(H).max(initial=0.0)) <= 0.5:
-            break
-    return Q
-
-
-def _above_noise(Q: numpy.ndarray, weights: numpy.ndarray, engine: Engine) -> numpy.ndarray:
-    """An orthonormal basis of the left singular directions of Q diag(weights) that are longer than noise of unit
-    length a column can be."""
-    seen = lengths(Q, engine) * weights > 1
-    # a column within its noise would only add noise
-    if not np.all(seen):
-        Q, weights = Q[:, seen], weights[seen]
-    if not Q.shape[1]:
-        return Q
-    wide = np.result_type(Q.dtype, np.float64)
-    basis, R = orthonormalize(weighted(Q, weights, engine), engine)
-    R = R.astype(wide)
-    if np.all(R.diagonal()) and np.linalg.norm(np.linalg.inv(R)) * math.sqrt(len(R)) < 1:
-        return basis  # the shortest direction is no shorter than 1 / |R^-1|_F
-    P, s, _ = np.linalg.svd(R)
-    return times(basis, P[:, s > math.sqrt(len(s))], engine)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NumericalError
 from ..factors.nystrom import Nystrom
 from ..lazy import np
-from ..matrices.blocks import cast, cross, orthonormalize, times
+from ..matrices.blocks import cast, cross, times
 from ..matrices.metered import Metered
+from ..matrices.orthonormal import orthonormalize
 from .bases import Grown
 from .scaling import Scaled
 from .symmetric import not_semidefinite

@@ -11,12 +11,13 @@ from ..certificates import probes
 from ..errors import InputError, UsageError
 from ..kernels import jit, sweep
 from ..lazy import np
-from ..matrices.blocks import cast, columns_of, lengths, orthonormalize, times
+from ..matrices.blocks import cast, columns_of, lengths, times
 from ..matrices.dense import scale_exactly
 from ..matrices.facts import MatrixFacts, combine
 from ..matrices.forwards import height
 from ..matrices.grid import cuts, ranges
 from ..matrices.metered import Metered
+from ..matrices.orthonormal import orthonormalize
 from ..matrices.tall import contiguous, room
 from ..memory import require
 from ..sketches.gaussian import gaussian

@@ -12,9 +12,10 @@ from ..certificates.residual import exact, residual_and_norm
 from ..errors import UsageError
 from ..factors.base import Factorization, Pair
 from ..lazy import np
-from ..matrices.blocks import orthonormalize, times
+from ..matrices.blocks import times
 from ..matrices.facts import ldexp
 from ..matrices.metered import Ledger, Metered
+from ..matrices.orthonormal import orthonormalize
 from ..matrices.product import Product
 from ..matrices.sparse import SparseMatrix
 from ..sketches.gaussian import gaussian

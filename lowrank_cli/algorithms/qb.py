@@ -10,8 +10,9 @@ from ..budget import Budget
 from ..errors import NumericalError
 from ..factors.qb import QB
 from ..lazy import np
-from ..matrices.blocks import cast, columns_of, orthonormalize, times
+from ..matrices.blocks import cast, columns_of, times
 from ..matrices.metered import Metered
+from ..matrices.orthonormal import orthonormalize
 from ..matrices.tall import contiguous
 from ..matrices.tiles import scale_exactly
 from ..streams import Streams

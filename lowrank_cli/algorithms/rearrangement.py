@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..lazy import np
-from ..matrices.blocks import orthonormalize
 from ..matrices.dense import TiledMatrix
 from ..matrices.metered import Metered
+from ..matrices.orthonormal import orthonormalize
 from ..matrices.sparse import SparseMatrix
 from ..memory import require
 from ..sketches.gaussian import gaussian

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
-from ..matrices.blocks import gram, orthonormalize, times
+from ..matrices.blocks import gram, times
 from ..matrices.dense import SINGLE, TiledMatrix
 from ..matrices.metered import Metered
+from ..matrices.orthonormal import orthonormalize
 from ..matrices.tiles import scale_exactly
 from ..sketches.gaussian import gaussian
 from ..streams import Streams

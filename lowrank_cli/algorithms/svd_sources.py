@@ -10,8 +10,9 @@ from ..errors import NumericalError
 from ..factors.svd import SVD
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
-from ..matrices.blocks import cast, columns_of, orthonormalize, peaks, times, weighted
+from ..matrices.blocks import adjoint_of, cast, columns_of, peaks, times, weighted
 from ..matrices.metered import Metered
+from ..matrices.orthonormal import nearly_orthonormal
 from .bases import Grown
 
 if TYPE_CHECKING:
@@ -145,9 +146,11 @@ class Refined:
         U, T = self.grown.basis.left(l)
         U = cast(U, self.matrix.dtype, engine)
         Z = self.matrix.rmatmat(U)
-        Q, R = orthonormalize(times(Z, T, engine, out=Z), engine)
-        P, s, Th = np.linalg.svd(R)
-        return times(U, T @ Th.conj().T, engine, out=U), s, times(Q, P, engine, out=Q)
+        # Z T = Q C R T: whatever is small and square waits for the one change of basis
+        Q, C, R = nearly_orthonormal(Z, engine)
+        P, s, Th = np.linalg.svd(R @ T)
+        s = s.astype(np.finfo(Z.dtype).dtype, copy=False)
+        return times(U, T @ Th.conj().T, engine, out=U), s, times(Q, P if C is None else C @ P, engine, out=Q)
 
     def squares(self) -> numpy.ndarray:
         squares = self.grown.squares()
@@ -168,5 +171,5 @@ def signed(U: numpy.ndarray, s: numpy.ndarray, V: numpy.ndarray, engine: Engine)
     lead = peaks(U, engine)
     size = np.abs(lead)
     phase = np.where(size > 0, lead / np.where(size > 0, size, 1), 1).astype(U.dtype)
-    right = np.asarray(weighted(V, phase.conj(), engine))
-    return SVD(weighted(U, phase.conj(), engine), np.ascontiguousarray(s), np.ascontiguousarray(right.conj().T))
+    right = adjoint_of(V, phase.conj(), engine)
+    return SVD(weighted(U, phase.conj(), engine), np.ascontiguousarray(s), right)

@@ -7,8 +7,8 @@ import math
 from typing import TYPE_CHECKING
 
 from ..lazy import np
-from ..matrices.blocks import orthonormalize
 from ..matrices.metered import Metered
+from ..matrices.orthonormal import orthonormalize
 from ..matrices.protocols import Operator
 from ..sketches.gaussian import gaussian
 from ..streams import Streams

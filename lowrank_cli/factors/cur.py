@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..engines.threads import SerialEngine
 from ..lazy import np
 from ..matrices.adjoint import adjoint_of
-from ..matrices.blocks import orthonormalize, times
+from ..matrices.blocks import times
+from ..matrices.orthonormal import orthonormalize
 from ..matrices.tiles import scale_exactly
 from .base import Factorization, Pair, dense
 

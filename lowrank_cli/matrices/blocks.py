@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..engines.threads import Engine
 from ..lazy import np
 from ..sketches.gaussian import gaussian
-from .grid import FAN, cuts, ranges, tree_sum
+from .grid import cuts, ranges, tree_sum
 from .tall import Tall, room
 
 if TYPE_CHECKING:
@@ -59,14 +59,14 @@ class Columns:
         return np.hstack(self.blocks) if self.blocks else np.empty(self.shape, self.dtype)
 
 
-def _parts(W: Columns | Block) -> tuple[tuple[Block, ...], list[slice]]:
+def parts_of(W: Columns | Block) -> tuple[tuple[Block, ...], list[slice]]:
     """The blocks of W, and which columns of W each of them is."""
     blocks = W.blocks if isinstance(W, Columns) else (W,)
     marks = [0, *itertools.accumulate(block.shape[1] for block in blocks)]
     return blocks, ranges(marks)
 
 
-def _total(
+def total_of(
     task: Callable[[int], numpy.ndarray],
     over: Sequence[Block],
     engine: Engine,
@@ -81,7 +81,7 @@ def _total(
     return np.zeros(shape, dtype) if total is None else total
 
 
-def _made(
+def block_of(
     task: Callable[[int], numpy.ndarray],
     over: Sequence[Block],
     engine: Engine,
@@ -114,8 +114,10 @@ def cross(V: Columns | Block, Z: Block, engine: Engine, wide: bool = False) -> n
     """V^H Z for V (m, l) and Z (m, b); wide: accumulated and returned in double precision."""
     parts = pieces(V.shape[0])
     dtype = np.result_type(V.dtype, Z.dtype, np.float64) if wide else np.result_type(V.dtype, Z.dtype)
-    blocks, columns = _parts(V)
+    blocks, columns = parts_of(V)
     shape = V.shape[1], Z.shape[1]
+    if not blocks:
+        return np.zeros(shape, dtype)
 
     def one(i: int) -> numpy.ndarray:
         # a C-ordered copy of every piece that is not: BLAS paths for small products depend on strides
@@ -125,7 +127,7 @@ def cross(V: Columns | Block, Z: Block, engine: Engine, wide: bool = False) -> n
             np.matmul(np.ascontiguousarray(block[parts[i]], dtype=dtype).conj().T, right, out=product[at])
         return product
 
-    return _total(one, (*blocks, Z), engine, shape, dtype)
+    return total_of(one, (*blocks, Z), engine, shape, dtype)
 
 
 def gram(W: Block, engine: Engine) -> numpy.ndarray:
@@ -137,7 +139,7 @@ def gram(W: Block, engine: Engine) -> numpy.ndarray:
         piece = np.ascontiguousarray(W[parts[i]], dtype=wide)
         return piece.conj().T @ piece
 
-    G = _total(one, (W,), engine, (W.shape[1], W.shape[1]), wide)
+    G = total_of(one, (W,), engine, (W.shape[1], W.shape[1]), wide)
     return 0.5 * (G + G.conj().T)
 
 
@@ -151,7 +153,7 @@ def lengths(Z: Block, engine: Engine) -> numpy.ndarray:
         real = piece.view(piece.real.dtype).reshape(len(piece), count).astype(np.float64)
         return np.square(real, out=real).sum(axis=0)
 
-    squares = _total(one, (Z,), engine, (count,), np.dtype(np.float64))
+    squares = total_of(one, (Z,), engine, (count,), np.dtype(np.float64))
     return np.sqrt(squares if count == Z.shape[1] else squares[0::2] + squares[1::2])
 
 
@@ -166,7 +168,7 @@ def times(
     it is kept; W itself will do."""
     T = np.ascontiguousarray(T, dtype=W.dtype)
     parts = pieces(W.shape[0])
-    blocks, columns = _parts(W)
+    blocks, columns = parts_of(W)
 
     def one(i: int) -> numpy.ndarray:
         total = None
@@ -178,7 +180,7 @@ def times(
 
     if not blocks:
         return np.zeros((W.shape[0], T.shape[1]), dtype or W.dtype)
-    return _made(one, blocks, engine, T.shape[1], dtype or W.dtype, out)
+    return block_of(one, blocks, engine, T.shape[1], dtype or W.dtype, out)
 
 
 def peaks(W: Block, engine: Engine) -> numpy.ndarray:
@@ -189,7 +191,7 @@ def peaks(W: Block, engine: Engine) -> numpy.ndarray:
         piece = W[parts[i]]
         return piece[np.argmax(np.abs(piece), axis=0), np.arange(piece.shape[1])]
 
-    found = np.array(_each(one, (W,), engine))
+    found = np.array(each_piece(one, (W,), engine))
     return found[np.argmax(np.abs(found), axis=0), np.arange(W.shape[1])]
 
 
@@ -197,14 +199,29 @@ def weighted(W: Block, weights: numpy.ndarray, engine: Engine) -> Any:
     """A C-ordered copy of W with its columns multiplied by the weights."""
     parts = pieces(W.shape[0])
     weights = weights.astype(W.dtype)
-    return _made(lambda i: W[parts[i]] * weights, (W,), engine, W.shape[1], W.dtype)
+    return block_of(lambda i: W[parts[i]] * weights, (W,), engine, W.shape[1], W.dtype)
+
+
+def adjoint_of(W: Block, weights: numpy.ndarray, engine: Engine) -> numpy.ndarray:
+    """(W diag(weights))^H, a C-ordered array in memory."""
+    if isinstance(W, Tall):
+        return np.ascontiguousarray(np.asarray(weighted(W, weights, engine)).conj().T)
+    parts = pieces(W.shape[0])
+    weights = weights.astype(W.dtype)
+    made = np.empty((W.shape[1], W.shape[0]), W.dtype)
+
+    def one(i: int) -> None:
+        made[:, parts[i]] = (W[parts[i]] * weights).conj().T
+
+    engine.map(one, len(parts))
+    return made
 
 
 def subtract_product(Z: Block, V: Columns | Block, H: numpy.ndarray, engine: Engine) -> None:
     """Z -= V H, in place."""
     parts = pieces(Z.shape[0])
     H = np.ascontiguousarray(H)
-    blocks, columns = _parts(V)
+    blocks, columns = parts_of(V)
 
     def one(i: int) -> numpy.ndarray:
         piece = Z[parts[i]]
@@ -213,7 +230,7 @@ def subtract_product(Z: Block, V: Columns | Block, H: numpy.ndarray, engine: Eng
         return piece
 
     if blocks:
-        _made(one, (Z, *blocks), engine, Z.shape[1], Z.dtype, out=Z)
+        block_of(one, (Z, *blocks), engine, Z.shape[1], Z.dtype, out=Z)
 
 
 def combined(terms: Sequence[tuple[float, Block]], engine: Engine) -> Any:
@@ -230,7 +247,7 @@ def combined(terms: Sequence[tuple[float, Block]], engine: Engine) -> Any:
         assert total is not None
         return total
 
-    return _made(one, [block for _, block in terms], engine, first.shape[1], first.dtype)
+    return block_of(one, [block for _, block in terms], engine, first.shape[1], first.dtype)
 
 
 def beside(blocks: Sequence[Block], engine: Engine) -> Any:
@@ -239,7 +256,7 @@ def beside(blocks: Sequence[Block], engine: Engine) -> Any:
         return np.hstack(blocks)
     parts = pieces(blocks[0].shape[0])
     width = sum(block.shape[1] for block in blocks)
-    return _made(lambda i: np.hstack([b[parts[i]] for b in blocks]), blocks, engine, width, blocks[0].dtype)
+    return block_of(lambda i: np.hstack([b[parts[i]] for b in blocks]), blocks, engine, width, blocks[0].dtype)
 
 
 def columns_of(W: Block, start: int, stop: int, engine: Engine) -> Any:
@@ -249,7 +266,7 @@ def columns_of(W: Block, start: int, stop: int, engine: Engine) -> Any:
     if (start, stop) == (0, W.shape[1]):
         return W
     parts = pieces(W.shape[0])
-    return _made(lambda i: W[parts[i]][:, start:stop], (W,), engine, stop - start, W.dtype)
+    return block_of(lambda i: W[parts[i]][:, start:stop], (W,), engine, stop - start, W.dtype)
 
 
 def cast(W: Block, dtype: numpy.dtype, engine: Engine) -> Any:
@@ -257,7 +274,7 @@ def cast(W: Block, dtype: numpy.dtype, engine: Engine) -> Any:
     if W.dtype == dtype:
         return W
     parts = pieces(W.shape[0])
-    return _made(lambda i: W[parts[i]].astype(dtype), (W,), engine, W.shape[1], dtype)
+    return block_of(lambda i: W[parts[i]].astype(dtype), (W,), engine, W.shape[1], dtype)
 
 
 def drawn(streams: Streams, purpose: str, m: int, l: int, dtype: numpy.dtype, engine: Engine, home: Any) -> Any:
@@ -267,83 +284,7 @@ def drawn(streams: Streams, purpose: str, m: int, l: int, dtype: numpy.dtype, en
     return gaussian(streams, purpose, m, l, dtype, engine, room((m, l), dtype))
 
 
-def _each(task: Callable[[int], Any], over: Sequence[Block], engine: Engine) -> list[Any]:
+def each_piece(task: Callable[[int], Any], over: Sequence[Block], engine: Engine) -> list[Any]:
     """task(i) for every piece of the blocks it is ``over``."""
     home = _home(over)
     return engine.map(task, len(pieces(over[0].shape[0]))) if home is None else home.each(task)
-
-
-def householder(W: Columns | Block, engine: Engine, dtype: numpy.dtype | None = None) -> tuple[Any, numpy.ndarray]:
-    """(Q, R) with W = Q R and Q^H Q = I to a few eps whatever the rank of W, for l <= m; in that dtype.
-
-    Householder QR of each piece, then of eight triangles on one another, and so on up the tree (TSQR: Demmel, Grigori,
-    Hoemmen and Langou 2012). The pieces are factored again for Q, which spares keeping it. Cost: 8 m l^2 flops.
-    """
-    parts = pieces(W.shape[0])
-    blocks, _ = _parts(W)
-
-    def piece(i: int) -> numpy.ndarray:
-        return np.hstack([block[parts[i]] for block in blocks]).astype(dtype or W.dtype, copy=False)
-
-    triangles: list[Any] = _each(lambda i: np.linalg.qr(piece(i), mode="r"), blocks, engine)
-    R, T = _tree_qr(triangles)
-    made = _made(lambda i: np.linalg.qr(piece(i))[0] @ T[i], blocks, engine, W.shape[1], dtype or W.dtype)
-    return made, R
-
-
-def _tree_qr(triangles: list[numpy.ndarray]) -> tuple[numpy.ndarray, list[numpy.ndarray]]:
-    """(R, T) of triangles R_i below one another: R_i = T_i R, and the T_i below one another are orthonormal."""
-    if len(triangles) == 1:
-        return triangles[0], [np.eye(len(triangles[0]), dtype=triangles[0].dtype)]
-    groups = [triangles[i : i + FAN] for i in range(0, len(triangles), FAN)]
-    factored = [np.linalg.qr(np.vstack(group)) for group in groups]
-    R, above = _tree_qr([R for _, R in factored])
-    T = []
-    for group, (Q, _), right in zip(groups, factored, above, strict=True):
-        ends = list(itertools.accumulate(map(len, group)))
-        T += [part @ right for part in np.split(Q, ends[:-1])]
-    return R, T
-
-
-def orthonormalize(W: Block, engine: Engine) -> tuple[Any, numpy.ndarray]:
-    """(Q, R) with W = Q R, Q^H Q = I to a few eps, R (l, l); for l <= m, whatever the rank of W.
-
-    CholeskyQR repeated (Yamamoto et al. 2015), the first time with a shift when the Gram matrix is not numerically
-    positive definite (Fukaya et al. 2020); columns are scaled to length 1 first, which removes the bad conditioning
-    that comes from scaling alone. A W with (nearly) dependent columns goes to Householder QR, whose Q is
-    orthonormal all the same. Cost: 4 m l^2 flops, 6 m l^2 shifted.
-    """
-    l = W.shape[1]
-    if l == 0:
-        return W, np.zeros((0, 0), W.dtype)
-    wide = np.result_type(W.dtype, np.float64)
-    eps = float(np.finfo(W.dtype).eps)
-    R = np.eye(l, dtype=wide)
-    Q = W
-    for _ in range(4):
-        G = gram(Q, engine)
-        lengths = np.sqrt(G.diagonal().real)
-        # a column that all but vanished under the shift is noise, and dividing by its length would spread it
-        if not lengths.min() > (0 if Q is W else 1e-6) or not np.all(np.isfinite(lengths)):
-            break
-        G /= np.outer(lengths, lengths)
-        try:
-            S = np.linalg.cholesky(G).conj().T
-            shifted = False
-        except np.linalg.LinAlgError:
-            S = np.linalg.cholesky(G + 11 * (W.shape[0] + l) * l * eps * np.eye(l)).conj().T
-            shifted = True
-        S = S * lengths
-        T = np.linalg.inv(S)
-        if not np.all(np.isfinite(T)):
-            break
-        diagonal = S.diagonal().real / lengths
-        if diagonal.min() < (1e-4 if shifted or eps > 1e-8 else 1e-7):
-            # (nearly) dependent columns: R would carry the rounding of Q, divided by this
-            break
-        Q = times(Q, T, engine, out=None if Q is W else Q)
-        R = S @ R
-        # the next Gram matrix would be I to rounding: CholeskyQR of a block this well conditioned is exact
-        if not shifted and diagonal.min() > 0.9 and np.abs(G - np.eye(l)).max() < 0.01:
-            return Q, R.astype(W.dtype)
-    return householder(W, engine)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matrices import storage
 
-from lowrank_cli.matrices import blocks
+from lowrank_cli.matrices import blocks, orthonormal
 
 
 def graded(m, l, digits, dtype="float64"):
@@ -42,7 +42,7 @@ BLOCKS = {
 def test_orthonormalize_gives_an_orthonormal_q_whose_product_with_r_is_the_block(case, dtype):
     W = np.ascontiguousarray(BLOCKS[case](dtype), dtype)
     before = W.copy()
-    Q, R = blocks.orthonormalize(W, storage.ENGINES["serial"])
+    Q, R = orthonormal.orthonormalize(W, storage.ENGINES["serial"])
     l, eps = W.shape[1], np.finfo(dtype).eps
     assert Q.shape == W.shape and R.shape == (l, l) and Q.dtype == R.dtype == dtype
     assert np.array_equal(W, before)
@@ -66,7 +66,7 @@ def test_orthonormalize_keeps_its_promise_for_any_conditioning(l, taller, digits
     rng = np.random.default_rng(seed)
     W, _ = gallery.with_spectrum(l + taller, l, np.logspace(0, -digits, l), seed, dtype)
     W = np.ascontiguousarray(W * np.ldexp(1.0, rng.integers(-20, 20, l)), dtype)
-    Q, R = blocks.orthonormalize(W, storage.ENGINES["serial"])
+    Q, R = orthonormal.orthonormalize(W, storage.ENGINES["serial"])
     wide = Q.astype("complex128")
     eps = np.finfo(dtype).eps
     assert np.linalg.norm(wide.conj().T @ wide - np.eye(l), 2) <= 20 * max(l, 10) * eps
@@ -87,7 +87,7 @@ def test_no_bit_depends_on_threads_or_storage(dtype):
             return [
                 np.ascontiguousarray(made).tobytes()
                 for made in (
-                    *blocks.orthonormalize(W, engine),
+                    *orthonormal.orthonormalize(W, engine),
                     blocks.gram(W, engine),
                     blocks.cross(W, Z, engine),
                     blocks.times(W, T, engine),

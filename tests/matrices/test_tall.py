@@ -11,7 +11,7 @@ from lowrank_cli.budget import Budget
 from lowrank_cli.engines.threads import engine_for
 from lowrank_cli.errors import ResourceError
 from lowrank_cli.formats.memory import from_array
-from lowrank_cli.matrices import blocks, tall
+from lowrank_cli.matrices import blocks, orthonormal, tall
 from lowrank_cli.matrices.dense import TiledMatrix
 
 M, L = 5000, 24
@@ -66,8 +66,8 @@ def test_every_function_gives_the_bits_it_gives_in_memory(dtype, threads):
         lambda W, Z: blocks.combined([(2.0, W), (-0.5, W)], engine),
         lambda W, Z: blocks.beside([W, Z], engine),
         lambda W, Z: blocks.columns_of(W, 3, 9, engine),
-        lambda W, Z: blocks.orthonormalize(W, engine)[0],
-        lambda W, Z: blocks.householder(W, engine)[0],
+        lambda W, Z: orthonormal.orthonormalize(W, engine)[0],
+        lambda W, Z: orthonormal.householder(W, engine)[0],
     ):
         assert_same(call(on_disk(W), on_disk(Z)), np.ascontiguousarray(call(W, Z)))
 
