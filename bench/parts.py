@@ -24,7 +24,7 @@ from lowrank_cli.matrices.metered import Metered
 PARTS: dict[str, list[tuple[Any, str]]] = {
     "products, basis": [(Metered, "matmat"), (Metered, "normal_matmat"), (krylov.BlockKrylov, "expand")],
     "products, last": [(svd_sources.Refined, "_refine")],
-    "sweep": [(svd, "swept")],
+    "sweep, rounding": [(svd, "swept")],
     "projection, orthonormalisation": [(krylov.BlockKrylov, "_news")],
     "Gram matrices, joining": [(basis_gram.BasisGram, "joined")],
     "Ritz values": [(basis_gram.BasisGram, "eigen")],

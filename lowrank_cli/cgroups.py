@@ -48,7 +48,8 @@ def processors() -> int | None:
 def read(path: str | Path) -> str:
     """A small file of the system; nothing where it is not to be read."""
     try:
-        return Path(path).read_text()
+        with open(path, encoding="utf-8") as file:
+            return file.read()
     except (OSError, UnicodeDecodeError):
         return ""
 

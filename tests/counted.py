@@ -49,9 +49,13 @@ class Counted:
                 self._multiplied(argument.shape[1])
         return self.matrix.together([(matrix.matrix, *rest) for matrix, *rest in asks])
 
-    def sweep(self, transposed=False):
+    def sweep(self, transposed=False, low=None):
         self.reads.append("sweep")
-        return self.matrix.sweep(transposed)
+        return self.matrix.sweep(transposed) if low is None else self.matrix.sweep(transposed, low.matrix)
+
+    def kept_single(self):
+        low = self.matrix.kept_single()
+        return None if low is None else Counted(low, self.reads, self.products)
 
     def tiles(self, visit):
         self.reads.append("tiles")

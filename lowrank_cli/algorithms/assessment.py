@@ -47,13 +47,14 @@ class Assessor(Protocol):
         ...
 
 
-def swept(matrix: Metered, budget: Budget, streams: Streams) -> tuple[Scaled, Assessor | None]:
+def swept(matrix: Metered, budget: Budget, streams: Streams, single: bool = False) -> tuple[Scaled, Assessor | None]:
     """``bring_to_scale`` and ``assessor`` in one: probes, where the budget asks for them, are taken as the pass sweeps.
 
-    Where entries are so large or small that the matrix is scaled, they are taken in one pass more.
+    Where entries are so large or small that the matrix is scaled, they are taken in one pass more. single: see
+    ``bring_to_scale``.
     """
     if budget.certify != "probes":
-        scaled = bring_to_scale(matrix)
+        scaled = bring_to_scale(matrix, single=single)
         return scaled, assessor(scaled, budget, streams)
     # for a relative spectral error others: the factor depends on that norm, and must not have seen those that judge it
     names = ["certificate", "norm"] if budget.norm == "spectral" else ["certificate"]

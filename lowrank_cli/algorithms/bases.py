@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..budget import Budget
 from ..errors import UsageError
 from ..lazy import np
 from ..matrices.adjoint import Adjoint
@@ -133,6 +134,13 @@ def by_gram(shape: tuple[int, int], k: int) -> bool:
     """Whether a dense matrix is so tall, or wide, that its Gram matrix costs no more than a Krylov basis."""
     n, m = sorted(shape)
     return n <= GRAM_SIDE and m >= _GRAM_ASPECT * n and k + _GRAM_SPARE < n
+
+
+def begins_single(matrix: Metered, budget: Budget) -> bool:
+    """Whether ``for_rank`` will multiply the tiles of a dense matrix in single precision, several times."""
+    if matrix.nnz is not None or budget.rank is None or budget.has_tolerance:
+        return False
+    return not by_gram(matrix.shape, budget.rank)
 
 
 def _from_gram(scaled: Scaled, k: int, streams: Streams) -> Grown | None:

@@ -17,12 +17,13 @@ from ..matrices.metered import Metered
 from ..options import check, opt, real, whole
 from ..streams import Streams
 from .assessment import Assessor, Measured, swept
+from .bases import begins_single
 from .completion import Completed, Ordered, complete
 from .id_bound import ROUNDING
 from .id_choice import Choice, anew, by_bound, by_pivots
 from .id_factors import coefficients, factor_of
 from .id_limits import Limits, read_limits, require_independent
-from .id_selection import Wish
+from .id_selection import Wish, is_small
 from .method import Method
 from .outcome import Outcome, Status
 from .scaling import Scaled, check_rank
@@ -118,7 +119,8 @@ def run(matrix: Metered, budget: Budget, options: IDOptions, streams: Streams) -
     check_tolerance(budget, matrix.dtype)
     length = m if options.axis == "rows" else n
     limits = read_limits(options.must_include, options.exclude, length, budget.rank, min(m, n))
-    scaled, assess = swept(matrix, budget, streams)
+    by_basis = options.quality != "fast" and not is_small(matrix.shape)
+    scaled, assess = swept(matrix, budget, streams, single=by_basis and begins_single(matrix, budget))
     target = None if assess is None else target_square(budget, scaled, assess.norm)
     wish = _wish(scaled, options, limits)
     if limits is not None and len(limits.included):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import NumericalError, UsageError
 from ..factors.base import Approximation
@@ -39,17 +39,23 @@ class Scaled:
         return float(np.ldexp(self.facts.squares, 2 * (self.facts.exponent - self.exponent)))
 
 
-def bring_to_scale(matrix: Metered, transposed: bool = False) -> Scaled:
+def bring_to_scale(matrix: Metered, transposed: bool = False, single: bool = False) -> Scaled:
     """One pass over the matrix, then scaling by a power of two if its largest entry asks for it.
 
-    transposed: the facts hold squared norms of rows instead of columns. Raises InputError for NaN or infinite entries.
+    transposed: the facts hold squared norms of rows instead of columns. single: ``lowered`` is going to be asked for;
+    where it keeps its tiles the same reading makes them. Raises InputError for NaN or infinite entries.
     """
     facts = matrix.shared.get(("facts", transposed))
-    if facts is None:
-        matrix.shared["facts", transposed] = facts = matrix.sweep(transposed)
-    else:
+    if facts is not None:
         matrix.ledger.passes += 1
-    return at_scale(matrix, facts)
+        return at_scale(matrix, facts)
+    stored: Any = matrix.inner
+    low = stored.kept_single() if single and hasattr(stored, "kept_single") else None
+    matrix.shared["facts", transposed] = facts = matrix.sweep(transposed, low)
+    scaled = at_scale(matrix, facts)
+    if low is not None and not scaled.exponent and not _single_exponent(scaled):
+        matrix.shared["single"] = low
+    return scaled
 
 
 def at_scale(matrix: Metered, facts: MatrixFacts) -> Scaled:
@@ -68,12 +74,16 @@ def lowered(scaled: Scaled) -> tuple[Metered, int] | None:
     matrix = scaled.matrix
     if str(matrix.dtype) not in SINGLE:
         return None
-    binade = scaled.facts.binade - scaled.exponent
-    exponent = binade if abs(binade) > _WINDOW["float32"] else 0
+    exponent = _single_exponent(scaled)
     kept = matrix.shared.get("single")
     if kept is None:
         matrix.shared["single"] = kept = matrix.inner.single(-exponent)
     return Metered(kept, matrix.ledger, matrix.shared), exponent
+
+
+def _single_exponent(scaled: Scaled) -> int:
+    """The exponent to take out of a scaled matrix before it is rounded."""
+    return exponent_for(scaled.facts.binade - scaled.exponent, np.dtype(np.float32))
 
 
 def restored(factor: Approximation, exponent: int) -> Approximation:

@@ -24,6 +24,7 @@ from .bases import (
     LAPACK_ENTRIES,
     LEAST_BLOCKS,
     MOST_BLOCKS,
+    begins_single,
     for_rank,
     require_basis,
     tall,
@@ -110,9 +111,10 @@ def truncated(
     if _passes_counted(matrix, budget, options):
         source, scaled, target, assess = few_passes.approach(matrix, budget, options.block, streams)
         return _finish(source, scaled, budget, target, assess, streams, form)
-    if not wants_lapack(matrix, budget.rank, options):
+    blocks = not wants_lapack(matrix, budget.rank, options)
+    if blocks:
         require_basis(matrix, LEAST_BLOCKS * (width(budget.rank, options.block) if budget.rank else 32))
-    scaled, assess = swept(matrix, budget, streams)
+    scaled, assess = swept(matrix, budget, streams, single=blocks and begins_single(matrix, budget))
     target = None if assess is None else target_square(budget, scaled, assess.norm)
     source = _source(scaled, budget, options, assess, target, streams)
     outcome = _finish(source, scaled, budget, target, assess, streams, form)

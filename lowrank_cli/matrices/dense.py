@@ -144,16 +144,20 @@ class TiledMatrix:
             return self._kept[place]
         tile = slab.tile(rows, cols)
         if self._keeps:
-            out = np.empty(tile.shape, self.dtype)
-        else:
-            # memory that the system has to provide anew for every tile costs more than the rounding itself
-            kept: dict[Any, numpy.ndarray] = vars(self._scratch)
-            if slot not in kept or kept[slot].size < tile.size:
-                kept[slot] = np.empty(tile.size, self.dtype)
-            out = kept[slot][: tile.size].reshape(tile.shape)
+            return self._keep(rows, cols, scale_exactly(tile, self._exponent))
+        # memory that the system has to provide anew for every tile costs more than the rounding itself
+        kept: dict[Any, numpy.ndarray] = vars(self._scratch)
+        if slot not in kept or kept[slot].size < tile.size:
+            kept[slot] = np.empty(tile.size, self.dtype)
+        out = kept[slot][: tile.size].reshape(tile.shape)
         np.copyto(out, scale_exactly(tile, self._exponent), casting="same_kind")
-        if self._keeps:
-            self._kept[place] = out
+        return out
+
+    def _keep(self, rows: slice, cols: slice, tile: numpy.ndarray) -> numpy.ndarray:
+        """The tile, which is to scale, rounded and kept."""
+        out = np.empty(tile.shape, self.dtype)
+        np.copyto(out, tile, casting="same_kind")
+        self._kept[rows.start, cols.start] = out
         return out
 
     def together(self, asks: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -179,8 +183,14 @@ class TiledMatrix:
     def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any]) -> list[Any]:
         return self.together([(self, "tiles", visit)])[0]
 
-    def sweep(self, transposed: bool = False) -> MatrixFacts:
-        return self.together([(self, "sweep", transposed)])[0]
+    def sweep(self, transposed: bool = False, low: TiledMatrix | None = None) -> MatrixFacts:
+        """See ``facts.sweep``. low: what ``kept_single`` gave, whose tiles are made on the way."""
+        return self.together([(self, "sweep", transposed, low)])[0]
+
+    def kept_single(self) -> TiledMatrix | None:
+        """``single(0)`` where it is going to keep its tiles; entries out of its range will be infinite."""
+        low = self.single(0) if str(self.dtype) in SINGLE else None
+        return low if low is not None and low._keeps else None
 
     def turns(self, cols: slice, Y: numpy.ndarray) -> bool:
         """Whether Y^T A stands in for A^T Y: from memory a quarter faster in double precision (bench/tiles.py)."""
@@ -251,8 +261,16 @@ def _fused(matrix: TiledMatrix, X: Any, keep: bool = False, *, axis: int) -> Pas
     return Chained(first(matrix, X, keep), lambda Y: second(Y, isinstance(X, Tall)))
 
 
-def _sweeping(matrix: TiledMatrix, transposed: bool) -> Pass:
-    return Visited(matrix, *looking(matrix, transposed))
+def _sweeping(matrix: TiledMatrix, transposed: bool, low: TiledMatrix | None = None) -> Pass:
+    look, conclude = looking(matrix, transposed)
+
+    def look_and_round(number: int, rows: slice, cols: slice, tile: numpy.ndarray) -> Any:
+        found = look(number, rows, cols, tile)
+        with np.errstate(all="ignore"):
+            low._keep(rows, cols, tile)  # type: ignore[union-attr]
+        return found
+
+    return Visited(matrix, look if low is None else look_and_round, conclude)
 
 
 #: The passes that can share a reading with others, by the names of the methods that make them alone.

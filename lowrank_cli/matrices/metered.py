@@ -203,9 +203,11 @@ class Metered:
         """The scaled matrix in single precision, counted on the same ledger."""
         return Metered(self.inner.single(exponent), self.ledger, self.shared)
 
-    def sweep(self, transposed: bool = False) -> MatrixFacts:
+    def sweep(self, transposed: bool = False, low: Any = None) -> MatrixFacts:
+        """low: a dense matrix's ``kept_single``."""
+        stored: Any = self.inner
         with self._passing():
-            return self.inner.sweep(transposed)
+            return stored.sweep(transposed) if low is None else stored.sweep(transposed, low)
 
     def lines(self, most: int, widths: Sequence[int] = ()) -> Iterator[tuple[int, np.ndarray]]:
         """The one pass over a matrix that is seen once, see ``Once.passing``, multiplied with blocks of these widths;

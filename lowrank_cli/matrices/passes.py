@@ -140,16 +140,17 @@ class Fused:
     def take(self, slab: Slab) -> None:
         matrix, pieces = self.matrix, self._pieces
         strip = self._columns if self.axis else self._rows
-        for wave in waves(slab.col_blocks if self.axis else slab.row_blocks, matrix.engine.threads):
-            parts = np.empty((len(wave), *self.back.shape), self.back.dtype)
+        planned = waves(slab.col_blocks if self.axis else slab.row_blocks, matrix.engine.threads)
+        parts = np.empty((len(planned[0]) if planned else 0, *self.back.shape), self.back.dtype)
+        for wave in planned:
 
-            def one(i: int, wave: range = wave, parts: numpy.ndarray = parts) -> None:
+            def one(i: int, wave: range = wave) -> None:
                 total = self.out[self._lines[i]]
                 strip(slab, self._lines[i], total, parts[i - wave.start])
                 if isinstance(self.out, Tall):
                     self.out[self._lines[i]] = total
 
-            def add(j: int, wave: range = wave, parts: numpy.ndarray = parts) -> None:
+            def add(j: int, wave: range = wave) -> None:
                 for i in range(len(wave)):
                     part = parts[i][pieces[j]]
                     self.sums[j].add(part.copy() if self.sums[j].fresh else part)

@@ -8,7 +8,8 @@ import pytest
 
 from lowrank_cli.algorithms.bases import FRESH, for_rank, width
 from lowrank_cli.algorithms.krylov import BlockKrylov
-from lowrank_cli.algorithms.scaling import bring_to_scale
+from lowrank_cli.algorithms.scaling import bring_to_scale, lowered
+from lowrank_cli.errors import InputError
 from lowrank_cli.matrices.dense import TiledMatrix
 from lowrank_cli.matrices.metered import Metered
 from lowrank_cli.streams import Streams
@@ -56,3 +57,22 @@ def test_all_of_a_block_is_asked_for_by_who_says_how_wide_it_is():
     A, _ = gallery.with_spectrum(M, N, SPECTRA["1/i"], seed=4)
     grown = for_rank(bring_to_scale(Metered(TiledMatrix(A))), K, Streams(1), block=32)
     assert [size for size, _ in grown.basis.marks][3] == 96 + 32 + FRESH
+
+
+@pytest.mark.parametrize("exponent", [0, 30, 200])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_tiles_rounded_as_the_matrix_is_swept_are_those_rounded_later(order, exponent):
+    A = np.asarray(gallery.with_spectrum(M, N, SPECTRA["1/i"], seed=4)[0] * 2.0**exponent, order=order)
+    X = np.random.default_rng(0).standard_normal((N, 24)).astype("float32")
+    found = []
+    for single in (False, True):
+        matrix, exponent_taken = lowered(bring_to_scale(Metered(TiledMatrix(A)), single=single))
+        found.append((exponent_taken, matrix.matmat(X).tobytes()))
+    assert found[0] == found[1]
+
+
+def test_an_entry_that_is_not_finite_is_found_where_tiles_are_rounded_too():
+    A = gallery.with_spectrum(M, N, SPECTRA["1/i"], seed=4)[0]
+    A[7, 9] = np.inf
+    with pytest.raises(InputError, match="row 7, column 9"):
+        bring_to_scale(Metered(TiledMatrix(A)), single=True)
