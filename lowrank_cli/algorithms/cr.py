@@ -19,11 +19,11 @@ from ..matrices.product import Product
 from ..options import check, opt
 from ..streams import Streams
 from .cr_choice import Choice, Chooser, best
-from .cr_errors import Pairs, needs
+from .cr_errors import Pairs, needs, surveyed
 from .cr_schemes import TABLE
 from .method import Method
 from .outcome import Outcome, Status
-from .scaling import Scaled, bring_to_scale, check_rank
+from .scaling import Scaled, check_rank
 from .tolerance import check_tolerance
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def run(matrix: Metered, budget: Budget, options: CROptions, streams: Streams) -
     to orthogonal least squares on the Gram matrix of the pairs.
 
     The predicted error is computed before the product is formed: exact from Gram matrices when these cost no more
-    than the product, else estimated by 32 Gaussian probes. Cost: two sweeps, that, what the scheme takes, and the
-    gather; the measured error one pass of 2 m n (l + r) flops.
+    than the product, else estimated from sketches that the sweeps take. Cost: two sweeps, that, what the scheme takes,
+    and the gather; the measured error one pass of 2 m n (l + r) flops.
 
     With a tolerance: the fewest pairs whose measured error meets it. With Gram matrices the errors of pairs and weights
     are known before, so that one measurement is the rule; else they are estimated, and the estimate is corrected by
@@ -99,10 +99,7 @@ def run(matrix: Metered, budget: Budget, options: CROptions, streams: Streams) -
     check_tolerance(budget, matrix.dtype)
     left = Metered(product.X, matrix.ledger, matrix.shared.setdefault("left", {}))
     right = Metered(product.Y, matrix.ledger, matrix.shared.setdefault("right", {}))
-    X, Y = bring_to_scale(left), bring_to_scale(right, transposed=True)
-    f = np.sqrt(X.facts.column_squares) * np.sqrt(Y.facts.column_squares)
-    f = np.ldexp(f, X.facts.exponent + Y.facts.exponent - X.exponent - Y.exponent)
-    chooser = Chooser(Pairs(X, Y, f, streams), options.scheme, options.shrink, streams)
+    chooser = Chooser(surveyed(left, right, streams), options.scheme, options.shrink, streams)
     if budget.has_tolerance:
         choice, factor, certificate, status = _to_tolerance(matrix, budget, chooser)
     else:

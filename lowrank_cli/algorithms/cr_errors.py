@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..factors.base import dense
 from ..lazy import np
-from ..matrices.blocks import lengths
-from ..matrices.grid import TILE
-from ..sketches.gaussian import gaussian
+from ..matrices.grid import FAN, TILE, cuts, ranges
+from ..matrices.metered import Metered
+from ..sketches.counting import SUMS, count_sketch
 from ..streams import Streams
 from .needs import read_buffers
-from .scaling import Scaled, lowered
+from .scaling import Scaled, at_scale, bring_to_scale
 
 if TYPE_CHECKING:
     import numpy
@@ -25,11 +26,10 @@ if TYPE_CHECKING:
 _GRAM_SIDE = 4096
 #: Gram matrices this cheap (about 0.1 s) are formed whatever the product costs.
 _GRAM_FLOPS = 1 << 31
-_PROBES = 32
+#: Pairs that are taken together where an error is estimated.
+_TOGETHER = 4096
 #: Starting points tried to estimate the error of systematic sampling when there is no Gram matrix.
 _STARTS = 8
-#: Questions that are put together at most: one a scheme.
-_ASKED = 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,8 +41,8 @@ class Weighted:
     def exact(self, G: numpy.ndarray) -> float:
         return float(self.c @ (G @ self.c))
 
-    def columns(self) -> numpy.ndarray:
-        return np.broadcast_to(self.c[:, None], (len(self.c), _PROBES))
+    def sketched(self, pairs: slice) -> numpy.ndarray:
+        return self.c[pairs]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Systematic:
 
     The sample changes one pair at a time as u runs through [0, 1): at the fractional parts of the cumulative sums.
     Between them the error is constant, so the integral is a sum of l + 1 terms; O(l^2) with G. Without G: the mean
-    over 8 evenly spread starts, each judged by its share of the probes.
+    over 8 evenly spread starts, each judged by its share of the sums of the sketch.
     """
 
     pi: numpy.ndarray
@@ -60,29 +60,32 @@ class Systematic:
     def exact(self, G: numpy.ndarray) -> float:
         return _mean_over_starts(G, self.pi, self.order)
 
-    def columns(self) -> numpy.ndarray:
+    @functools.cached_property
+    def _starts(self) -> numpy.ndarray:
         starts = (np.arange(_STARTS) + 0.5) / _STARTS
-        C = np.stack([_coefficients(self.pi, self.order, u) for u in starts], axis=1)
-        return np.repeat(C, _PROBES // _STARTS, axis=1)
+        return np.stack([_coefficients(self.pi, self.order, float(u)) for u in starts])
+
+    def sketched(self, pairs: slice) -> numpy.ndarray:
+        return np.repeat(self._starts[:, pairs], SUMS // _STARTS, axis=0)
 
 
 class Pairs:
     """The l pairs x_i y_i of a product: their lengths f, their Gram matrix G where it is affordable, and squared errors
     |sum_i c_i x_i y_i|_F^2 for real coefficients c; with c = w - 1 that of the weights w.
 
-    Exact as c^T G c with G = Re (X^H X) o (Y Y^H)^T, cost l^2 (m + n); else G is None, and the mean over 32 Gaussian
-    probes g of |X (c o (Y g))|^2 serves, unbiased, relative standard deviation at most sqrt(2/32), in single precision,
-    whose rounding is far below that. kind says which. The quadratic form is right to about eps (sum |c_i| f_i)^2, so
-    errors below 1e-7 of the product are noise. product_square: that of the product itself.
+    Exact as c^T G c with G = Re (X^H X) o (Y Y^H)^T, cost l^2 (m + n). Else G is None, and |S X diag(c) Y T|_F^2
+    serves, with S X and Y T out of the sweeps, S and T^H count sketches: unbiased, relative standard deviation at most
+    sqrt((1 + 2/64)^2 - 1) = 0.26, cost 2 * 64^2 l a question and no read. kind says which. The quadratic form is right
+    to about eps (sum |c_i| f_i)^2, so errors below 1e-7 of the product are noise. product_square: that of the product
+    itself.
     """
 
-    def __init__(self, scaled_x: Scaled, scaled_y: Scaled, f: numpy.ndarray, streams: Streams):
-        self.X, self.Y, self.f = scaled_x, scaled_y, f
-        self._streams = streams
-        self._probed: numpy.ndarray | None = None
-        X, Y = scaled_x.matrix, scaled_y.matrix
-        (m, l), n = X.shape, Y.shape[1]
-        self.G: numpy.ndarray | None = self._gram() if has_gram(m, l, n) else None
+    def __init__(self, X: Scaled, Y: Scaled, sketches: tuple[numpy.ndarray, numpy.ndarray] | None):
+        self.X, self.Y = X, Y
+        f = np.sqrt(X.facts.column_squares) * np.sqrt(Y.facts.column_squares)
+        self.f = np.ldexp(f, X.facts.exponent + Y.facts.exponent - X.exponent - Y.exponent)
+        self._sketches = sketches
+        self.G: numpy.ndarray | None = self._gram() if sketches is None else None
         self.kind = "estimate" if self.G is None else "exact"
         self.product_square = math.nan
 
@@ -116,14 +119,16 @@ class Pairs:
         return dict(zip(asked, found, strict=True))
 
     def _estimates(self, questions: Sequence[Weighted | Systematic]) -> list[float]:
-        (X, e), (Y, d) = lowered(self.X) or (self.X.matrix, 0), lowered(self.Y) or (self.Y.matrix, 0)
-        if self._probed is None:
-            self._probed = Y.matmat(gaussian(self._streams, "cr probe", Y.shape[1], _PROBES, Y.dtype, Y.engine))
-        H = self._probed
-        # all questions in one product: they share the read of X
-        C = np.hstack([H * question.columns().astype(H.real.dtype) for question in questions])
-        sums = np.square(lengths(X.matmat(C), X.engine)).reshape(len(questions), _PROBES).sum(axis=1)
-        return [float(x) for x in np.ldexp(sums / _PROBES, 2 * (e + d))]
+        assert self._sketches is not None
+        W, H = self._sketches
+
+        def one(number: int) -> float:
+            total = np.zeros((SUMS, SUMS), W.dtype)
+            for pairs in ranges(cuts(len(self.f), _TOGETHER)):
+                total += (W[:, pairs] * questions[number].sketched(pairs)) @ H[:, pairs].T
+            return float(np.sum(np.square(np.abs(total))))
+
+        return self.X.matrix.engine.map(one, len(questions))
 
     def among(self, index: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray, float]:
         """(G[index][:, index], products of these pairs with the sum of all others, the rounding unit of both); without
@@ -140,6 +145,35 @@ class Pairs:
         others = np.ones(len(self.f), bool)
         others[index] = False
         return np.ascontiguousarray(rows[:, index]), rows[:, others].sum(axis=1), eps
+
+
+def surveyed(left: Metered, right: Metered, streams: Streams) -> Pairs:
+    """The pairs of a product of two matrices, from one read of each."""
+    (m, l), n = left.shape, right.shape[1]
+    if has_gram(m, l, n):
+        return Pairs(bring_to_scale(left), bring_to_scale(right, transposed=True), None)
+    (X, W), (Y, H) = _sketched(left, "cr left", False, streams), _sketched(right, "cr right", True, streams)
+    return Pairs(X, Y, (W, H))
+
+
+def _sketched(matrix: Metered, purpose: str, transposed: bool, streams: Streams) -> tuple[Scaled, numpy.ndarray]:
+    """The matrix at its scale, and S A of that, transposed S A^T."""
+    key = "survey", purpose, streams
+    kept = matrix.shared.get(key)
+    if kept is None:
+        sketch = count_sketch(streams, purpose, matrix.shape[1 if transposed else 0])
+        before = dataclasses.replace(matrix.ledger)
+        facts, sums = matrix.survey(sketch, transposed)
+        scaled = at_scale(matrix, facts)
+        if scaled.exponent:
+            # sums of entries as they are may have overflowed, and squares of sums will
+            sums = scaled.matrix.survey(sketch, transposed)[1]
+        matrix.shared["facts", transposed] = facts
+        matrix.shared[key] = facts, sums, matrix.ledger.since(before)
+        return scaled, sums
+    facts, sums, cost = kept
+    matrix.ledger.add(cost)
+    return at_scale(matrix, facts), sums
 
 
 def affordable(m: int, l: int, n: int, flops: int) -> bool:
@@ -167,8 +201,10 @@ def needs(product: Product, rank: int) -> dict[str, int]:
         summed = (max(4, 2 * threads) + 4) * l * l * wide + threads * TILE * l * (itemsize + wide)
         found["work"] = max(0, summed - found["factors"], tiles)
     else:
-        # in single precision where there is one; all schemes at a time
-        found["probes"] = _PROBES * (l + (m + l) * (_ASKED + 1)) * max(4, itemsize // 2)
+        # one of each, and a sum of every level of the tree; what a sparse matrix is multiplied by
+        levels = math.ceil(math.log(max(2, m / TILE), FAN))
+        written = [side for one, side in ((X, m), (Y, n)) if one.nnz is not None]
+        found["sketches"] = SUMS * wide * (l * (2 + levels) + max(written, default=0))
         found["work"] = max(tiles, 3 * l * r * wide)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,25 @@ if TYPE_CHECKING:
 BLOCK_ROWS = 128
 #: Squares of numbers inside 2**-WINDOW .. 2**WINDOW neither overflow nor vanish when a matrix full of them is summed.
 WINDOW = 400
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Signed:
+    """Sums of rows of a tile, with signs. signs (rows, 1), +-1; runs: for each ``BLOCK_ROWS`` rows triples (a, b, p):
+    their rows a .. b - 1 go to sums p, p + 1, ..."""
+
+    signs: numpy.ndarray
+    runs: list[list[tuple[int, int, int]]]
+
+
+def signed_rows(signs: numpy.ndarray, places: numpy.ndarray) -> Signed:
+    """That row i goes to sum places[i]."""
+    runs = []
+    for start in range(0, len(places), BLOCK_ROWS):
+        own = places[start : start + BLOCK_ROWS]
+        marks = [0, *(np.flatnonzero(np.diff(own) != 1) + 1).tolist(), len(own)]
+        runs.append([(a, b, int(own[a])) for a, b in itertools.pairwise(marks)])
+    return Signed(signs.astype(np.float64)[:, None], runs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,20 +55,26 @@ class TileFacts:
     first_bad: tuple[int, int] | None
 
 
-def tile_sweep(tile: numpy.ndarray, compiled: bool = False) -> TileFacts:
+def tile_sweep(
+    tile: numpy.ndarray, compiled: bool = False, signed: tuple[Signed, numpy.ndarray] | None = None
+) -> TileFacts:
     """Facts of a tile (rows, cols), the same bits for any storage of the same values.
 
     exponent is 0 unless max_abs lies outside 2**-400 .. 2**400; then it is floor(log2(max_abs)), after a second read.
     Multiplying the tile by a power of two multiplies the facts exactly, as long as nothing crosses that window or the
-    range of squares. Squares are formed and summed in float64. Cost: one read, 2 rows cols flops.
+    range of squares. Squares are formed and summed in float64. signed: (which sums, the array (sums, cols) in double
+    precision that they are added to), of entries as they are. Cost: one read, 2 rows cols flops.
     """
     cols = tile.shape[1]
     module = jit.compiled() if compiled else None
     if module is not None and tile.dtype in (np.float32, np.float64):
         squares, max_abs = _sweep_compiled(module, tile, 0)
+        if signed is not None:
+            # the kernel is chosen for matrices so large that another read of a tile, in cache, is little
+            sweep_numpy(tile, 0, signed)
     else:
         module = None
-        squares, max_abs = sweep_numpy(tile, 0)
+        squares, max_abs = sweep_numpy(tile, 0, signed)
     if not (math.isfinite(max_abs) and math.isfinite(_sum(squares))):
         bad, first = _locate(tile)
         if bad:
@@ -71,7 +97,9 @@ def seconds_saved(rows: int, cols: int) -> float:
     return 0.5e-9 * rows * cols
 
 
-def sweep_numpy(tile: numpy.ndarray, exponent: int) -> tuple[numpy.ndarray, float]:
+def sweep_numpy(
+    tile: numpy.ndarray, exponent: int, signed: tuple[Signed, numpy.ndarray] | None = None
+) -> tuple[numpy.ndarray, float]:
     """(column sums of |entry * 2**-exponent|^2, largest part in modulus or NaN or inf); the oracle of the kernel."""
     rows, cols = tile.shape
     parts = 2 if np.iscomplexobj(tile) else 1
@@ -89,11 +117,13 @@ def sweep_numpy(tile: numpy.ndarray, exponent: int) -> tuple[numpy.ndarray, floa
             if exponent:
                 np.ldexp(block.astype(np.float64), -exponent, out=work)
                 np.square(work, out=work)
-            elif block.dtype == work.dtype and block.flags.c_contiguous:
+            elif signed is None and block.dtype == work.dtype and block.flags.c_contiguous:
                 np.square(block, out=work)
             else:
                 # in two steps: NumPy squares a strided block at half the speed that it copies one
                 np.copyto(work, block)
+                if signed is not None:
+                    _add_signed(work, start, *signed)
                 np.square(work, out=work)
             # NaN comes through the maximum and the sum
             top = float(work.max())
@@ -112,6 +142,16 @@ def sweep_numpy(tile: numpy.ndarray, exponent: int) -> tuple[numpy.ndarray, floa
     if parts == 2:
         squares = squares[0::2] + squares[1::2]
     return squares, max_abs
+
+
+def _add_signed(work: numpy.ndarray, start: int, signed: Signed, total: numpy.ndarray) -> None:
+    """Rows of a tile from that one on added to their sums; they get their signs in place."""
+    if total.dtype != work.dtype:
+        total = total.view(work.dtype)
+    np.multiply(work, signed.signs[start : start + len(work)], out=work)
+    for a, b, place in signed.runs[start // BLOCK_ROWS]:
+        into = total[place : place + b - a]
+        np.add(into, work[a:b], out=into)
 
 
 def _sweep_compiled(module: object, tile: numpy.ndarray, exponent: int) -> tuple[numpy.ndarray, float]:

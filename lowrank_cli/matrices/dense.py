@@ -13,12 +13,15 @@ from .facts import MatrixFacts, looking
 from .grid import FAN, TreeSum, cuts, ranges, waves
 from .passes import AdjointMultiplied, Chained, Fused, Multiplied, Pass, Visited, together
 from .slabs import InMemory, Slab, Source, entries, looked_at
+from .survey import Surveyed
 from .tall import Tall, contiguous
 from .tiles import row_contiguous, scale_exactly
 from .watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
     import numpy
+
+    from ..sketches.counting import CountSketch
 
 #: BLAS takes other paths, with other rounding, for products this small and for single columns, and which path
 #: depends on storage order and stride; such tiles are copied to C order first. Above, the packed kernels see the
@@ -192,6 +195,10 @@ class TiledMatrix:
         low = self.single(0) if str(self.dtype) in SINGLE else None
         return low if low is not None and low._keeps else None
 
+    def survey(self, sketch: CountSketch, transposed: bool = False) -> tuple[MatrixFacts, numpy.ndarray]:
+        """(what ``sweep`` finds, S A in double precision), transposed of A^T; one read."""
+        return self.together([(self, "survey", sketch, transposed)])[0]
+
     def turns(self, cols: slice, Y: numpy.ndarray) -> bool:
         """Whether Y^T A stands in for A^T Y: from memory a quarter faster in double precision (bench/tiles.py)."""
         if self.dtype != np.float64 or Y.dtype != np.float64:
@@ -281,4 +288,5 @@ _PASSES: dict[str, Callable[[TiledMatrix, Any], Pass]] = {
     "adjoint_normal_matmat": functools.partial(_fused, axis=1),
     "tiles": Visited,
     "sweep": _sweeping,
+    "survey": Surveyed,
 }

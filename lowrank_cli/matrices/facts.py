@@ -101,8 +101,14 @@ def looking(
     """What ``sweep`` does with each tile, and what it makes of all the results."""
     use = jit.pays(kernel.seconds_saved(*matrix.shape)) and matrix.dtype.kind == "f"
 
-    def look(_: int, rows: slice, cols: slice, tile: numpy.ndarray) -> tuple[slice, slice, kernel.TileFacts]:
-        facts = kernel.tile_sweep(np.ascontiguousarray(tile.T) if transposed else tile, compiled=use)
+    def look(
+        _: int,
+        rows: slice,
+        cols: slice,
+        tile: numpy.ndarray,
+        signed: tuple[kernel.Signed, numpy.ndarray] | None = None,
+    ) -> tuple[slice, slice, kernel.TileFacts]:
+        facts = kernel.tile_sweep(tile.T if transposed else tile, use, signed)
         if transposed and facts.bad:
             # "first" means first by rows of A
             facts = kernel.tile_sweep(tile, compiled=use)

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..lazy import np
 from ..memory import require
 from . import blocks
 from .protocols import Matrix
@@ -14,9 +15,10 @@ from .tall import Read
 from .triangle import triangle
 
 if TYPE_CHECKING:
-    import numpy as np
+    import numpy
 
     from ..engines.threads import Engine
+    from ..sketches.counting import CountSketch
     from .facts import MatrixFacts
     from .watch import Watch
 
@@ -66,7 +68,7 @@ class Metered:
         return self.inner.shape
 
     @property
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> numpy.dtype:
         return self.inner.dtype
 
     @property
@@ -107,24 +109,24 @@ class Metered:
         """The workers that keep what A X makes; None for this process."""
         return getattr(self.inner, "home", None)
 
-    def matmat(self, X: np.ndarray, keep: bool = False) -> Any:
+    def matmat(self, X: numpy.ndarray, keep: bool = False) -> Any:
         with self._passing(1, X.shape[1]):
             return self.inner.matmat(X, keep)
 
-    def matmat_in_sweep(self, X: np.ndarray) -> np.ndarray:
+    def matmat_in_sweep(self, X: numpy.ndarray) -> numpy.ndarray:
         """A X for a pass that swept the matrix and that another run has made: a product but not a pass."""
         self._charge(1, X.shape[1])
         return self.inner.matmat(X)
 
-    def rmatmat(self, Y: np.ndarray, keep: bool = False) -> Any:
+    def rmatmat(self, Y: numpy.ndarray, keep: bool = False) -> Any:
         with self._passing(1, Y.shape[1]):
             return self.inner.rmatmat(Y, keep)
 
-    def normal_matmat(self, X: np.ndarray, keep: bool = False) -> tuple[Any, Any]:
+    def normal_matmat(self, X: numpy.ndarray, keep: bool = False) -> tuple[Any, Any]:
         with self._passing(2, X.shape[1]):
             return self.inner.normal_matmat(X, keep)
 
-    def adjoint_normal_matmat(self, Y: np.ndarray, keep: bool = False) -> tuple[Any, Any]:
+    def adjoint_normal_matmat(self, Y: numpy.ndarray, keep: bool = False) -> tuple[Any, Any]:
         with self._passing(2, Y.shape[1]):
             return self.inner.adjoint_normal_matmat(Y, keep)
 
@@ -137,28 +139,28 @@ class Metered:
                     self._charge(PRODUCTS[name], argument.shape[1])
             return self.inner.together([(matrix.inner, *rest) for matrix, *rest in asks])
 
-    def gram(self) -> np.ndarray:
+    def gram(self) -> numpy.ndarray:
         """A^H A of a dense matrix, in one pass."""
         stored: Any = self.inner
         with self._passing(1, self.shape[1]):
             return stored.gram()
 
-    def adjoint_gram(self) -> np.ndarray:
+    def adjoint_gram(self) -> numpy.ndarray:
         """A A^H of a dense matrix, in one pass."""
         stored: Any = self.inner
         with self._passing(1, self.shape[0]):
             return stored.adjoint_gram()
 
-    def rows(self, index: np.ndarray, scale: np.ndarray | None = None) -> Any:
+    def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> Any:
         return self.inner.rows(index, scale)
 
-    def cols(self, index: np.ndarray, scale: np.ndarray | None = None) -> Any:
+    def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> Any:
         return self.inner.cols(index, scale)
 
-    def block(self, rows: slice, cols: slice) -> np.ndarray:
+    def block(self, rows: slice, cols: slice) -> numpy.ndarray:
         return self.inner.block(rows, cols)
 
-    def whole(self) -> np.ndarray:
+    def whole(self) -> numpy.ndarray:
         """All of A as one dense array; a pass. Raises ResourceError where it does not fit into memory."""
         m, n = self.shape
         if getattr(getattr(self.inner, "source", None), "buffers", 0):
@@ -170,25 +172,25 @@ class Metered:
         with self._passing():
             return self.inner.block(slice(0, m), slice(0, n))
 
-    def pair_gram(self, transposed: bool = False) -> np.ndarray:
+    def pair_gram(self, transposed: bool = False) -> numpy.ndarray:
         """A^H A, or transposed A A^H, in double precision, from rows (columns) of A that are dense one piece at a
         time. One pass; no bit depends on where the matrix is."""
         return self._of_lines("gram of {} in pairs", blocks.gram, transposed)
 
-    def triangle(self, transposed: bool = False) -> np.ndarray:
+    def triangle(self, transposed: bool = False) -> numpy.ndarray:
         """R of a QR decomposition of A, or transposed of A^H, whose rows are many; see ``triangle``. One pass."""
         return self._of_lines("triangle of {}", triangle, transposed)
 
-    def _of_lines(self, what: str, make: Callable[[Any, Engine], np.ndarray], transposed: bool) -> np.ndarray:
+    def _of_lines(self, what: str, make: Callable[[Any, Engine], numpy.ndarray], transposed: bool) -> numpy.ndarray:
         """What is made of all rows of A, or transposed of A^H, that are asked for a few at a time."""
         (m, n), size = self.shape, self.dtype.itemsize
 
-        def read(lines: slice) -> np.ndarray:
+        def read(lines: slice) -> numpy.ndarray:
             piece = self.block(slice(0, m), lines).conj().T if transposed else self.block(lines, slice(0, n))
             self.watch.came(piece.size * size)
             return piece
 
-        def made() -> np.ndarray:
+        def made() -> numpy.ndarray:
             self.watch.reads(m * n * size)
             return make(Read((n, m) if transposed else (m, n), self.dtype, read), self.engine)
 
@@ -209,7 +211,19 @@ class Metered:
         with self._passing():
             return stored.sweep(transposed) if low is None else stored.sweep(transposed, low)
 
-    def lines(self, most: int, widths: Sequence[int] = ()) -> Iterator[tuple[int, np.ndarray]]:
+    def survey(self, sketch: CountSketch, transposed: bool = False) -> tuple[MatrixFacts, numpy.ndarray]:
+        """(what ``sweep`` finds, S A), transposed both of A^T, in one pass. S A is good for nothing where entries are
+        out of scale. Where they are not stored one beside the other it is a product with S^T."""
+        inner: Any = self.inner
+        if hasattr(inner, "survey"):
+            with self._passing(1, 1):
+                return inner.together([(inner, "survey", sketch, transposed)])[0]
+        name, S = "matmat" if transposed else "rmatmat", sketch.dense(self.dtype)
+        with self._passing(1, S.shape[1]), np.errstate(all="ignore"):
+            facts, found = inner.together([(inner, "sweep", transposed), (inner, name, S)])
+        return facts, np.ascontiguousarray((found if transposed else found.conj()).T)
+
+    def lines(self, most: int, widths: Sequence[int] = ()) -> Iterator[tuple[int, numpy.ndarray]]:
         """The one pass over a matrix that is seen once, see ``Once.passing``, multiplied with blocks of these widths;
         charged when it is over, as the number of rows may not be known before."""
         stored: Any = self.inner
@@ -218,7 +232,7 @@ class Metered:
         for columns in widths:
             self._charge(1, columns)
 
-    def tiles(self, visit: Callable[[int, slice, slice, np.ndarray], Any], flops: int = 0) -> list[Any]:
+    def tiles(self, visit: Callable[[int, slice, slice, numpy.ndarray], Any], flops: int = 0) -> list[Any]:
         self.ledger.flops += flops
         with self._passing():
             return self.inner.tiles(visit)

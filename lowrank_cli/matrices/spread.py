@@ -17,15 +17,18 @@ from ..lazy import np
 from ..memory import require
 from ..sketches.gaussian import gaussian_rows
 from .dense import TiledMatrix
-from .facts import MatrixFacts, looking
+from .facts import MatrixFacts, looking, merged
 from .grid import FAN, cuts, ranges
+from .passes import together
 from .spread_tasks import Shard, each, folded, made, once, packed, placed, total
+from .survey import Surveyed
 from .tall import Tall
 
 if TYPE_CHECKING:
     import numpy
 
     from ..engines.cluster import Cluster
+    from ..sketches.counting import CountSketch
     from ..streams import Streams
 
 #: Bytes of a shard at most, where a worker has so much; and the part of a task's memory that it may take.
@@ -268,6 +271,25 @@ class SpreadMatrix:
     def _swept(self, transposed: bool) -> Pass:
         return self._visited(*looking(self, transposed))
 
+    def survey(self, sketch: CountSketch, transposed: bool = False) -> tuple[MatrixFacts, numpy.ndarray]:
+        return self.together([(self, "survey", sketch, transposed)])[0]
+
+    def _surveyed(self, sketch: CountSketch, transposed: bool) -> Pass:
+        def surveyed(A: TiledMatrix, shard: Shard) -> tuple[list[Any], numpy.ndarray]:
+            own, top = sketch if transposed else sketch.part(shard.rows), shard.rows.start
+            found, sums = together([Surveyed(A, own, transposed, list)])[0]
+            seen = [(slice(top + rows.start, top + rows.stop), cols, facts) for rows, cols, facts in found]
+            return seen if transposed else merged(seen), sums
+
+        def conclude(parts: list[Any]) -> tuple[MatrixFacts, numpy.ndarray]:
+            first, second = self._split(parts, 2)
+            facts = looking(self, transposed)[1]([one for some in self.home.cluster.gather(first) for one in some])
+            if transposed:
+                return facts, np.concatenate(self.home.cluster.gather(second), axis=1)
+            return facts, self.home.summed(second)
+
+        return surveyed, conclude
+
     def gram(self) -> numpy.ndarray:
         if len(self.home.shards[0].pieces) % FAN and len(self.home.shards) > 1:
             # a product takes the blocks of a whole node, which no shard of these has
@@ -297,6 +319,7 @@ _PASSES: dict[str, Callable[..., Pass]] = {
     "adjoint_normal_matmat": SpreadMatrix._chained,
     "tiles": SpreadMatrix._visited,
     "sweep": SpreadMatrix._swept,
+    "survey": SpreadMatrix._surveyed,
 }
 
 

@@ -194,6 +194,49 @@ def test_d23_a_zero_product_is_approximated_without_error(scheme):
     assert outcome.certificate.relative == 0.0 and outcome.facts["predicted_relative"] == 0.0
 
 
+# Without Gram matrices
+
+
+@pytest.mark.parametrize("scheme", ["top", "least-squares"])
+@pytest.mark.parametrize("dtype", gallery.DTYPES)
+def test_of_up_to_64_rows_and_columns_a_sketch_loses_nothing(scheme, dtype):
+    X, Y = pair(64, 4200, 61, dtype=dtype)
+    outcome = cr(X, Y, 40, scheme)
+    assert outcome.facts["predicted_kind"] == "estimate"
+    assert outcome.facts["predicted_relative"] == pytest.approx(outcome.certificate.relative, rel=1e4 * measure.eps(X))
+
+
+def test_estimated_errors_spread_no_more_than_is_said():
+    """The hardest product for a sketch: what is left out has rank one."""
+    rng = np.random.default_rng(0)
+    l, seeds = 4200, 60
+    X, Y = 1e-9 * rng.standard_normal((200, l)), rng.standard_normal((l, 180))
+    X[:, 7], X[:, 8] = rng.standard_normal(200), 0.1 * rng.standard_normal(200)
+    estimates = []
+    for seed in range(seeds):
+        outcome = cr(X, Y, 1, "top", seed=seed)
+        F2 = lengths(X, Y).sum() ** 2 / outcome.facts["Z2_over_F2"]
+        estimates.append(outcome.facts["predicted_relative"] ** 2 * F2 / outcome.certificate.absolute**2)
+    assert abs(np.mean(estimates) - 1) <= 4 * 0.26 / np.sqrt(seeds) and 0.1 < np.std(estimates) <= 0.26 * 1.4
+
+
+@pytest.mark.parametrize("exponents", [(900, -900), (-900, 0), (0, 1000)])
+def test_sketches_know_no_scale(exponents):
+    X, Y = pair(70, 4200, 66)
+    plain = cr(X, Y, 30)
+    moved = cr(np.ldexp(X, exponents[0]), np.ldexp(Y, exponents[1]), 30)
+    assert np.array_equal(plain.factor.index, moved.factor.index)
+    assert moved.facts["predicted_relative"] == pytest.approx(plain.facts["predicted_relative"], rel=1e-12)
+
+
+def test_sparse_matrices_have_the_sketches_of_dense_ones():
+    X, Y = pair(70, 4200, 66)
+    X[np.abs(X) < 0.1], Y[np.abs(Y) < 1] = 0, 0
+    dense, sparse = cr(X, Y, 30), cr(csr_array(X), csr_array(Y), 30)
+    assert np.array_equal(dense.factor.index, sparse.factor.index)
+    assert sparse.facts["predicted_relative"] == pytest.approx(dense.facts["predicted_relative"], rel=1e-12)
+
+
 # Permutation and scaling
 
 

@@ -138,14 +138,16 @@ def test_a_product_is_swept_read_for_its_gram_matrices_and_measured_once(scheme,
 
 
 @pytest.mark.parametrize("scheme", ["optimal", "uniform", "top", "wta", "threshold", "priority", "without-replacement"])
-def test_for_a_long_inner_dimension_probes_replace_the_gram_matrices(scheme):
+def test_for_a_long_inner_dimension_one_read_of_each_factor_replaces_the_gram_matrices(scheme):
     rng = np.random.default_rng(0)
-    outcome, left, right, counted = product(
-        rng.standard_normal((10, 5000)), rng.standard_normal((5000, 8)), scheme, rank=9
-    )
-    assert set(left.reads) == {"sweep", "matmat"} and left.reads.count("matmat") <= 2
-    assert right.reads == ["sweep", "matmat"]
-    assert outcome.ledger.passes == len(left.reads) + len(right.reads) + len(counted.reads)
+    X, Y = rng.standard_normal((10, 5000)), rng.standard_normal((5000, 8))
+    for asked in ({"rank": 9}, {"rtol": 0.5}):
+        outcome, left, right, counted = product(X, Y, scheme, **asked)
+        assert left.reads == right.reads == ["survey"]
+        assert outcome.ledger.passes == 2 + len(counted.reads)
+    # where sums of entries may overflow they are taken of the scaled matrix
+    _, left, right, _ = product(X * 2.0**900, Y, scheme, rank=9)
+    assert left.reads == ["survey", "survey"] and right.reads == ["survey"]
 
 
 def test_without_gram_matrices_least_squares_takes_one_product_with_each_factor():
@@ -153,8 +155,8 @@ def test_without_gram_matrices_least_squares_takes_one_product_with_each_factor(
     outcome, left, right, _ = product(
         rng.standard_normal((10, 5000)), rng.standard_normal((5000, 8)), "least-squares", rank=9
     )
-    assert left.reads == ["sweep", "rmatmat", "matmat"] and right.reads == ["sweep", "matmat", "matmat"]
-    assert outcome.ledger.passes == 7
+    assert left.reads == ["survey", "rmatmat"] and right.reads == ["survey", "matmat"]
+    assert outcome.ledger.passes == 5
 
 
 @pytest.mark.parametrize("method", ["svd", "qb", "id", "cur"])

@@ -21,6 +21,8 @@ from lowrank_cli.formats.clustered import open_on
 from lowrank_cli.formats.opening import open_matrix
 from lowrank_cli.matrices import spread
 from lowrank_cli.matrices.spread import Spread
+from lowrank_cli.sketches.counting import count_sketch
+from lowrank_cli.streams import Streams
 
 
 def matrix(m=5000, n=600, dtype="float64", seed=0):
@@ -96,6 +98,26 @@ def test_passes_together_read_each_shard_once_and_give_the_bits_of_each_alone(cl
     assert np.array_equal(facts.column_squares, alone[0].column_squares)
     assert all(np.array_equal(one, other) for one, other in zip(pair, alone[1], strict=True))
     assert np.array_equal(product, alone[2])
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_survey_reads_each_shard_once_and_gives_the_bits_of_one_process(cluster, tall, transposed):
+    there, here = api.tiled(open_on(cluster, tall, None), SerialEngine()), api.tiled(open_matrix(tall), SerialEngine())
+    S = count_sketch(Streams(0), "s", here.shape[1 if transposed else 0])
+    assert len(there.home.shards) > 1
+    (facts, sums), (expected, known) = there.survey(S, transposed), here.survey(S, transposed)
+    assert np.array_equal(facts.column_squares, expected.column_squares) and facts.max_abs == expected.max_abs
+    assert np.array_equal(sums, known)
+
+
+def test_a_survey_on_workers_names_the_place_of_what_is_not_finite(cluster, tmp_path):
+    A = matrix()
+    A[4900, 3] = np.nan
+    np.save(tmp_path / "A.npy", A)
+    there = api.tiled(open_on(cluster, str(tmp_path / "A.npy"), None), SerialEngine())
+    for transposed in (False, True):
+        with pytest.raises(InputError, match="row 4900, column 3"):
+            there.survey(count_sketch(Streams(0), "s", A.shape[1 if transposed else 0]), transposed)
 
 
 def test_a_spectrum_has_the_values_of_one_process(cluster, tall):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowrank_cli.kernels.sweep import tile_sweep
+from lowrank_cli.kernels.sweep import signed_rows, tile_sweep
 
 SHAPES = [(1, 1), (1, 7), (7, 1), (200, 1), (200, 2), (63, 5), (64, 5), (65, 5), (200, 33), (130, 512)]
 DTYPES = [np.float32, np.float64, np.complex64, np.complex128]
@@ -51,6 +51,21 @@ def test_any_storage_of_the_same_values_gives_the_same_bits(shape, dtype, compil
     for stored in storages(A):
         assert np.array_equal(stored, A)
         assert_same(tile_sweep(stored, compiled), expected)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sums_with_signs_are_taken_on_the_way_and_change_no_fact(shape, dtype, compiled):
+    A, rng = tile(shape, dtype), np.random.default_rng(1)
+    signs, places = rng.choice([-1, 1], shape[0]), (np.arange(shape[0]) + 3) % 7
+    for stored in (A, *storages(A)):
+        total = np.ones((7, shape[1]), np.result_type(dtype, np.float64))
+        assert_same(tile_sweep(stored, compiled, (signed_rows(signs, places), total)), tile_sweep(A))
+        expected = np.ones_like(total)
+        for i in range(shape[0]):
+            expected[places[i]] += signs[i] * A[i].astype(total.dtype)
+        assert total.tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -13,6 +13,8 @@ from lowrank_cli.engines.threads import engine_for
 from lowrank_cli.errors import InputError, ResourceError
 from lowrank_cli.formats import hdf5, npy
 from lowrank_cli.matrices.dense import TiledMatrix
+from lowrank_cli.sketches.counting import count_sketch
+from lowrank_cli.streams import Streams
 
 SHAPES = [(1100, 900), (300, 2100), (6500, 90)]
 #: Bytes a matrix may take before it stays in its file; the buffers are an eighth of it.
@@ -44,6 +46,7 @@ def passes(A):
     yield from (A.matmat(X), A.rmatmat(Y), *A.normal_matmat(X), *A.adjoint_normal_matmat(Y))
     yield from (A.rows(np.array([m - 1, 0, 3])), A.cols(np.array([1, n - 1])), A.block(slice(1, 70), slice(5, 60)))
     yield from (facts.column_squares, np.array(facts.max_abs), np.array(A.tiles(lambda i, *_: i)))
+    yield from (A.survey(count_sketch(Streams(0), "s", m))[1], A.survey(count_sketch(Streams(0), "s", n), True)[1])
     if n <= 640:
         yield A.gram()
     if m <= 640:
