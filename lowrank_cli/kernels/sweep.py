@@ -63,15 +63,12 @@ def tile_sweep(
     exponent is 0 unless max_abs lies outside 2**-400 .. 2**400; then it is floor(log2(max_abs)), after a second read.
     Multiplying the tile by a power of two multiplies the facts exactly, as long as nothing crosses that window or the
     range of squares. Squares are formed and summed in float64. signed: (which sums, the array (sums, cols) in double
-    precision that they are added to), of entries as they are. Cost: one read, 2 rows cols flops.
+    precision that they are added to), of entries as they are; no kernel does that. Cost: one read, 2 rows cols flops.
     """
     cols = tile.shape[1]
-    module = jit.compiled() if compiled else None
+    module = jit.compiled() if compiled and signed is None else None
     if module is not None and tile.dtype in (np.float32, np.float64):
         squares, max_abs = _sweep_compiled(module, tile, 0)
-        if signed is not None:
-            # the kernel is chosen for matrices so large that another read of a tile, in cache, is little
-            sweep_numpy(tile, 0, signed)
     else:
         module = None
         squares, max_abs = sweep_numpy(tile, 0, signed)

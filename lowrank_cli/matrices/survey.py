@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..kernels.sweep import signed_rows
@@ -23,7 +23,7 @@ class Surveyed:
     """The facts of A and S A, S of its rows; transposed: the facts of A^T and S A^T, S of its columns. In double
     precision, each sum in the tree of the tiles it goes over. ``conclude`` makes facts of what was seen."""
 
-    strips = None
+    strips: int | None = None
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Surveyed:
         self.out = np.empty((SUMS, matrix.shape[0 if transposed else 1]), self.dtype)
         self.sums = [TreeSum() for _ in self._kept]
         self.what = f"survey of {'columns' if transposed else 'rows'}"
-        self.operands = (sketch.signs, sketch.places)
+        self.operands: Sequence[Any] = (sketch.signs, sketch.places)
         self.state = {"found": self.found, "out": self.out, "sums": [tree.state for tree in self.sums]}
 
     def take(self, slab: Slab) -> None:
