@@ -192,8 +192,9 @@ def _enough(at: Callable[[int], dict[str, int]], need: int, matrices: Iterable[A
     while True:
         parts = at(have)
         buffers = parts.get("read buffers", 0)
-        # near the half at which a matrix is loaded it may go either way
-        read = max(buffers, sum(size if size <= 0.6 * have else have // 4 for size in stored))
+        # what takes up to half of what there is, when it is opened, is loaded, and else buffers of a quarter are; that
+        # was up to a half more than what is left now, before the libraries and the buffers
+        read = max(buffers, sum(size if size <= 0.75 * have else have // 3 for size in stored))
         if sum(parts.values()) - buffers + read <= have:
             return have
         have += have // 32 + 1
