@@ -69,7 +69,7 @@ def triplets(
     return {
         "basis": 3 * n * held * itemsize,
         "tall blocks": blocks,
-        "products": max(4, 2 * threads) * n * block * itemsize,
+        "products": max(FAN, 2 * threads) * n * block * itemsize,
         # strips of the matrix as they are read and as they are multiplied, and their sum
         **({"Gram matrix": 2 * threads * FAN * TILE * n * itemsize + 5 * n * n * 8} if made == "gram" else {}),
         # rows looked at beforehand, twice in single precision and once in the square of it; gone when blocks come
@@ -128,7 +128,7 @@ def spectrum(A: Matrix, k: int | None, block: int, have: int) -> dict[str, int]:
     return found | {
         "basis": 3 * n * columns * itemsize,
         "tall blocks": blocks,
-        "products": max(4, 2 * A.engine.threads) * n * block * itemsize,
+        "products": max(FAN, 2 * A.engine.threads) * n * block * itemsize,
         "vectors": 3 * min(n, k) * (m + n) * itemsize,
     }
 

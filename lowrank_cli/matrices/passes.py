@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..lazy import np
-from .grid import TreeSum, waves
+from .grid import FAN, TreeSum, waves
 from .tall import Tall, contiguous, room
 from .tiles import row_contiguous, sum_products
 
@@ -140,7 +140,8 @@ class Fused:
     def take(self, slab: Slab) -> None:
         matrix, pieces = self.matrix, self._pieces
         strip = self._columns if self.axis else self._rows
-        planned = waves(slab.col_blocks if self.axis else slab.row_blocks, matrix.engine.threads)
+        # with few threads twice as many as elsewhere: these parts are small, and at the end of a wave some wait
+        planned = waves(slab.col_blocks if self.axis else slab.row_blocks, max(FAN // 2, matrix.engine.threads))
         parts = np.empty((len(planned[0]) if planned else 0, *self.back.shape), self.back.dtype)
         for wave in planned:
 
