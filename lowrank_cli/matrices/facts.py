@@ -95,10 +95,12 @@ def sweep(matrix: Matrix, transposed: bool = False) -> MatrixFacts:
     return conclude(matrix.tiles(look))
 
 
-def looking(matrix: Matrix, transposed: bool) -> tuple[Callable[..., Any], Callable[[list[Any]], MatrixFacts]]:
-    """What ``sweep`` does with each tile, summing its lines on the way where it is told which, and what it makes of all
-    the results."""
-    use = jit.pays(kernel.seconds_saved(*matrix.shape)) and matrix.dtype.kind == "f"
+def looking(
+    matrix: Matrix, transposed: bool, sums: bool = False
+) -> tuple[Callable[..., Any], Callable[[list[Any]], MatrixFacts]]:
+    """What ``sweep`` does with each tile, and what it makes of all the results. sums: the former is also told
+    which sums of lines to take on the way."""
+    use = not sums and jit.pays(kernel.seconds_saved(*matrix.shape)) and matrix.dtype.kind == "f"
 
     def look(
         _: int,

@@ -283,7 +283,9 @@ class SpreadMatrix:
 
         def conclude(parts: list[Any]) -> tuple[MatrixFacts, numpy.ndarray]:
             first, second = self._split(parts, 2)
-            facts = looking(self, transposed)[1]([one for some in self.home.cluster.gather(first) for one in some])
+            facts = looking(self, transposed, True)[1](
+                [one for some in self.home.cluster.gather(first) for one in some]
+            )
             if transposed:
                 return facts, np.concatenate(self.home.cluster.gather(second), axis=1)
             return facts, self.home.summed(second)

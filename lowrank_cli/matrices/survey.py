@@ -33,7 +33,7 @@ class Surveyed:
         conclude: Callable[[list[Any]], Any] | None = None,
     ):
         self.matrix, self.sketch, self.transposed = matrix, sketch, transposed
-        self.look, facts = looking(matrix, transposed)
+        self.look, facts = looking(matrix, transposed, True)
         self.conclude = conclude or facts
         self._kept = matrix.row_blocks if transposed else matrix.col_blocks
         self._across = matrix.col_blocks if transposed else matrix.row_blocks
