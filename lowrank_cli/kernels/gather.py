@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 
 
 def gather_columns(
-    X: numpy.ndarray, index: numpy.ndarray, scale: numpy.ndarray | None = None, compiled: bool = False
+    X: numpy.ndarray,
+    index: numpy.ndarray,
+    scale: numpy.ndarray | None = None,
+    compiled: bool = False,
+    out: numpy.ndarray | None = None,
 ) -> numpy.ndarray:
-    """X[:, index] * scale, always C-ordered, in the dtype of X.
+    """X[:, index] * scale, always C-ordered, in the dtype of X; in out, where that is given.
 
     index in 0..n-1, repeats allowed; scale (len(index),) is rounded to the dtype of X first, and None copies bit for
     bit. Raises UsageError for an index outside, or for scaling a matrix that is not floating. Cost: one strided read.
@@ -23,25 +27,29 @@ def gather_columns(
     index, scale = _checked(X.shape[1], index, scale, X.dtype)
     module = jit.compiled() if compiled else None
     if module is None or X.dtype.char not in "fd" or not X.flags.c_contiguous:
-        return gather_columns_numpy(X, index, scale)
-    out = np.empty((X.shape[0], len(index)), X.dtype)
+        return gather_columns_numpy(X, index, scale, out)
+    out = np.empty((X.shape[0], len(index)), X.dtype) if out is None else out
     module.gather_columns(jit.frozen(X), jit.frozen(index), jit.frozen(_or_none(scale, X.dtype)), out)
     return out
 
 
-def gather_columns_numpy(X: numpy.ndarray, index: numpy.ndarray, scale: numpy.ndarray | None) -> numpy.ndarray:
+def gather_columns_numpy(
+    X: numpy.ndarray, index: numpy.ndarray, scale: numpy.ndarray | None, out: numpy.ndarray | None = None
+) -> numpy.ndarray:
     """The twin of the kernel."""
-    out = np.ascontiguousarray(_taken(X, index))
+    out = np.ascontiguousarray(_taken(X, index)) if out is None else _taken(X, index, out)
     return out if scale is None else np.multiply(out, scale, out=out)
 
 
-def gather_rows(Y: numpy.ndarray, index: numpy.ndarray, scale: numpy.ndarray | None = None) -> numpy.ndarray:
+def gather_rows(
+    Y: numpy.ndarray, index: numpy.ndarray, scale: numpy.ndarray | None = None, out: numpy.ndarray | None = None
+) -> numpy.ndarray:
     """Y[index, :] * scale[:, None], always C-ordered, in the dtype of Y; as ``gather_columns`` otherwise.
 
     There is no compiled form: whole rows are copied by memcpy, which no kernel beats.
     """
     index, scale = _checked(Y.shape[0], index, scale, Y.dtype)
-    out = np.ascontiguousarray(_taken(Y.T, index).T)
+    out = np.ascontiguousarray(_taken(Y.T, index).T) if out is None else _taken(Y.T, index, out.T).T
     return out if scale is None else np.multiply(out, scale[:, None], out=out)
 
 
@@ -50,11 +58,17 @@ def seconds_saved(rows: int, count: int) -> float:
     return 2e-9 * rows * count
 
 
-def _taken(X: numpy.ndarray, index: numpy.ndarray) -> numpy.ndarray:
-    """X[:, index], in any order. numpy.take would first copy all of an array that does not lie in C order."""
+def _taken(X: numpy.ndarray, index: numpy.ndarray, out: numpy.ndarray | None = None) -> numpy.ndarray:
+    """X[:, index], in any order, or in out. numpy.take would first copy all of an array that does not lie in C order;
+    of clip, it writes to out without a copy between."""
     if X.flags.c_contiguous:
-        return np.take(X, index, axis=1)
-    return np.take(X.T, index, axis=0).T if X.flags.f_contiguous else X[:, index]
+        return np.take(X, index, axis=1, out=out, mode="clip")
+    if X.flags.f_contiguous:
+        return np.take(X.T, index, axis=0, out=None if out is None else out.T, mode="clip").T
+    if out is None:
+        return X[:, index]
+    out[...] = X[:, index]
+    return out
 
 
 def _checked(

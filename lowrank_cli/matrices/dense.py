@@ -57,8 +57,8 @@ class TiledMatrix:
         among: tuple[int, int] | None = None,
     ):
         self.name, self.watch = name, watch
-        self.source: Source = InMemory(array) if isinstance(array, np.ndarray) else array
         self.engine = engine or SerialEngine()
+        self.source: Source = InMemory(array, self.engine) if isinstance(array, np.ndarray) else array
         self._exponent = exponent
         self.shape: tuple[int, int] = self.source.shape
         self.dtype = self.source.dtype if dtype is None else np.dtype(dtype)

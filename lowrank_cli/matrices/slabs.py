@@ -6,8 +6,11 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from ..engines.threads import Engine, SerialEngine
 from ..kernels.gather import gather_columns, gather_rows, seconds_saved
 from ..kernels.jit import pays
+from ..lazy import np
+from .grid import cuts, ranges
 from .sums import Looking
 
 if TYPE_CHECKING:
@@ -101,7 +104,8 @@ class InMemory:
 
     sums: numpy.ndarray | None = None
 
-    def __init__(self, array: numpy.ndarray):
+    def __init__(self, array: numpy.ndarray, engine: Engine | None = None):
+        self._engine = engine or SerialEngine()
         # NumPy multiplies misaligned arrays in a loop of its own, which rounds differently
         self.array = array if array.flags.aligned else array.copy(order="K")
         self.shape: tuple[int, int] = (int(array.shape[0]), int(array.shape[1]))
@@ -125,8 +129,21 @@ class InMemory:
         return self.array[rows, cols]
 
     def rows(self, index: numpy.ndarray, scale: numpy.ndarray | None) -> numpy.ndarray:
-        return gather_rows(self.array, index, scale)
+        if not self.array.flags.c_contiguous:
+            return gather_rows(self.array, index, scale)
+        made, parts = np.empty((len(index), self.shape[1]), self.dtype), ranges(cuts(len(index)))
+
+        def one(i: int) -> None:
+            own = parts[i]
+            gather_rows(self.array, index[own], None if scale is None else scale[own], made[own])
+
+        self._engine.map(one, len(parts))
+        return made
 
     def cols(self, index: numpy.ndarray, scale: numpy.ndarray | None) -> numpy.ndarray:
         use = pays(seconds_saved(self.shape[0], len(index)))
-        return gather_columns(self.array, index, scale, compiled=use)
+        if not self.array.flags.c_contiguous:
+            return gather_columns(self.array, index, scale, use)
+        made, parts = np.empty((self.shape[0], len(index)), self.dtype), ranges(cuts(self.shape[0]))
+        self._engine.map(lambda i: gather_columns(self.array[parts[i]], index, scale, use, made[parts[i]]), len(parts))
+        return made

@@ -55,6 +55,21 @@ def test_rows_are_copied_and_scaled_alike(dtype, order):
 
 
 @BOTH
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("order", ["C", "F", "strided"])
+def test_what_is_gathered_lies_where_it_is_wanted(dtype, order, compiled):
+    X, index, scale = matrix(dtype), np.array([5, 5, 1]), np.array([2.0, 1 / 3, -1e-3])
+    stored = {"C": X, "F": np.asfortranarray(X), "strided": np.repeat(X, 2, axis=1)[:, ::2]}[order]
+    for how in (None, scale):
+        whole = np.zeros((40, 3), dtype), np.zeros((7, 23), dtype)
+        gather_columns(stored, index, how, compiled, whole[0][2:39])
+        gather_rows(stored, index, how, whole[1][1:4])
+        assert whole[0][2:39].tobytes() == gather_columns(X, index, how, compiled).tobytes()
+        assert whole[1][1:4].tobytes() == gather_rows(X, index, how).tobytes()
+        assert not whole[0][[0, 1, 39]].any() and not whole[1][[0, 4, 5, 6]].any()
+
+
+@BOTH
 def test_nothing_to_gather_gives_an_empty_block(compiled):
     assert gather_columns(matrix(float), np.zeros(0, int), None, compiled).shape == (37, 0)
     assert gather_columns(np.zeros((0, 3)), np.array([1]), np.ones(1), compiled).shape == (0, 1)
