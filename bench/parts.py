@@ -22,7 +22,12 @@ from lowrank_cli.matrices.metered import Metered
 
 #: Part: the functions that make it up.
 PARTS: dict[str, list[tuple[Any, str]]] = {
-    "products, basis": [(Metered, "matmat"), (Metered, "normal_matmat"), (krylov.BlockKrylov, "expand")],
+    "products, basis": [
+        (Metered, "matmat"),
+        (Metered, "normal_matmat"),
+        (krylov.BlockKrylov, "start"),
+        (krylov.BlockKrylov, "expand"),
+    ],
     "products, last": [(svd_sources.Refined, "_refine")],
     "sweep, rounding": [(svd, "swept")],
     "projection, orthonormalisation": [(krylov.BlockKrylov, "_news")],
@@ -33,7 +38,7 @@ PARTS: dict[str, list[tuple[Any, str]]] = {
     "signs": [(svd, "signed")],
     "exact residual": [(assessment.residual, "residual")],
     "enclosure of the best": [(svd, "enclose")],
-    "the rest": [(svd, "run")],
+    "the rest": [(lowrank_cli, "approx")],
 }
 
 
