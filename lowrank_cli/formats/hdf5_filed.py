@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..lazy import np
 from ..matrices.filed import Filed
+from .hdf5_chunks import chunks_of
 from .hdf5_read import STRIP, read_part
 from .unchanged import Unchanged
 from .working import Conversion
@@ -41,10 +42,12 @@ def filed(
         # two lines of chunks: one that two slabs share is unpacked once
         cache = min(2 * (cols if across else rows), buffer, _CACHE)
         dataset = _cached(dataset, cache)
-    stored = _Dataset(dataset, conversion, turned, across, open_file, path, where)
+    stored = _Dataset(dataset, conversion, turned, across, open_file, path, where, cache)
     if turned:
         shape, chunks = shape[::-1], None if chunks is None else chunks[::-1]
-    return Filed(shape, conversion.target, turned == across, stored.read, stored.check, buffer, chunks, cache)
+    array = Filed(shape, conversion.target, turned == across, stored.read, stored.check, buffer, chunks, cache)
+    array.use = stored.use
+    return array
 
 
 class _Dataset:
@@ -57,19 +60,28 @@ class _Dataset:
         open_file: contextlib.ExitStack,
         path: str,
         where: str,
+        room: int,
     ):
         self.dataset, self.path, self.where = dataset, path, where
         self.conversion, self.turned, self._across = conversion, turned, across
         self._open_file = open_file
+        self._chunks = None if across else chunks_of(dataset, conversion, room, where)
         self.check = Unchanged(path).check
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
             self._open_file.close()
 
+    def use(self, threads: int) -> None:
+        """How many threads may unpack."""
+        if self._chunks is not None:
+            self._chunks.use(threads)
+
     def read(self, rows: slice, cols: slice, out: numpy.ndarray) -> None:
         """Fill out with A[rows, cols]; it is contiguous in the order of the dataset, or across that."""
         (down, along), out = ((cols, rows), out.T) if self.turned else ((rows, cols), out)
+        if self._chunks is not None and self._chunks.read(down, along, out):
+            return
         if not self._across:
             read_part(self.dataset, (down, along), out, self.conversion, self.where)
             return

@@ -138,7 +138,13 @@ def _filed(
         for part in parts:
             part.check()
 
-    return Filed(shape, dtype, True, read, check, buffer)
+    def use(threads: int) -> None:
+        for part in parts:
+            part.use(threads)
+
+    array = Filed(shape, dtype, True, read, check, buffer)
+    array.use = use
+    return array
 
 
 def _sparse(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..engines.threads import Engine, SerialEngine
 from ..lazy import np
 from .facts import MatrixFacts, looking
+from .filed import Filed
 from .grid import FAN, TreeSum, cuts, ranges, waves
 from .passes import AdjointMultiplied, Chained, Fused, Multiplied, Pass, Visited, together
 from .slabs import InMemory, Slab, Source, entries, looked_at
@@ -59,6 +60,8 @@ class TiledMatrix:
         self.name, self.watch = name, watch
         self.engine = engine or SerialEngine()
         self.source: Source = InMemory(array, self.engine) if isinstance(array, np.ndarray) else array
+        if isinstance(self.source, Filed):
+            self.source.use(self.engine.threads)
         self._exponent = exponent
         self.shape: tuple[int, int] = self.source.shape
         self.dtype = self.source.dtype if dtype is None else np.dtype(dtype)

@@ -54,6 +54,8 @@ class Filed:
         self.fetches = 0
         self._buffers: list[numpy.ndarray] = []
         self._ahead = Ahead()
+        #: Tells who unpacks what is read how many threads there are.
+        self.use: Callable[[int], None] = lambda threads: None
 
     @property
     def buffers(self) -> int:
