@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 #: Codes of the filters that are undone here, in the order in which they were applied.
 _DEFLATE, _SHUFFLE = 1, 2
 _UNDONE = ([_DEFLATE], [_SHUFFLE, _DEFLATE])
-#: Smaller chunks are not worth the trouble, larger ones, and more threads, not the memory.
-_SMALLEST, _LARGEST, _MOST_THREADS = 1 << 16, 8 << 20, 8
+#: Smaller chunks are not worth the trouble; larger ones and more threads would take more than 48 MiB, packed and unpacked.
+_SMALLEST, _LARGEST, _MOST_THREADS = 1 << 16, 4 << 20, 4
 
 
 class Chunks:
