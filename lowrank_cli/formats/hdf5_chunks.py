@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Codes of the filters that are undone here, in the order in which they were applied.
 _DEFLATE, _SHUFFLE = 1, 2
 _UNDONE = ([_DEFLATE], [_SHUFFLE, _DEFLATE])
-#: Smaller chunks are not worth the trouble; larger ones and more threads would take more than 48 MiB, packed and unpacked.
+#: Smaller chunks are not worth the trouble. The largest, packed and unpacked on so many threads, take 48 MiB.
 _SMALLEST, _LARGEST, _MOST_THREADS = 1 << 16, 4 << 20, 4
 
 
