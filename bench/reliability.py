@@ -45,7 +45,7 @@ file of factors gives an error and never another number. This page counts how of
 - **Signals.** SIGINT, SIGTERM and SIGHUP at random moments of a command that computes, reads or writes, and one SIGINT
   in four followed by another. Right is an end with 128 and the number of the signal as exit code, the old output or
   the whole new one, no temporary file and not a word. What came when the work was over was sent again and is not
-  counted. The seconds are those from the signal to the end of the process, on a machine that did other work too;
+  counted. The seconds are those from the signal to the end of the process;
   while the kernel syncs a file, a process ends no sooner than that. A table of its own has commands that were struck
   anywhere in their lives, while Python began or ended too.
 - **Power.** A program saves factors again and again on a file system of its own, ext4. Its disk image is copied at
