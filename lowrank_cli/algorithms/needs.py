@@ -72,14 +72,14 @@ def triplets(
         "products": max(FAN, 2 * threads) * n * block * itemsize,
         # strips of the matrix as they are read and as they are multiplied, and their sum
         **({"Gram matrix": 2 * threads * FAN * TILE * n * itemsize + 5 * n * n * 8} if made == "gram" else {}),
-        # rows looked at beforehand, twice in single precision and once in the square of it; gone when blocks come
-        **(
-            {"sample of rows": max(0, 4 * min(row_sample.BYTES, m // row_sample.SHARE * n * itemsize) - blocks)}
-            if made == "few passes"
-            else {}
-        ),
+        **({"sample of rows": max(0, _sample(m, n, itemsize) - blocks)} if made == "few passes" else {}),
         "factors": k * (m + n) * itemsize if have is None else min(k * (m + n) * itemsize, have // SHARE),
     }
+
+
+def _sample(m: int, n: int, itemsize: int) -> int:
+    """Bytes of the rows looked at beforehand, and of a run of them as it is read; gone when blocks come."""
+    return min(row_sample.BYTES, m // row_sample.SHARE * n * itemsize) * 3 // 2
 
 
 def needs(method: Method, A: Matrix, budget: Budget, options: Any, have: int | None = None) -> dict[str, int]:

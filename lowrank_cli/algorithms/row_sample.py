@@ -63,7 +63,7 @@ def taken(matrix: Metered | Adjoint, rank: int, kept: int, streams: Streams) -> 
     s = min(m // SHARE, BYTES // (n * low.itemsize))
     tells = s // 2 >= _ROWS * (kept + _SPARE)
     rows, exponent = _read(matrix, s if tells else min(m, 2 * RUNS), low)
-    if not tells or not np.all(np.isfinite(rows)):
+    if not tells or not all(np.all(np.isfinite(run)) for run in np.array_split(rows, RUNS)):
         return Sample(exponent)
     engine = matrix.engine
     G = gaussian(streams, "row sample", n, min(n, kept + _SPARE), low, engine)
@@ -73,7 +73,8 @@ def taken(matrix: Metered | Adjoint, rank: int, kept: int, streams: Streams) -> 
     squares = _squares(second, _leading(second, G, kept, engine), engine)
     # on rows that V has not seen it misses twice what they add to their own directions; all rows together, a half of it
     missed = np.maximum(squares - _squares(second, V, engine), 0.0)[:rank] / 4
-    left = float(np.sum(np.square(abs(rows[half:])), dtype=np.float64)) - float(np.sum(squares[:rank]))
+    total = sum(float(np.sum(np.square(abs(run)), dtype=np.float64)) for run in np.array_split(rows[half:], RUNS))
+    left = total - float(np.sum(squares[:rank]))
     enough = rank < len(squares) and remains(missed, squares, rank, -1) <= _TRY * NOTHING * left
     return Sample(exponent, _leading(TiledMatrix(rows, engine), G, kept, engine), enough)
 
@@ -107,14 +108,16 @@ def _read(matrix: Metered | Adjoint, s: int, dtype: numpy.dtype) -> tuple[numpy.
     m, n = matrix.shape
     length = max(1, s // RUNS)
     starts = np.linspace(0, m - length, min(RUNS, s)).astype(np.int64).tolist()
-    blocks, sizes = [], []
-    for start in starts[::2] + starts[1::2]:
+    rows, sizes = np.empty((len(starts) * length, n), dtype), []
+    runs = [slice(i, i + length) for i in range(0, len(rows), length)]
+    for start, run in zip(starts[::2] + starts[1::2], runs, strict=True):
         block = matrix.block(slice(start, start + length), slice(0, n))
         sizes.append(binade(block))
-        blocks.append(scale_exactly(block, -(sizes[-1] or 0)).astype(dtype))
+        rows[run] = scale_exactly(block, -(sizes[-1] or 0))
     exponent = far(max((size for size in sizes if size is not None), default=0))
-    back = [(size or 0) - exponent for size in sizes]
-    return np.concatenate([scale_exactly(block, shift) for block, shift in zip(blocks, back, strict=True)]), exponent
+    for run, size in zip(runs, sizes, strict=True):
+        rows[run] = scale_exactly(rows[run], (size or 0) - exponent)
+    return rows, exponent
 
 
 def binade(block: numpy.ndarray) -> int | None:
