@@ -29,7 +29,7 @@ class Chunks:
 
     def __init__(self, dataset: Any, room: int, where: str):
         self._room, self._where = room, where
-        self._dataset, self._shape, self._steps = dataset, dataset.shape, dataset.chunks
+        self._dataset, self._steps = dataset, dataset.chunks
         self._shuffled = len(_codes(dataset)) == 2
         self._dtype = dataset.dtype
         self._size = math.prod(self._steps) * self._dtype.itemsize
@@ -56,12 +56,8 @@ class Chunks:
             chunk = kept.get(place)
             if chunk is None and (chunk := self._unpacked(place)) is None:
                 return False, None
-            down = slice(max(row, rows.start), min(row + height, rows.stop))
-            along = slice(max(col, cols.start), min(col + width, cols.stop))
-            part = chunk[down.start - row : down.stop - row, along.start - col : along.stop - col]
-            out[
-                down.start - rows.start : down.stop - rows.start, along.start - cols.start : along.stop - cols.start
-            ] = part
+            (down, own_rows), (along, own_cols) = _shared(row, height, rows), _shared(col, width, cols)
+            out[down, along] = chunk[own_rows, own_cols]
             return True, chunk if row + height > rows.stop else None
 
         found = self._engine.map(one, len(places))
@@ -93,6 +89,12 @@ class Chunks:
         if self._shuffled:
             raw = np.ascontiguousarray(raw.reshape(self._dtype.itemsize, -1).T)
         return raw.reshape(-1).view(self._dtype).reshape(self._steps)
+
+
+def _shared(first: int, length: int, part: slice) -> tuple[slice, slice]:
+    """Where a part has what a chunk shares with it, and where the chunk has it."""
+    start, stop = max(first, part.start), min(first + length, part.stop)
+    return slice(start - part.start, stop - part.start), slice(start - first, stop - first)
 
 
 def _codes(dataset: Any) -> list[int]:

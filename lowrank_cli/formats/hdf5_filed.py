@@ -45,9 +45,8 @@ def filed(
     stored = _Dataset(dataset, conversion, turned, across, open_file, path, where, cache)
     if turned:
         shape, chunks = shape[::-1], None if chunks is None else chunks[::-1]
-    array = Filed(shape, conversion.target, turned == across, stored.read, stored.check, buffer, chunks, cache)
-    array.use = stored.use
-    return array
+    by_rows = turned == across
+    return Filed(shape, conversion.target, by_rows, stored.read, stored.check, buffer, chunks, cache, stored.use)
 
 
 class _Dataset:

@@ -142,9 +142,7 @@ def _filed(
         for part in parts:
             part.use(threads)
 
-    array = Filed(shape, dtype, True, read, check, buffer)
-    array.use = use
-    return array
+    return Filed(shape, dtype, True, read, check, buffer, use=use)
 
 
 def _sparse(

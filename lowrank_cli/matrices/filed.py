@@ -29,6 +29,7 @@ class Filed:
     one tile fits. A slab takes whole rows or columns where those of two blocks fit, else parts of them. Values and
     grid decide every bit, the buffer none. ``check`` is called after each pass, and raises if the file has changed.
     chunks: rows and columns of what can only be unpacked whole; cache: bytes of those of the last part that are kept.
+    ``use`` tells who unpacks how many threads there are.
     """
 
     def __init__(
@@ -41,11 +42,12 @@ class Filed:
         buffer: int,
         chunks: tuple[int, int] | None = None,
         cache: int = 0,
+        use: Callable[[int], None] = lambda threads: None,
     ):
         self.shape, self.dtype, self.by_rows = shape, np.dtype(dtype), by_rows
         self.chunks, self._cache = chunks, cache
         self._last: list[tuple[int, int]] | None = None
-        self._read, self._check = read, check
+        self._read, self._check, self.use = read, check, use
         self._entries = max(1, buffer // self.dtype.itemsize)
         self.sums = fresh(cuts(shape[0]), cuts(shape[1]))
         #: Bytes of values that were read so far, those of chunks that were unpacked again counted again.
@@ -54,8 +56,6 @@ class Filed:
         self.fetches = 0
         self._buffers: list[numpy.ndarray] = []
         self._ahead = Ahead()
-        #: Tells who unpacks what is read how many threads there are.
-        self.use: Callable[[int], None] = lambda threads: None
 
     @property
     def buffers(self) -> int:

@@ -21,7 +21,7 @@ class CountSketch:
 
     |S B|_F^2 is |B|_F^2 on average, with a relative standard deviation of at most sqrt(2 / SUMS), as of SUMS Gaussian
     probes (Charikar, Chen and Farach-Colton 2002; Thorup and Zhang 2012): two of the n share a place with probability
-    1 / SUMS at most, and none of SUMS consecutive ones do, so that of no more than these nothing is lost.
+    1 / SUMS at most, and no two of the first SUMS do, of the next SUMS and so on, so that of SUMS numbers none is lost.
     """
 
     signs: numpy.ndarray
