@@ -3,7 +3,8 @@
 Once as .npy, for those that work on a memory map, and once in compressed chunks of .h5, for those that read blocks.
 Each contender is a process of its own under a limit that is set from outside: a cgroup where one can be made, else
 RLIMIT_DATA, which counts what a process allocates and not the pages of a map. The cache of the file is dropped before
-every run where the system allows it. The error of each is measured afterwards, in the same way, by blocks of rows.
+every run where the system allows it; with --cached it stays, and the matrix in memory is what ours is compared with.
+The error of each is measured afterwards, in the same way, by blocks of rows.
 """
 
 from __future__ import annotations
@@ -68,15 +69,21 @@ def limited(argv: list[str], allowed: int) -> tuple[int, str, float, int]:
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """A file, where factors go, what a contender may take, and how often each is timed."""
+    """A file, where factors go, what a contender may take, how often each is timed, and whether the file stays in the
+    system's cache."""
 
     path: Path
     out: Path
     allowed: int
     rounds: int
+    cached: bool
+
+    def ready(self) -> bool:
+        """Whether the file is where it is to be: out of the cache, or in it, where a first read puts it."""
+        return raw_read(self.path) > 0 if self.cached else drop_cache(self.path)
 
     def raw(self) -> float:
-        return min(raw_read(self.path) for _ in range(self.rounds) if drop_cache(self.path) or True)
+        return min(raw_read(self.path) for _ in range(self.rounds) if self.ready() or True)
 
     def ours(self, threads: int) -> list[str]:
         asked = ["-k", str(RANK), "--memory", str(self.allowed), "--threads", str(threads), "-o", str(self.out)]
@@ -89,7 +96,7 @@ class Trial:
         """Run it, print what came of it, and return its seconds; None where it failed."""
         runs = []
         for _ in range(self.rounds):
-            drop_cache(self.path)
+            self.ready()
             code, said, seconds, peak = limited(argv, self.allowed)
             if code:
                 last = said.strip().splitlines()[-1:] or ["killed, without a word"]
@@ -101,28 +108,33 @@ class Trial:
         cells = [f"{'-':>8}", f"{'-':>14}", f"{'-':>9}", f"{'-':>8}"]
         if "ledger" in report:
             passes, run = report["ledger"]["passes"], report["run"]
-            cells = [f"{passes:8}", f"{seconds / raw / passes:14.2f}", f"{run['bytes_read'] / 1e9:9.2f}"]
-            # how many times the matrix is read in a pass, chunks that are unpacked again counted again
-            cells += [f"{run['read_amplification']:8.2f}"]
+            cells[:2] = [f"{passes:8}", f"{seconds / raw / passes:14.2f}"]
+            if "read_amplification" in run:
+                # how many times the matrix is read in a pass, chunks that are unpacked again counted again
+                cells[2:] = [f"{run['bytes_read'] / 1e9:9.2f}", f"{run['read_amplification']:8.2f}"]
         cells = [f"{seconds:8.2f}", f"{seconds / raw:8.2f}", *cells, f"{peak / 1e9:9.2f}"]
         print(f"{name:30}" + "".join(cells) + f"  {relative_error(self.path, self.out):.10f}", flush=True)
         return seconds
 
 
-def compare(suffix: str, m: int, allowed: int, rounds: int, folder: Path) -> None:
-    """Print the table of one layout."""
-    trial = Trial(folder / f"A{suffix}", folder / "F.npz", allowed, rounds)
+def compare(suffix: str, m: int, allowed: int, rounds: int, cached: bool, folder: Path) -> None:
+    """Print the table of one layout: beside peers, or where the file is cached beside the matrix in memory."""
+    trial = Trial(folder / f"A{suffix}", folder / "F.npz", allowed, rounds, cached)
     make(trial.path, m)
-    dropped, raw = drop_cache(trial.path), trial.raw()
+    dropped, raw = trial.ready() and not cached, trial.raw()
     values, stored = 8 * m * N, trial.path.stat().st_size
     print(f"{suffix}, {LAYOUTS[suffix]}: {m} x {N}, {values / 1e9:.2f} GB in a file of {stored / 1e9:.2f} GB")
     print(f"allowed {allowed / 1e9:.2f} GB; cache dropped: {dropped}")
     print(f"raw read {raw:.2f} s, {values / raw / 1e9:.2f} GB/s of values\n\n{HEAD}", flush=True)
     ours = [trial.line(f"lowrank, {threads} threads", trial.ours(threads), raw) for threads in (1, 2)]
-    for name, body in PEERS[suffix].items():
+    if cached:
+        roomy = dataclasses.replace(trial, allowed=3 * values)
+        ours += [roomy.line(f"in memory, {threads} threads", roomy.ours(threads), raw) for threads in (1, 2)]
+    for name, body in [] if cached else PEERS[suffix].items():
         trial.line(name, trial.peer(body), raw)
     if None not in ours:
-        print(f"\nparallel efficiency of 2 workers: {ours[0] / ours[1] / 2:.2f}\n")
+        found = ", in memory ".join(f"{one / two / 2:.2f}" for one, two in zip(ours[::2], ours[1::2], strict=True))
+        print(f"\nparallel efficiency of 2 workers: {found}\n")
 
 
 def main() -> None:
@@ -130,11 +142,14 @@ def main() -> None:
     parser.add_argument("--layout", choices=[suffix[1:] for suffix in LAYOUTS], help="only this one")
     parser.add_argument("--scale", type=int, default=1, help="divides rows and allowance: a trial")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cached", action="store_true", help="reading costs next to nothing; no peers")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="on the disk to be measured")
     how = parser.parse_args()
     for suffix in [f".{how.layout}"] if how.layout else LAYOUTS:
         with tempfile.TemporaryDirectory(dir=how.folder) as folder:
-            compare(suffix, M // how.scale, max(ALLOWED // how.scale, 400_000_000), how.rounds, Path(folder))
+            compare(
+                suffix, M // how.scale, max(ALLOWED // how.scale, 400_000_000), how.rounds, how.cached, Path(folder)
+            )
 
 
 if __name__ == "__main__":
